@@ -1,0 +1,83 @@
+"""Every error that a person meets: what is wrong, and what to do about it.
+
+Med42Error
+├── SettingsError
+├── InputError           an empty question, one that no context can hold
+├── NotFound             no such conversation, message, model
+├── StoreError
+│   ├── StoreInUse       another Med42 Chat has this data folder open
+│   ├── StoreBusy        the database stayed locked
+│   ├── StoreKeyError    wrong key or passphrase
+│   ├── StoreCorrupt
+│   ├── StoreTooNew      written by a newer version
+│   └── DiskFull
+└── RuntimeFailure
+    ├── ModelFileError   missing, cut short, not a GGUF
+    ├── ModelTooLarge
+    └── WorkerDied
+"""
+
+
+class Med42Error(Exception):
+    """`message` says what is wrong; `hint` says what to do about it. Both are shown as they are."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SettingsError(Med42Error):
+    """A setting has a value that cannot be used."""
+
+
+class InputError(Med42Error):
+    """The question cannot be asked as it is."""
+
+
+class NotFound(Med42Error):
+    """What was named does not exist."""
+
+
+class StoreError(Med42Error):
+    """The data folder or its database cannot do what was asked."""
+
+
+class StoreInUse(StoreError):
+    """Another Med42 Chat has this data folder open."""
+
+
+class StoreBusy(StoreError):
+    """The database stayed locked by another program."""
+
+
+class StoreKeyError(StoreError):
+    """The key or passphrase does not open this database."""
+
+
+class StoreCorrupt(StoreError):
+    """The database's content is damaged."""
+
+
+class StoreTooNew(StoreError):
+    """The database was written by a newer version of the program."""
+
+
+class DiskFull(StoreError):
+    """No room to write."""
+
+
+class RuntimeFailure(Med42Error):
+    """The model cannot be loaded or cannot answer."""
+
+
+class ModelFileError(RuntimeFailure):
+    """The model file is missing, cut short or not a GGUF."""
+
+
+class ModelTooLarge(RuntimeFailure):
+    """The model does not fit into this computer's memory."""
+
+
+class WorkerDied(RuntimeFailure):
+    """The model's process ended while it was needed."""

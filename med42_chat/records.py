@@ -1,0 +1,207 @@
+"""What everything speaks about: frozen values with no I/O, no ids of their own making, no tables.
+
+Times are integer milliseconds since the Unix epoch, in UTC. Ids are opaque strings minted by the store.
+Token counts are counts of the loaded model's own tokens.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+
+# Why a message's text ends where it ends. 'streaming' exists only while a job is writing it.
+Status = Literal["streaming", "complete", "length", "stopped", "interrupted", "failed"]
+
+FinishReason = Literal["stop", "length", "cancelled", "died", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message as the model is given it: who speaks, and the words, which are always data."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A passage that the program put before the model, under a number that the program minted (1, 2, …)."""
+
+    number: int
+    title: str
+    text: str
+    page: int | None = None
+    document_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A source as it was kept with an answer: readable when its document is gone. `verdict` is what a check found."""
+
+    source: Source
+    quote: str = ""
+    verdict: Literal["unchecked", "found", "not_found"] = "unchecked"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. The defaults are Med42-v2's model card's (temperature 0.4, top_k 150, top_p 0.75).
+
+    `min_p` and `repeat_penalty` are set to 'off' (0 and 1): the card names neither, and llama.cpp's own
+    default for min_p is not 0. `temperature` 0 means greedy. `max_tokens` is the answer's reserve in the context.
+    """
+
+    temperature: float = 0.4
+    top_k: int = 150
+    top_p: float = 0.75
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    max_tokens: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer. `cached_tokens` of `prompt_tokens` came from the KV cache and were not decoded again."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds from the request's arrival at the runtime to the first token; decoding speed after it; both 0 if none came."""
+
+    first_token_s: float = 0.0
+    tokens_per_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something the person may expect the model to have seen, and it did not: a turn or a source, with its size."""
+
+    kind: Literal["message", "source"]
+    id: str  # message id, or the source's number as text
+    tokens: int
+    preview: str  # its first words, so that the person recognises it
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUse:
+    """How the context is filled, in tokens. `size` is the whole context; `reserve` is kept for the answer."""
+
+    size: int
+    system: int = 0
+    pinned: int = 0
+    sources: int = 0
+    history: int = 0
+    question: int = 0
+    reserve: int = 0
+
+    @property
+    def used(self) -> int:
+        """Tokens of the prompt as it is sent."""
+        return self.system + self.pinned + self.sources + self.history + self.question
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The loaded model as the runtime really found it, not as it was asked for."""
+
+    name: str  # general.name, or the file's name
+    path: str
+    sha256: str
+    size_bytes: int
+    architecture: str
+    quantization: str  # 'Q4_K - Medium', as llama.cpp describes the file
+    parameters: int
+    vocabulary: int
+    context_trained: int
+    context: int  # tokens really allotted
+    template: str  # 'llama-3', or 'model' for the file's own chat template
+    stop_ids: tuple[int, ...]
+    device: str  # 'CPU', or the devices the layers are on
+    layers: int
+    layers_offloaded: int
+    threads: int
+    build: str  # llama-cpp-python's version
+    load_s: float
+    warnings: tuple[str, ...] = ()
+    demonstration: bool = False  # the embedded demo model, not Med42
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything needed to say how an answer came about, and to make the same tokens again with the same build on the CPU."""
+
+    program: str  # 'Med42 Chat 0.1.0'
+    model: str
+    model_sha256: str
+    quantization: str
+    template: str
+    build: str
+    device: str
+    sampling: Sampling
+    seed: int
+    prompt_sha256: str  # of the prompt's token ids as little-endian 32-bit integers
+    context: ContextUse
+    seen: tuple[str, ...] = ()  # ids of the messages the model saw, oldest first
+    sources: tuple[int, ...] = ()  # numbers of the sources the model saw
+    left_out: tuple[LeftOut, ...] = ()
+    pinned_facts: str = ""
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    finish_reason: FinishReason = "stop"
+    demonstration: bool = False
+    notes: tuple[str, ...] = ()  # what the program changed or noticed, in plain words ('removed a mark [7] that names no source')
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One node of a conversation's tree. `parent_id` is None for the first question."""
+
+    id: str
+    conversation_id: str
+    parent_id: str | None
+    role: Role
+    text: str
+    status: Status
+    created_at: int
+    evidence: Evidence | None = None
+    citations: tuple[Citation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation's head. `pinned_facts` (allergies, problems, medicines) are always in the prompt."""
+
+    id: str
+    title: str
+    created_at: int
+    updated_at: int
+    pinned_facts: str = ""
+    message_count: int = 0
+    pinned: bool = False
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A message that matches a search. `snippet` alternates plain and matching text, beginning with plain."""
+
+    conversation_id: str
+    message_id: str
+    title: str
+    snippet: tuple[str, ...]
+    created_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One line of `check`: what was looked at, how it is, and what to do if it is not well."""
+
+    name: str
+    state: Literal["ok", "warning", "error"]
+    text: str
+    hint: str = ""
+    detail: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,104 @@
+"""What a runtime is to the rest of the program, whoever runs the model: a worker process here, a server elsewhere.
+
+Knows nothing of llama.cpp, pipes or HTTP.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from med42_chat.records import FinishReason, ModelInfo, Sampling, Timings, Turn, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One answer to be generated from `prompt` (token ids, exactly one BOS at the start where the model has one).
+
+    `id` is the caller's, unique among running requests; it is what `cancel` names. `seed` is 0 to 2**32 - 2.
+    """
+
+    id: str
+    prompt: tuple[int, ...]
+    sampling: Sampling
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The request waits. `position` counts those before it; `progress` (0 to 1) is the model's loading, where that is the reason."""
+
+    reason: Literal["loading", "queue", "restarting"]
+    position: int = 0
+    progress: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """`done` of `total` prompt tokens are in the KV cache (reused ones included)."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Whole characters, in order. Their concatenation is the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of a request. `detail` says in plain words what went wrong when `reason` is 'died' or 'failed'."""
+
+    reason: FinishReason
+    usage: Usage
+    timings: Timings
+    detail: str = ""
+
+
+RuntimeEvent = Queued | Prefill | Text | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeStatus:
+    """The runtime at this moment. `error` and `hint` are set when `state` is 'failed' (nothing will load without the person)."""
+
+    state: Literal["loading", "ready", "busy", "restarting", "failed", "closed"]
+    progress: float = 0.0
+    waiting: int = 0
+    model: ModelInfo | None = None
+    error: str = ""
+    hint: str = ""
+
+
+class Runtime(Protocol):
+    """Every method may be called from any thread."""
+
+    def status(self) -> RuntimeStatus:
+        """The state now; never blocks."""
+        ...
+
+    def wait_until_loaded(self, timeout_s: float | None = None) -> ModelInfo:
+        """Blocks until a model is there. Raises RuntimeFailure's kinds when it cannot be loaded, or when time is up."""
+        ...
+
+    def count(self, turns: Sequence[Turn]) -> list[int]:
+        """Tokens that each turn takes inside a prompt, its header and end included. Waits for the model like the above."""
+        ...
+
+    def encode(self, turns: Sequence[Turn]) -> tuple[int, ...]:
+        """The exact prompt: BOS, every turn, and the header of the assistant's answer. Text in turns never becomes control tokens."""
+        ...
+
+    def generate(self, request: Request) -> Iterator[RuntimeEvent]:
+        """Events as they happen, ending with exactly one Finished; raises nothing. Closing the iterator cancels the request."""
+        ...
+
+    def cancel(self, request_id: str) -> None:
+        """Stops a request within a second, prefill included; its iterator ends with Finished("cancelled"). Unknown ids do nothing."""
+        ...
+
+    def close(self) -> None:
+        """Ends the runtime and leaves no process behind."""
+        ...
