@@ -1,0 +1,285 @@
+"""One answer, from the question to the stored message: `Chat.ask` is the whole story on one page.
+
+Knows the store's conversations, a runtime and the prompt; knows nothing of pages, processes or SQL.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from med42_chat import __version__, prompt
+from med42_chat.errors import InputError, Med42Error, StoreError, WorkerDied
+from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
+from med42_chat.markup import parse
+from med42_chat.prompt import Limits
+from med42_chat.records import Citation, ContextUse, Conversation, Evidence, FinishReason, Message, ModelInfo, Sampling, Source, Status
+from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, Runtime, Text
+
+_SAVE_EVERY_S = 0.25
+_STATUS_OF: Mapping[FinishReason, Status] = {
+    "stop": "complete",
+    "length": "length",
+    "cancelled": "stopped",
+    "died": "interrupted",
+    "failed": "failed",
+}
+
+
+class Conversations(Protocol):
+    """The part of the store that an answer needs; see store.conversations.Conversations."""
+
+    def get(self, id: str) -> Conversation: ...
+
+    def branch(self, id: str, leaf: str | None = None) -> list[Message]: ...
+
+    def message(self, id: str) -> Message: ...
+
+    def begin(self, id: str, question: str) -> tuple[Message, Message]: ...
+
+    def append(self, answer_id: str, text: str) -> None: ...
+
+    def finish(
+        self, answer_id: str, text: str, status: Status, evidence: Evidence | None, citations: Sequence[Citation] = ()
+    ) -> Message: ...
+
+
+class Library(Protocol):
+    """Where the passages for a question come from: the best first, numbered from 1."""
+
+    def find(self, question: str, history: Sequence[Message]) -> Sequence[Source]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """Asks one model. `system` is the system prompt; `seed` None takes a new one for each answer."""
+
+    conversations: Conversations
+    runtime: Runtime
+    system: str
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int | None = None
+    library: Library | None = None
+
+    def ask(self, conversation_id: str, question: str, stop: threading.Event | None = None) -> Iterator[Event]:
+        """The events of one answer; see `events`. Setting `stop` ends it within a second and keeps what came.
+
+        Raises InputError for an empty question, NotFound and StoreError before anything is stored; once `Asked` was
+        yielded the question is safe, and whatever goes wrong is said by the final `Answered`.
+        """
+        words = clean(question)
+        if not words.strip():
+            raise InputError("There is no question yet.", "Type a question, then press Enter.")
+        conversation = self.conversations.get(conversation_id)
+        history = self.conversations.branch(conversation_id)
+        asked, answer = self.conversations.begin(conversation_id, words)
+        yield Asked(asked, answer)
+        yield from _Answering(self, conversation, history, words, answer, stop or threading.Event()).events()
+
+    def limits(self, model: ModelInfo) -> Limits:
+        """This model's context, and what of it is kept for the answer."""
+        return Limits(model.context, min(self.sampling.max_tokens, model.context // 2))
+
+    def meter(self, conversation_id: str) -> ContextUse | None:
+        """How this conversation fills the context now; None while no model is loaded."""
+        model = self.runtime.status().model
+        if model is None:
+            return None
+        facts = self.conversations.get(conversation_id).pinned_facts
+        history = self.conversations.branch(conversation_id)
+        return prompt.measure(self.runtime, self.limits(model), system=self.system, pinned_facts=facts, history=history)
+
+
+def clean(text: str) -> str:
+    """The question as data: line ends made equal; control characters and lone surrogates, which no screen can show, become a visible U+FFFD."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join("\ufffd" if _unshowable(character) else character for character in text)
+
+
+def _unshowable(character: str) -> bool:
+    code = ord(character)
+    return (code < 0x20 and character not in "\n\t") or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000
+
+
+class _Saver:
+    """Writes what has come of an answer every quarter of a second, whether more is coming or not.
+
+    A thread of its own, because the loop that reads the model may be held up for longer than that. `error` is the
+    store's word if it could not write.
+    """
+
+    def __init__(self, conversations: Conversations, answer_id: str) -> None:
+        self.text = ""
+        self.error: StoreError | None = None
+        self._conversations, self._answer_id = conversations, answer_id
+        self._saved = 0
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="saver", daemon=True)
+        self._thread.start()
+
+    def add(self, text: str) -> None:
+        self.text += text
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.wait(_SAVE_EVERY_S):
+            text = self.text  # one snapshot: the other thread only ever lengthens it
+            if len(text) == self._saved:
+                continue
+            try:
+                self._conversations.append(self._answer_id, text[self._saved :])
+            except StoreError as error:
+                self.error = error
+                return
+            self._saved = len(text)
+
+
+class _Answering:
+    """One answer under way. Not reused."""
+
+    def __init__(
+        self, chat: Chat, conversation: Conversation, history: Sequence[Message], question: str, answer: Message, stop: threading.Event
+    ) -> None:
+        self._chat, self._conversation, self._history = chat, conversation, history
+        self._question, self._answer, self._stop = question, answer, stop
+        self._saver = _Saver(chat.conversations, answer.id)
+        self._sources: tuple[Source, ...] = ()
+        self._evidence = _bare_evidence(chat, conversation)
+        self._status: Status = "stopped"  # until the model has said otherwise
+        self._problem = Med42Error("")
+
+    def events(self) -> Iterator[Event]:
+        try:
+            yield from self._until_loaded()
+            if not self._stop.is_set():
+                yield from self._generate()
+        except Med42Error as error:
+            self._status, self._problem = "failed", error
+            self._evidence = replace(self._evidence, finish_reason="failed")
+        except BaseException:  # the reader has gone, or Ctrl+C: what came is kept, then the exception goes on its way
+            self._status = "stopped"
+            self._finish()
+            raise
+        yield self._finish()
+
+    def _until_loaded(self) -> Iterator[Event]:
+        """Says why nothing happens yet. Ends when a model is there, when none will come, or on stop."""
+        last: Event | None = None
+        while not self._stop.is_set():
+            status = self._chat.runtime.status()
+            if status.state not in ("loading", "restarting"):
+                return
+            waiting = Waiting("loading" if status.state == "loading" else "restarting", progress=round(status.progress, 2))
+            if waiting != last:
+                yield waiting
+            last = waiting
+            time.sleep(0.1)
+
+    def _generate(self) -> Iterator[Event]:
+        model = self._chat.runtime.wait_until_loaded()
+        if self._chat.library is not None:
+            self._sources = tuple(self._chat.library.find(self._question, self._history))
+            yield Sources(self._sources)
+        request = self._request(model)
+        yield Prompted(self._evidence.context, self._evidence.left_out)
+        cancelled = False
+        for event in self._chat.runtime.generate(request):
+            # Asked for here as well as by the job: a cancel that came before the runtime knew the request did nothing.
+            if (self._stop.is_set() or self._saver.error) and not cancelled:
+                self._chat.runtime.cancel(request.id)
+                cancelled = True
+            match event:
+                case Queued(reason, position, progress):
+                    yield Waiting(reason, position, progress)
+                case Prefill(done, total):
+                    yield Reading(done, total)
+                case Text(text):
+                    self._saver.add(text)
+                    yield Delta(text)
+                case Finished():
+                    self._take_end(event)
+
+    def _request(self, model: ModelInfo) -> Request:
+        """Builds the prompt, and the evidence of what the model will see."""
+        chat, limits = self._chat, self._chat.limits(model)
+        built = prompt.build(
+            chat.runtime,
+            limits,
+            system=chat.system,
+            question=self._question,
+            pinned_facts=self._conversation.pinned_facts,
+            history=self._history,
+            sources=self._sources,
+        )
+        sampling = replace(chat.sampling, max_tokens=limits.reserve)
+        seed = chat.seed if chat.seed is not None else secrets.randbelow(2**32 - 1)
+        self._evidence = replace(
+            self._evidence,
+            model=model.name,
+            model_sha256=model.sha256,
+            quantization=model.quantization,
+            template=model.template,
+            build=model.build,
+            device=model.device,
+            demonstration=model.demonstration,
+            sampling=sampling,
+            seed=seed,
+            prompt_sha256=built.sha256,
+            context=built.context,
+            seen=built.seen,
+            sources=built.sources,
+            left_out=built.left_out,
+        )
+        return Request(self._answer.id, built.tokens, sampling, seed)
+
+    def _take_end(self, end: Finished) -> None:
+        self._status = _STATUS_OF[end.reason]
+        self._evidence = replace(self._evidence, usage=end.usage, timings=end.timings, finish_reason=end.reason)
+        if end.reason in ("died", "failed"):
+            self._problem = WorkerDied(end.detail, "What was written so far is kept. Ask again when the model is ready.")
+
+    def _finish(self) -> Answered:
+        """Stores the end. If even that fails, the text still reaches the person, and what was saved of it is found at the next start."""
+        self._saver.close()
+        text = self._saver.text
+        if self._saver.error:
+            self._status, self._problem = "failed", self._saver.error
+        evidence = replace(self._evidence, notes=self._notes(text))
+        citations = tuple(Citation(source) for source in self._sources if source.number in evidence.sources)
+        try:
+            message = self._chat.conversations.finish(self._answer.id, text, self._status, evidence, citations)
+        except StoreError as error:
+            self._problem = error
+            message = replace(self._answer, text=text, status="failed", evidence=evidence, citations=citations)
+        return Answered(message, self._problem.message, self._problem.hint)
+
+    def _notes(self, text: str) -> tuple[str, ...]:
+        notes = [f"{self._problem.message} {self._problem.hint}".strip()] if self._problem.message else []
+        if self._sources:
+            removed = parse(text, self._evidence.sources).unknown_marks
+            notes += [f"The mark [{number}] names no source and was removed." for number in removed]
+        return tuple(notes)
+
+
+def _bare_evidence(chat: Chat, conversation: Conversation) -> Evidence:
+    """What is known before a model is: enough to say later why an answer never began."""
+    return Evidence(
+        program=f"Med42 Chat {__version__}",
+        model="",
+        model_sha256="",
+        quantization="",
+        template="",
+        build="",
+        device="",
+        sampling=chat.sampling,
+        seed=0,
+        prompt_sha256="",
+        context=ContextUse(size=0),
+        pinned_facts=conversation.pinned_facts,
+        finish_reason="cancelled",
+    )

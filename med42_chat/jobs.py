@@ -1,0 +1,148 @@
+"""Answers that run on the server's side. Any number of pages look at a job's state; none of them owns it.
+
+A page that reloads, a second tab and a closed tab change nothing here: each reads the newest `JobState`, which always
+holds the whole answer so far.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from med42_chat.chat import Chat
+from med42_chat.errors import InputError
+from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
+from med42_chat.records import Message, Source
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """All that a page shows of a running answer. `version` grows with every change; `answered` is set when `phase` is 'done'."""
+
+    version: int
+    question: Message
+    answer: Message
+    phase: Literal["waiting", "reading", "writing", "done"] = "waiting"
+    waiting: Waiting | None = None
+    reading: Reading | None = None
+    prompted: Prompted | None = None
+    sources: tuple[Source, ...] = ()
+    text: str = ""
+    answered: Answered | None = None
+
+
+class Job:
+    """One answer under way in a thread of its own."""
+
+    def __init__(self, chat: Chat, conversation_id: str, question: str) -> None:
+        """Returns when the question is stored; raises what `Chat.ask` raises before that."""
+        self.conversation_id = conversation_id
+        self._chat = chat
+        self._stop = threading.Event()
+        events = chat.ask(conversation_id, question, self._stop)
+        asked = next(events)
+        assert isinstance(asked, Asked)
+        self._state = JobState(1, asked.question, asked.answer)
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, args=(events,), name="answer", daemon=True)
+        self._thread.start()
+
+    def state(self) -> JobState:
+        """The newest snapshot; never blocks."""
+        return self._state
+
+    def wait(self, after: int, timeout_s: float) -> JobState:
+        """The newest snapshot, as soon as its version is above `after` or time is up."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._state.version > after, timeout_s)
+        return self._state
+
+    def stop(self) -> None:
+        """Ends the answer within a second; what came is kept."""
+        self._stop.set()
+        self._chat.runtime.cancel(self._state.answer.id)
+
+    def join(self, timeout_s: float) -> None:
+        """Waits until the answer is stored, or time is up."""
+        self._thread.join(timeout_s)
+
+    def _run(self, events: Iterator[Event]) -> None:
+        try:
+            for event in events:
+                self._take(after(self._state, event))
+        except Exception:  # noqa: BLE001
+            # The edge: a fault of ours must end as a marked answer, not as a page that waits for ever.
+            _log.exception("an answer ended in a fault of the program")
+            message = self._chat.conversations.message(self._state.answer.id)
+            self._take(after(self._state, Answered(message, "The program made a mistake.", "What was written so far is kept. Ask again.")))
+
+    def _take(self, state: JobState) -> None:
+        with self._changed:
+            self._state = state
+            self._changed.notify_all()
+
+
+def after(state: JobState, event: Event) -> JobState:
+    """The state once `event` has happened. Pure."""
+    state = replace(state, version=state.version + 1)
+    match event:
+        case Waiting():
+            return replace(state, phase="waiting", waiting=event)
+        case Prompted():
+            return replace(state, prompted=event)
+        case Sources(sources):
+            return replace(state, sources=sources)
+        case Reading():
+            return replace(state, phase="reading", reading=event)
+        case Delta(text):
+            return replace(state, phase="writing", text=state.text + text)
+        case Answered(message):
+            return replace(state, phase="done", answer=message, text=message.text, answered=event)
+        case Asked(question, answer):
+            return replace(state, question=question, answer=answer)
+
+
+class Jobs:
+    """The answers under way, one for a conversation at most."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+
+    def start(self, conversation_id: str, question: str) -> Job:
+        """Starts an answer. Raises InputError while the last one is still being written, and what `Chat.ask` raises at once."""
+        with self._lock:
+            if self._is_running(conversation_id):
+                raise InputError("The last answer is still being written.", "Wait for it, or stop it; your text stays where it is.")
+            self._jobs[conversation_id] = job = Job(self._chat, conversation_id, question)
+            return job
+
+    def running(self, conversation_id: str) -> Job | None:
+        """The job that is answering in this conversation, if any."""
+        with self._lock:
+            return self._jobs[conversation_id] if self._is_running(conversation_id) else None
+
+    def stop(self, conversation_id: str) -> None:
+        """Stops the answer in this conversation, if one is running."""
+        if job := self.running(conversation_id):
+            job.stop()
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Stops everything and waits until what came is stored."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.stop()
+        for job in jobs:
+            job.join(timeout_s)
+
+    def _is_running(self, conversation_id: str) -> bool:
+        job = self._jobs.get(conversation_id)
+        if job is not None and job.state().phase == "done":
+            del self._jobs[conversation_id]
+            return False
+        return job is not None

@@ -1,0 +1,185 @@
+"""Question, pinned facts, history and sources → what the model sees within its context, and what was left out. Pure.
+
+Always in: the system prompt, the pinned facts, the new question, and the answer's reserve. Sources come next, best first,
+in at most half of what remains; then whole exchanges of the history, newest first, without gaps. Whatever does not fit is
+in `Prompt.left_out`, never dropped silently.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Protocol
+
+from med42_chat.errors import InputError
+from med42_chat.records import ContextUse, LeftOut, Message, Source, Turn
+
+_PREVIEW = 80  # characters by which a person recognises what was left out
+
+
+class Tokenizer(Protocol):
+    """The part of a runtime that a prompt needs; see runtime.protocol.Runtime."""
+
+    def count(self, turns: Sequence[Turn]) -> list[int]: ...
+
+    def encode(self, turns: Sequence[Turn]) -> tuple[int, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """In tokens: the whole context, and what of it is kept for the answer."""
+
+    context: int
+    reserve: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is sent. `seen` are ids of history messages, oldest first; `sources` are the numbers that the model sees."""
+
+    tokens: tuple[int, ...]
+    context: ContextUse
+    seen: tuple[str, ...]
+    sources: tuple[int, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Of the token ids as little-endian 32-bit integers."""
+        return hashlib.sha256(b"".join(token.to_bytes(4, "little") for token in self.tokens)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """Messages that stand or fall together: a question with its answer, so that the roles always alternate."""
+
+    messages: tuple[Message, ...]
+    tokens: int
+
+
+def system_text(system: str, pinned_facts: str, sources: Sequence[Source] = ()) -> str:
+    """The system turn's words. The demonstration model is trained on exactly this form."""
+    parts = [system.strip()]
+    if pinned_facts.strip():
+        parts.append(f"Facts about this patient, pinned by the clinician:\n{pinned_facts.strip()}")
+    if sources:
+        parts.append(
+            "Answer from these numbered sources. Quote the deciding words and put the source's number in square brackets after "
+            "each sentence that rests on it. If they do not answer the question, say so."
+        )
+        parts += [_source_text(source) for source in sources]
+    return "\n\n".join(parts)
+
+
+def build(
+    tokenizer: Tokenizer,
+    limits: Limits,
+    *,
+    system: str,
+    question: str,
+    pinned_facts: str = "",
+    history: Sequence[Message] = (),
+    sources: Sequence[Source] = (),
+) -> Prompt:
+    """The prompt for `question`. Raises InputError when what must be in does not fit."""
+    asked = Turn("user", question)
+    heads = [Turn("system", system_text(system, pinned_facts, sources[:count])) for count in range(len(sources) + 1)]
+    bare = Turn("system", system_text(system, ""))
+    bare_cost, asked_cost, *head_costs = tokenizer.count([bare, asked, *heads])
+    frame = len(tokenizer.encode([heads[0], asked])) - head_costs[0] - asked_cost  # BOS and the answer's header
+    room = limits.context - limits.reserve - head_costs[0] - asked_cost - frame
+    if room < 0:
+        raise _too_long(limits, asked_cost, -room)
+
+    fitting = max(count for count in range(len(heads)) if head_costs[count] - head_costs[0] <= room // 2)
+    exchanges = _exchanges(tokenizer, history)
+    kept = _newest_that_fit(exchanges, room - (head_costs[fitting] - head_costs[0]))
+    tokens = _encode(tokenizer, heads[fitting], kept, asked)
+    # A template of another family may cost more in one piece than its turns did one by one.
+    while len(tokens) + limits.reserve > limits.context and kept:
+        kept = kept[1:]
+        tokens = _encode(tokenizer, heads[fitting], kept, asked)
+    if len(tokens) + limits.reserve > limits.context:
+        raise _too_long(limits, asked_cost, len(tokens) + limits.reserve - limits.context)
+
+    spent = ContextUse(
+        size=limits.context,
+        system=bare_cost,
+        pinned=head_costs[0] - bare_cost,
+        sources=head_costs[fitting] - head_costs[0],
+        history=sum(exchange.tokens for exchange in kept),
+        reserve=limits.reserve,
+    )
+    seen = tuple(message.id for exchange in kept for message in exchange.messages)
+    unseen = [message for message in history if message.id not in seen and message.text.strip()]
+    return Prompt(
+        tokens=tokens,
+        # The question's share is what is left of the prompt, so that the parts always add up to what is sent.
+        context=replace(spent, question=len(tokens) - spent.used),
+        seen=seen,
+        sources=tuple(source.number for source in sources[:fitting]),
+        left_out=_left_out(tokenizer, unseen, sources[fitting:]),
+    )
+
+
+def measure(tokenizer: Tokenizer, limits: Limits, *, system: str, pinned_facts: str = "", history: Sequence[Message] = ()) -> ContextUse:
+    """How the context is filled before a question is typed: all of the history, whether it fits or not."""
+    bare, head, *turns = tokenizer.count(
+        [Turn("system", system_text(system, "")), Turn("system", system_text(system, pinned_facts)), *map(_turn, history)]
+    )
+    return ContextUse(size=limits.context, system=bare, pinned=head - bare, history=sum(turns), reserve=limits.reserve)
+
+
+def _source_text(source: Source) -> str:
+    page = f", page {source.page}" if source.page is not None else ""
+    return f"[{source.number}] {source.title}{page}\n{source.text}"
+
+
+def _turn(message: Message) -> Turn:
+    return Turn(message.role, message.text)
+
+
+def _exchanges(tokenizer: Tokenizer, history: Sequence[Message]) -> list[_Exchange]:
+    """The history as exchanges, oldest first. A question that got no words for an answer is in none: the model never sees it."""
+    costs = tokenizer.count([_turn(message) for message in history])
+    exchanges = []
+    for at, (question, answer) in enumerate(pairwise(history)):
+        if question.role == "user" and answer.role == "assistant" and answer.text.strip():
+            exchanges.append(_Exchange((question, answer), costs[at] + costs[at + 1]))
+    return exchanges
+
+
+def _newest_that_fit(exchanges: Sequence[_Exchange], room: int) -> list[_Exchange]:
+    kept: list[_Exchange] = []
+    for exchange in reversed(exchanges):
+        room -= exchange.tokens
+        if room < 0:
+            break
+        kept.insert(0, exchange)
+    return kept
+
+
+def _encode(tokenizer: Tokenizer, head: Turn, kept: Sequence[_Exchange], asked: Turn) -> tuple[int, ...]:
+    return tokenizer.encode([head, *(_turn(message) for exchange in kept for message in exchange.messages), asked])
+
+
+def _left_out(tokenizer: Tokenizer, messages: Sequence[Message], sources: Sequence[Source]) -> tuple[LeftOut, ...]:
+    costs = tokenizer.count([*(_turn(message) for message in messages), *(Turn("system", _source_text(source)) for source in sources)])
+    named = [("message", message.id, message.text) for message in messages]
+    named += [("source", str(source.number), source.title) for source in sources]
+    return tuple(
+        LeftOut("message" if kind == "message" else "source", id, cost, _preview(text))
+        for (kind, id, text), cost in zip(named, costs, strict=True)
+    )
+
+
+def _preview(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _PREVIEW else line[: _PREVIEW - 1].rstrip() + "…"
+
+
+def _too_long(limits: Limits, question: int, over: int) -> InputError:
+    return InputError(
+        f"The question has {question:,} tokens; this model's context of {limits.context:,} has no room for it ({over:,} too many).",
+        "Shorten the question or the pinned facts, or ask about the text in parts. Nothing was sent to the model.",
+    )

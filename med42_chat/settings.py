@@ -1,0 +1,167 @@
+"""What a person can set, read once: defaults < settings file < environment < command line.
+
+The settings file is `settings.toml` in the data folder; a setting `port` is `port = 7042` there, `MED42_PORT` in the
+environment and `--port` on the command line. A value that cannot be used is named together with the place it came from.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+
+from med42_chat.errors import SettingsError
+from med42_chat.records import Sampling
+
+Number = TypeVar("Number", int, float)
+
+PROJECT = Path(__file__).resolve().parent.parent
+ASSETS = PROJECT / "assets"
+DEMO_MODEL = PROJECT / "models" / "demo" / "med42-chat-demo.gguf"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, checked. `threads` and `gpu_layers` None mean: as many as this computer has, all that fit."""
+
+    home: Path
+    models: Path = PROJECT / "models"
+    model: str = ""  # a file, or its name in `models`; empty: Med42 where it is, the demonstration model otherwise
+    host: str = "127.0.0.1"
+    port: int = 7042
+    browser: bool = True
+    keyring: bool = True
+    passphrase: str | None = field(default=None, repr=False)
+    context: int = 8192
+    threads: int | None = None
+    gpu_layers: int | None = None
+    seed: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+def read(command_line: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this start. `command_line` holds only what was given there. Raises SettingsError."""
+    outer = _known({name[6:].lower(): value for name, value in environment.items() if name.startswith("MED42_")}, strict=False)
+    given = [("command line", dict(command_line)), ("environment", outer)]
+    home = next((Path(values["home"]) for _, values in given if values.get("home")), _default_home())
+    settings = Settings(home=home.expanduser().resolve())
+    for place, values in [(str(home / "settings.toml"), _file(home / "settings.toml")), *reversed(given)]:
+        for name, text in values.items():
+            settings = _with(settings, name, text, place)
+    return settings
+
+
+def model_file(settings: Settings) -> Path:
+    """The model to load. What was asked for by name is never replaced by another; a missing file is the runtime's to report."""
+    if settings.model:
+        asked = Path(settings.model).expanduser()
+        return asked if asked.is_absolute() or asked.exists() else settings.models / settings.model
+    # Parts of a split file after the first are not models of their own.
+    found = sorted(path for path in settings.models.glob("*.gguf") if not _is_later_part(path.name))
+    return next((path for path in found if "med42" in path.name.lower()), found[0] if found else DEMO_MODEL)
+
+
+def is_demonstration(model: Path) -> bool:
+    """Whether this file is the embedded model, which must be marked wherever it speaks."""
+    return model.resolve() == DEMO_MODEL.resolve()
+
+
+def _is_later_part(name: str) -> bool:
+    return "-of-" in name and "-00001-of-" not in name
+
+
+def _default_home() -> Path:
+    return Path(platformdirs.user_data_dir("med42-chat", appauthor=False))
+
+
+def _file(path: Path) -> dict[str, str]:
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error}.", "Correct the line, or move the file away.") from error
+    return _known({name: _as_text(value) for name, value in values.items()}, strict=True, place=str(path))
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _known(values: Mapping[str, str], strict: bool, place: str = "") -> dict[str, str]:
+    """Only our settings. An unknown name in the file is a typing error; in the environment it may be somebody else's."""
+    unknown = [name for name in values if name not in _PARSERS]
+    if unknown and strict:
+        near = get_close_matches(unknown[0], _PARSERS, n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else f"Settings are: {', '.join(sorted(_PARSERS))}."
+        raise SettingsError(f"{place} has a setting '{unknown[0]}' that does not exist.", hint)
+    return {name: value for name, value in values.items() if name in _PARSERS}
+
+
+def _with(settings: Settings, name: str, text: str, place: str) -> Settings:
+    parse, expected = _PARSERS[name]
+    try:
+        value = parse(text.strip())
+    except ValueError:
+        raise SettingsError(f"The setting '{name}' is '{text}' ({place}).", f"It must be {expected}.") from None
+    if name in _SAMPLING:
+        return replace(settings, sampling=replace(settings.sampling, **{name: value}))
+    return replace(settings, **{name: value})
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise ValueError
+    return Path(text).expanduser().resolve()
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    return lambda text: _between(int(text), low, high)
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    return lambda text: _between(float(text), low, high)
+
+
+def _between(value: Number, low: Number, high: Number) -> Number:
+    if not low <= value <= high:  # also refuses NaN, which compares false
+        raise ValueError
+    return value
+
+
+def _switch(text: str) -> bool:
+    values = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in values:
+        raise ValueError
+    return values[text.lower()]
+
+
+def _word(text: str) -> str:
+    return text
+
+
+_PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "home": (_path, "a folder"),
+    "models": (_path, "a folder"),
+    "model": (_word, "a GGUF file, or the name of one in the models folder"),
+    "host": (_word, "an address of this computer, 127.0.0.1 for this computer alone"),
+    "port": (_whole(0, 65535), "a whole number from 0 to 65535"),
+    "browser": (_switch, "on or off"),
+    "keyring": (_switch, "on or off"),
+    "passphrase": (_word, "text"),
+    "context": (_whole(512, 1_048_576), "a whole number of tokens from 512; Med42-v2 was trained on 8192"),
+    "threads": (_whole(1, 512), "a whole number from 1 to 512"),
+    "gpu_layers": (_whole(0, 10_000), "a whole number; 0 keeps the model off the GPU"),
+    "seed": (_whole(0, 2**32 - 2), "a whole number from 0 to 4294967294"),
+    "temperature": (_number(0.0, 2.0), "a number from 0 to 2; Med42's card says 0.4"),
+    "top_k": (_whole(0, 200_000), "a whole number; Med42's card says 150"),
+    "top_p": (_number(0.0, 1.0), "a number from 0 to 1; Med42's card says 0.75"),
+    "min_p": (_number(0.0, 1.0), "a number from 0 to 1; 0 is off"),
+    "repeat_penalty": (_number(0.5, 2.0), "a number from 0.5 to 2; 1 is off"),
+    "max_tokens": (_whole(16, 65_536), "a whole number of tokens from 16"),
+}
+_SAMPLING = frozenset(one.name for one in fields(Sampling))
