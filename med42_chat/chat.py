@@ -93,7 +93,7 @@ class Chat:
 
 
 def clean(text: str) -> str:
-    """The question as data: line ends made equal; control characters and lone surrogates, which no screen can show, become a visible U+FFFD."""
+    """The question as data: line ends made equal, and what no screen can show (control characters, lone surrogates) a visible U+FFFD."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join("\ufffd" if _unshowable(character) else character for character in text)
 

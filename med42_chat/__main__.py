@@ -1,0 +1,321 @@
+"""Everything without a screen: `python -m med42_chat COMMAND`, also installed as `med42-chat`.
+
+Every command takes `--json`, and fails with `error:` and `hint:` lines on standard error and a non-zero status.
+"""
+
+import argparse
+import getpass
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from med42_chat import __version__, settings
+from med42_chat.errors import InputError, Med42Error
+from med42_chat.records import Conversation, Message, Turn
+from med42_chat.settings import Settings
+
+_MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
+_ENDINGS = {
+    "length": "[The answer reached its length limit.]",
+    "stopped": "[Stopped.]",
+    "interrupted": "[Interrupted: the program or the model ended here.]",
+    "failed": "[No answer.]",
+}
+_QUIET_LINE = "Built with Meta Llama 3. Med42 is not ready for clinical use: check before acting."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options, settings.read(_given(options))) or 0
+    except Med42Error as error:
+        _fail(error, options.json)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has gone, as in `list | head`
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    common.add_argument("--home", metavar="DIR", help="the data folder")
+    parser = argparse.ArgumentParser(prog="med42-chat", description=__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"Med42 Chat {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[Any, Settings], int | None], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text, parents=[common])
+        made.set_defaults(run=run)
+        return made
+
+    ask = command("ask", _ask, "answer a question and keep it")
+    ask.add_argument("question", help="'-' reads it from standard input")
+    ask.add_argument("--conversation", metavar="ID", help="go on in this conversation")
+    ask.add_argument("--facts", metavar="TEXT", help="pin these facts (allergies, problems, medicines) to the conversation")
+    listing = command("list", _list, "conversations, newest first")
+    listing.add_argument("--search", metavar="TEXT", help="only messages with these words")
+    listing.add_argument("--limit", type=int, default=50)
+    command("show", _show, "a whole conversation").add_argument("id")
+    command("delete", _delete, "delete a conversation for good").add_argument("id")
+    command("tokens", _tokens, "the exact prompt token ids of messages given as JSON on standard input")
+    command("check", _check, "what this installation has and what is wrong with it")
+    command("backup", _backup, "the whole store in one encrypted file").add_argument("file", type=Path)
+    command("restore", _restore, "put a backup in the place of the present store").add_argument("file", type=Path)
+    command("passphrase", _passphrase, "protect the data folder by a passphrase, or change it")
+    serve = command("serve", _serve, "open the page")
+    serve.add_argument("--host")
+    serve.add_argument("--port")
+    serve.add_argument(
+        "--no-browser", dest="browser", action="store_const", const="off", help="do not open the page, only print its address"
+    )
+    for made in (ask, commands.choices["tokens"], commands.choices["check"], serve):
+        made.add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
+    return parser
+
+
+def _given(options: argparse.Namespace) -> dict[str, str]:
+    named = {name: getattr(options, name, None) for name in ("home", "model", "host", "port", "browser")}
+    return {name: str(value) for name, value in named.items() if value is not None}
+
+
+def _ask(options: Any, chosen: Settings) -> int:
+    from med42_chat import services
+    from med42_chat.events import Answered, Asked, Delta, Prompted
+
+    question = sys.stdin.read() if options.question == "-" else options.question
+    with _opened(services.open_services(chosen, _ask_passphrase)) as opened:
+        conversations = opened.store.conversations
+        id = options.conversation or conversations.create().id
+        if options.facts is not None:
+            conversations.set_pinned_facts(id, options.facts)
+        write = (lambda text: None) if options.json else _write
+        answered = None
+        try:
+            for event in opened.chat.ask(id, question):
+                match event:
+                    case Asked():
+                        write("")
+                    case Prompted(_, left_out) if left_out and not options.json:
+                        print(f"[The model does not see {len(left_out)} earlier parts of this conversation.]", file=sys.stderr)
+                    case Delta(text):
+                        write(text)
+                    case Answered():
+                        answered = event
+        except InputError:
+            if options.conversation is None:  # nothing was asked, so no empty conversation stays behind
+                conversations.delete(id)
+            raise
+    assert answered is not None
+    if options.json:
+        _print_json(_answer_json(answered.message))
+    else:
+        _print_ending(id, answered.message)
+    if answered.error:
+        raise Med42Error(answered.error, answered.hint)
+    return 0
+
+
+def _answer_json(message: Message) -> dict[str, Any]:
+    assert message.evidence is not None
+    evidence = asdict(message.evidence)
+    return {
+        "conversation": message.conversation_id,
+        "message": message.id,
+        "text": message.text,
+        "status": message.status,
+        "finish_reason": evidence["finish_reason"],
+        "citations": [asdict(citation) for citation in message.citations],
+        "findings": evidence["notes"],
+        "left_out": evidence["left_out"],
+        "usage": evidence["usage"],
+        "timings": evidence["timings"],
+        "evidence": evidence,
+    }
+
+
+def _print_ending(id: str, message: Message) -> None:
+    evidence = message.evidence
+    assert evidence is not None
+    print()
+    if message.status in _ENDINGS:
+        print(_ENDINGS[message.status])
+    for citation in message.citations:
+        page = f", page {citation.source.page}" if citation.source.page is not None else ""
+        print(f"[{citation.source.number}] {citation.source.title}{page}")
+    marked = " · demonstration model, not Med42" if evidence.demonstration else ""
+    speed = f"{evidence.timings.tokens_per_s:.0f} tokens/s, first after {evidence.timings.first_token_s:.1f} s"
+    print(f"\n— {evidence.model or 'no model'}{marked} · {speed} · conversation {id}\n— {_QUIET_LINE}", file=sys.stderr)
+
+
+def _list(options: Any, chosen: Settings) -> None:
+    with _store(chosen) as store:
+        if options.search is not None:
+            hits = store.conversations.search(options.search, options.limit)
+            if options.json:
+                _print_json([asdict(hit) for hit in hits])
+            for hit in () if options.json else hits:
+                print(f"{hit.conversation_id}  {hit.title}\n    {''.join(hit.snippet)}")
+            return
+        found = store.conversations.recent(options.limit)
+        if options.json:
+            _print_json([asdict(conversation) for conversation in found])
+        for conversation in () if options.json else found:
+            print(_list_line(conversation))
+
+
+def _list_line(conversation: Conversation) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(conversation.updated_at / 1000))
+    return f"{conversation.id}  {at}  {conversation.message_count:>4}  {conversation.title}"
+
+
+def _show(options: Any, chosen: Settings) -> None:
+    with _store(chosen) as store:
+        conversation, messages = store.conversations.get(options.id), store.conversations.branch(options.id)
+    if options.json:
+        _print_json({**asdict(conversation), "messages": [asdict(message) for message in messages]})
+        return
+    print(f"{conversation.title}\n")
+    if conversation.pinned_facts:
+        print(f"Pinned facts: {conversation.pinned_facts}\n")
+    for message in messages:
+        speaker = "You" if message.role == "user" else message.evidence.model if message.evidence else "Answer"
+        print(f"{speaker}:\n{message.text}")
+        print(f"{_ENDINGS.get(message.status, '')}\n")
+    print(_QUIET_LINE)
+
+
+def _delete(options: Any, chosen: Settings) -> None:
+    with _store(chosen) as store:
+        title = store.conversations.get(options.id).title
+        store.conversations.delete(options.id)
+    _say(options, {"deleted": options.id}, f"Deleted: {title}")
+
+
+def _tokens(options: Any, chosen: Settings) -> None:
+    from med42_chat import services
+
+    turns = _turns(sys.stdin.read())
+    runtime = services.open_runtime(chosen)
+    try:
+        ids = runtime.encode(turns)
+    finally:
+        runtime.close()
+    _say(options, {"tokens": ids, "count": len(ids)}, " ".join(map(str, ids)))
+
+
+def _turns(text: str) -> list[Turn]:
+    try:
+        turns = [Turn(one["role"], str(one["content"])) for one in json.loads(text)]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError("Standard input holds no messages.", 'Give JSON such as [{"role": "user", "content": "…"}].') from error
+    if not turns or any(turn.role not in ("system", "user", "assistant") for turn in turns):
+        raise InputError("A message has no usable role.", "Roles are system, user and assistant.")
+    return turns
+
+
+def _check(options: Any, chosen: Settings) -> int:
+    from med42_chat import services
+
+    with _opened(services.open_services(chosen, _ask_passphrase)) as opened:
+        lines = services.health(chosen, opened.store, opened.key, opened.runtime)
+    if options.json:
+        _print_json([asdict(line) for line in lines])
+    for line in () if options.json else lines:
+        print(f"{_MARKS[line.state]}  {line.name:10} {line.text}")
+        for extra in [line.hint, *(f"{name}: {value}" for name, value in line.detail.items())]:
+            if extra:
+                print(f"{'':19} {extra}")
+    return int(any(line.state == "error" for line in lines))
+
+
+def _backup(options: Any, chosen: Settings) -> None:
+    from med42_chat.store.backup import backup
+
+    with _store(chosen) as store:
+        note = backup(store, options.file, passphrase=chosen.passphrase)
+    _say(options, {"file": str(options.file), "note": note}, f"Saved {options.file}. {note}")
+
+
+def _restore(options: Any, chosen: Settings) -> None:
+    from med42_chat.store.backup import restore
+
+    note = restore(chosen.home, options.file, passphrase=chosen.passphrase, use_keyring=chosen.keyring)
+    _say(options, {"file": str(options.file), "note": note}, f"Restored {options.file}. {note}")
+
+
+def _passphrase(options: Any, chosen: Settings) -> None:
+    from med42_chat import services
+    from med42_chat.store.keys import set_passphrase
+
+    store, key = services.open_store(chosen, _ask_passphrase)
+    store.close()
+    first = _ask_passphrase("New passphrase: ")
+    if first != _ask_passphrase("The same again: "):
+        raise InputError("The two were not the same.", "Nothing was changed. Try again.")
+    changed = set_passphrase(chosen.home, key.data, first)
+    _say(options, {"where": changed.where, "note": changed.note}, changed.note)
+
+
+def _serve(options: Any, chosen: Settings) -> None:
+    from med42_chat.web import serve_settings
+
+    serve_settings(chosen, _ask_passphrase)
+
+
+@contextmanager
+def _opened(services: Any) -> Iterator[Any]:
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+@contextmanager
+def _store(chosen: Settings) -> Iterator[Any]:
+    from med42_chat import services
+
+    with _opened(services.open_store(chosen, _ask_passphrase)[0]) as store:
+        yield store
+
+
+def _ask_passphrase(prompt: str = "Passphrase of this data folder: ") -> str:
+    if not sys.stdin.isatty():
+        raise InputError("This data folder is protected by a passphrase.", "Set MED42_PASSPHRASE, or start in a terminal.")
+    return getpass.getpass(prompt)
+
+
+def _write(text: str) -> None:
+    print(text, end="", flush=True)
+
+
+def _say(options: Any, value: dict[str, Any], text: str) -> None:
+    if options.json:
+        _print_json(value)
+    else:
+        print(text)
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _fail(error: Med42Error, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": error.message, "hint": error.hint}, ensure_ascii=False), file=sys.stderr)
+    else:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
