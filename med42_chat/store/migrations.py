@@ -1,0 +1,214 @@
+"""The database's shape, as numbered steps that are never edited once released.
+
+A step that rebuilds a table (`transform`) loses its triggers, the search's among them: it must make them again and rebuild the index.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from med42_chat.errors import StoreTooNew
+from med42_chat.store.connection import engine, plain_errors
+from med42_chat.store.snapshot import keep_newest, snapshot
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database, Migrations
+
+Step = Callable[["Database"], None]
+
+# Ids that others see are `uid`s. The integer ids are for SQLite: full-text search needs row numbers that VACUUM does not change.
+_M001 = """
+create table conversations(
+  id integer primary key,
+  uid text not null unique,
+  title text not null default '',
+  pinned_facts text not null default '',
+  created_at integer not null,
+  updated_at integer not null,
+  pinned integer not null default 0,
+  archived integer not null default 0,
+  leaf_id integer,
+  n_messages integer not null default 0
+) strict;
+create index conversations_recent on conversations(archived, pinned desc, updated_at desc, id desc);
+
+create table messages(
+  id integer primary key,
+  uid text not null unique,
+  conversation_id integer not null references conversations(id) on delete cascade,
+  parent_id integer references messages(id) on delete cascade,
+  role text not null check(role in ('system', 'user', 'assistant')),
+  status text not null check(status in ('streaming', 'complete', 'length', 'stopped', 'interrupted', 'failed')),
+  text text not null,
+  created_at integer not null
+) strict;
+create index messages_conversation on messages(conversation_id, id);
+create index messages_parent on messages(parent_id) where parent_id is not null;
+create index messages_streaming on messages(status) where status = 'streaming';
+
+create table stream_deltas(
+  message_id integer not null references messages(id) on delete cascade,
+  seq integer not null,
+  text text not null,
+  primary key(message_id, seq)
+) strict, without rowid;
+
+-- One answer's evidence, whole, as JSON: its parts are reached with ->> when they are needed.
+create table runs(
+  message_id integer primary key references messages(id) on delete cascade,
+  evidence text not null check(json_valid(evidence))
+) strict;
+
+-- Copies, not references: an answer stays checkable when the document is gone.
+create table citations(
+  message_id integer not null references messages(id) on delete cascade,
+  ordinal integer not null,
+  number integer not null,
+  title text not null,
+  text text not null,
+  page integer,
+  document_sha256 text not null,
+  quote text not null,
+  verdict text not null check(verdict in ('unchecked', 'found', 'not_found')),
+  primary key(message_id, ordinal)
+) strict, without rowid;
+
+create table documents(
+  id integer primary key,
+  uid text not null unique,
+  title text not null,
+  source_path text,
+  media_type text not null,
+  sha256 text not null,
+  bytes integer not null,
+  n_pages integer,
+  publisher text,
+  published_on text,
+  version text,
+  superseded_by integer references documents(id) on delete set null,
+  added_at integer not null,
+  extractor text not null,
+  meta text not null default '{}'
+) strict;
+
+create table passages(
+  id integer primary key,
+  document_id integer not null references documents(id) on delete cascade,
+  ordinal integer not null,
+  page_from integer,
+  page_to integer,
+  char_from integer not null,
+  char_to integer not null,
+  heading text not null default '',
+  text text not null,
+  boxes text
+) strict;
+create index passages_document on passages(document_id, ordinal);
+
+create table feedback(
+  id integer primary key,
+  message_id integer not null references messages(id) on delete cascade,
+  kind text not null,
+  comment text not null default '',
+  created_at integer not null
+) strict;
+create index feedback_message on feedback(message_id);
+
+-- AUTOINCREMENT: its counter shows when rows at the end were removed.
+create table audit(
+  id integer primary key autoincrement,
+  at integer not null,
+  action text not null,
+  subject text not null,
+  detail text not null,
+  hash blob not null
+) strict;
+
+-- Only finished messages are searched. The view makes the index's own rebuild and integrity check agree with the triggers.
+create view messages_indexed as select id, text from messages where status <> 'streaming';
+create virtual table messages_fts using fts5(
+  text, content="messages_indexed", content_rowid="id", tokenize='porter unicode61 remove_diacritics 2', prefix='2 3 4');
+create trigger messages_fts_insert after insert on messages when new.status <> 'streaming' begin
+  insert into messages_fts(rowid, text) values (new.id, new.text);
+end;
+create trigger messages_fts_delete after delete on messages when old.status <> 'streaming' begin
+  insert into messages_fts(messages_fts, rowid, text) values ('delete', old.id, old.text);
+end;
+create trigger messages_fts_update after update of text, status on messages
+when old.status <> 'streaming' or new.status <> 'streaming' begin
+  insert into messages_fts(messages_fts, rowid, text) select 'delete', old.id, old.text where old.status <> 'streaming';
+  insert into messages_fts(rowid, text) select new.id, new.text where new.status <> 'streaming';
+end;
+
+create virtual table titles_fts using fts5(
+  title, content="conversations", content_rowid="id", tokenize='porter unicode61 remove_diacritics 2', prefix='2 3 4');
+create trigger titles_fts_insert after insert on conversations begin
+  insert into titles_fts(rowid, title) values (new.id, new.title);
+end;
+create trigger titles_fts_delete after delete on conversations begin
+  insert into titles_fts(titles_fts, rowid, title) values ('delete', old.id, old.title);
+end;
+create trigger titles_fts_update after update of title on conversations begin
+  insert into titles_fts(titles_fts, rowid, title) values ('delete', old.id, old.title);
+  insert into titles_fts(rowid, title) values (new.id, new.title);
+end;
+
+-- Without these a deleted word stays readable in the index's own pages.
+insert into messages_fts(messages_fts, rank) values ('secure-delete', 1);
+insert into titles_fts(titles_fts, rank) values ('secure-delete', 1);
+"""
+
+
+def m001_initial(db: "Database") -> None:
+    """Conversations, messages as a tree, evidence, citations, documents, passages, feedback, audit, and search."""
+    _run_script(db, _M001)
+
+
+STEPS: tuple[Step, ...] = (m001_initial,)
+
+
+def schema_version(db: "Database", steps: Sequence[Step] = STEPS) -> int:
+    """How many steps the database has. Raises StoreTooNew when it has steps that this program does not know."""
+    with plain_errors():
+        known = _history(steps)
+        applied = [migration.name for migration in known.applied(db)]
+        version = max(len(applied), int(db.conn.execute("pragma user_version").fetchone()[0]))
+    if version > len(steps) or not set(applied) <= {step.__name__ for step in steps}:
+        raise StoreTooNew("This database was written by a newer version of Med42 Chat.", "Update Med42 Chat, then open it again.")
+    return len(applied)
+
+
+def migrate(db: "Database", path: Path, key: bytes, steps: Sequence[Step] = STEPS) -> None:
+    """Brings the database to the last step. What already holds data is copied to `backups` and the copy checked first; five are kept."""
+    version = schema_version(db, steps)
+    if version == len(steps):
+        return
+    if version:
+        backups = path.parent / "backups"
+        snapshot(path, key, backups / f"{time.strftime('%Y%m%d-%H%M%S')}-before-step-{version + 1}.db")
+        keep_newest(backups, "*-before-step-*.db", 5)
+    with plain_errors():
+        _history(steps).apply(db)
+        db.conn.execute(f"pragma user_version={len(steps)}")
+
+
+def _history(steps: Sequence[Step]) -> "Migrations":
+    engine()
+    from sqlite_utils import Migrations
+
+    history = Migrations("med42_chat")
+    for step in steps:
+        history(name=step.__name__)(step)
+    return history
+
+
+def _run_script(db: "Database", script: str) -> None:
+    """Runs statements one by one: `executescript` would commit the step's transaction first."""
+    sqlite = engine()
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite.complete_statement(statement):
+            db.conn.execute(statement)
+            statement = ""
