@@ -1,0 +1,331 @@
+"""llama.cpp through its C interface. The only file that imports llama_cpp, and only the worker process imports this file.
+
+`load` gives a `Model`: vocabulary and weights. `Model.context` gives the `LlamaContext` that the scheduler drives. What
+llama.cpp has to say goes into a `Log`, never to a terminal. Pointers are freed by the end of the process, which is the only
+end that a model has here.
+"""
+
+import ctypes
+import re
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+from llama_cpp import llama_cpp as native
+
+from med42_chat.errors import ModelFileError, RuntimeFailure
+from med42_chat.records import Sampling
+
+BUILD = str(llama_cpp.__version__)
+BATCH = 512  # tokens in one llama_decode; also how often a prefill looks for other work
+_PENALTY_WINDOW = 64  # tokens that a repetition penalty looks back on, llama.cpp's own default
+_LLAMA3_STOPS = {"<|end_of_text|>", "<|eot_id|>"}
+_ABORTED = 2
+
+
+class Log:
+    """Keeps llama.cpp's last warnings and errors, and the two lines from which the offloading is known."""
+
+    def __init__(self) -> None:
+        self.problems: deque[str] = deque(maxlen=20)
+        self.devices: list[str] = []
+        self.offloaded = 0
+        self._level = 0
+        # The callback must live as long as llama.cpp may call it, which is until the process ends.
+        self._callback = native.llama_log_callback(self._take)
+        native.llama_log_set(self._callback, None)
+
+    def last(self) -> str:
+        """The last problem on one line, for a message's detail."""
+        return self.problems[-1] if self.problems else "no reason given"
+
+    def _take(self, level: int, text: bytes, _data: object) -> None:
+        line = text.decode(errors="replace").strip()
+        if level in (3, 4) and line:  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
+            self.problems.append(line)
+        # llama.cpp has no call that says where the layers went; its log does.
+        if found := re.search(r"offloaded (\d+)/\d+ layers to GPU", line):
+            self.offloaded = int(found[1])
+        if found := re.search(r"using device (.+) \([^()]*\) - \d+ MiB free", line):
+            self.devices.append(found[1])
+
+    def forget_placement(self) -> None:
+        """Before another attempt to load."""
+        self.offloaded = 0
+        self.devices.clear()
+
+
+class Stop:
+    """A flag that another thread raises and that ends a running llama_decode."""
+
+    def __init__(self) -> None:
+        self._text = ctypes.create_string_buffer(2)
+        self.callback = _native_callback(self._text) or native.ggml_abort_callback(lambda _data: self.raised)
+        self.data = ctypes.cast(self._text, ctypes.c_void_p)
+
+    @property
+    def raised(self) -> bool:
+        return self._text.raw[0] != 0
+
+    def up(self) -> None:
+        """Ends the decode that is running, or the next one."""
+        self._text[0] = b"!"
+
+    def down(self) -> None:
+        """Lets decodes run again."""
+        self._text[0] = b"\0"
+
+
+def _native_callback(text: "ctypes.Array[ctypes.c_char]") -> Any:
+    """libc's strlen as the abort callback: 0 for the empty text, 1 for one character, which is just what ggml asks for.
+
+    ggml calls it before each of several hundred graph nodes per token. A Python function there would take the GIL each time
+    and cost more than the scheduler's whole budget; strlen costs nothing. None where libc cannot be reached.
+    """
+    try:
+        libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+        return ctypes.cast(libc.strlen, native.ggml_abort_callback)
+    except (OSError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the model is to run. None: all layers on the GPU where there is one; as many threads as llama.cpp is told."""
+
+    threads: int
+    gpu_layers: int | None = None
+
+
+class LlamaVocabulary:
+    """The model's tokeniser. llama.cpp's is safe to call from several threads."""
+
+    def __init__(self, model: Any) -> None:
+        self._vocab = native.llama_model_get_vocab(model)
+        self.size: int = native.llama_vocab_n_tokens(self._vocab)
+        self.adds_bos = bool(native.llama_vocab_get_add_bos(self._vocab))
+        bos = native.llama_vocab_bos(self._vocab)
+        self.bos_id: int | None = bos if bos >= 0 else None
+        self.bos_text = self._text(bos)
+        self.eos_text = self._text(native.llama_vocab_eos(self._vocab))
+
+    def tokenise(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids of `text`, without BOS. A lone half of a surrogate pair is read as '?'."""
+        data = text.encode(errors="replace")
+        room = len(data) + 2  # a token is at least a byte; some tokenisers put a space in front
+        ids = (ctypes.c_int32 * room)()
+        count = native.llama_tokenize(self._vocab, data, len(data), ids, room, False, special)
+        if count < 0:
+            raise RuntimeFailure("The model's tokeniser cannot read this text.", "Shorten the text, or choose another model.")
+        return ids[:count]
+
+    def special_id(self, text: str) -> int | None:
+        """The id of the control token written `text`, if there is one."""
+        ids = self.tokenise(text, special=True)
+        return ids[0] if len(ids) == 1 and self._is_special(ids[0]) else None
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token writes; none for control tokens. Not always whole characters."""
+        for room in (64, 4096):
+            buffer = ctypes.create_string_buffer(room)
+            length = native.llama_token_to_piece(self._vocab, token, buffer, room, 0, False)
+            if length >= 0:
+                return buffer.raw[:length]
+        return b""
+
+    def stop_ids(self) -> frozenset[int]:
+        """Every token that ends an answer: the file's own, and Llama 3's two, which published files often leave out."""
+        own = {token for token in range(self.size) if native.llama_vocab_is_eog(self._vocab, token)}
+        return frozenset(own | {found for text in _LLAMA3_STOPS if (found := self.special_id(text)) is not None})
+
+    def _is_special(self, token: int) -> bool:
+        marks = native.LLAMA_TOKEN_ATTR_CONTROL | native.LLAMA_TOKEN_ATTR_USER_DEFINED
+        return bool(native.llama_vocab_get_attr(self._vocab, token) & marks)
+
+    def _text(self, token: int) -> str:
+        return (native.llama_vocab_get_text(self._vocab, token) or b"").decode(errors="replace") if token >= 0 else ""
+
+
+class Model:
+    """Weights and vocabulary in memory, with one context that holds the conversation's KV cache."""
+
+    def __init__(self, model: Any, context: Any, log: Log, placement: Placement, stop: Stop) -> None:
+        self.vocabulary = LlamaVocabulary(model)
+        self.context = LlamaContext(context, self.vocabulary, stop, log)
+        self.parameters: int = native.llama_model_n_params(model)
+        self.quantization = (native.llama_ftype_name(native.llama_model_ftype(model)) or b"unknown").decode()
+        self.layers: int = native.llama_model_n_layer(model) + 1  # llama.cpp counts the output layer too when it offloads
+        # A build for graphics cards logs an offloading even on a computer that has none.
+        self.layers_offloaded = log.offloaded if log.devices else 0
+        self.device = ", ".join(log.devices) if self.layers_offloaded else "CPU"
+        self.threads = placement.threads
+
+
+def load(path: Path, size: int, placement: Placement, log: Log, progress: Callable[[float], None]) -> tuple[Model, tuple[str, ...]]:
+    """Loads `path` with a context of `size` tokens; gives the model and warnings for the person. Raises RuntimeFailure's kinds.
+
+    With a GPU that cannot take the model, loads again on the CPU and says so.
+    """
+    native.llama_backend_init()
+    if not native.llama_supports_gpu_offload():
+        return _load_once(path, size, Placement(placement.threads, 0), log, progress), ()
+    try:
+        return _load_once(path, size, placement, log, progress), ()
+    except RuntimeFailure as error:
+        if placement.gpu_layers == 0:
+            raise
+        log.forget_placement()
+        model = _load_once(path, size, Placement(placement.threads, 0), log, progress)
+        return model, (f"The graphics card could not be used ({error.message}). The model runs on the processor, which is slower.",)
+
+
+def _load_once(path: Path, size: int, placement: Placement, log: Log, progress: Callable[[float], None]) -> Model:
+    stop = Stop()
+    model = _load_model(path, placement, log, progress)
+    context = native.llama_init_from_model(model, _context_params(size, placement, stop))
+    if not context:
+        native.llama_model_free(model)
+        raise RuntimeFailure(
+            f"There is not enough memory for a context of {size:,} tokens: {log.last()}.",
+            "Close other programs, or choose a smaller context.",
+        )
+    return Model(model, context, log, placement, stop)
+
+
+def _load_model(path: Path, placement: Placement, log: Log, progress: Callable[[float], None]) -> Any:
+    def report(fraction: float, _data: object) -> bool:
+        progress(fraction)
+        return True  # False would end the loading
+
+    params = native.llama_model_default_params()
+    callback = native.llama_progress_callback(report)
+    params.progress_callback = callback
+    params.load_mode = native.LLAMA_LOAD_MODE_MMAP
+    params.n_gpu_layers = -1 if placement.gpu_layers is None else placement.gpu_layers
+    model = native.llama_model_load_from_file(str(path).encode(), params)
+    if not model:
+        raise ModelFileError(
+            f"llama.cpp cannot load {path.name}: {log.last()}.", "Choose another model file, or a newer version of this one."
+        )
+    return model
+
+
+def _context_params(size: int, placement: Placement, stop: Stop) -> Any:
+    params = native.llama_context_default_params()
+    params.n_ctx = size
+    params.n_batch = params.n_ubatch = BATCH
+    params.n_threads = params.n_threads_batch = placement.threads
+    params.abort_callback = stop.callback
+    params.abort_callback_data = stop.data
+    return params
+
+
+class LlamaContext:
+    """One sequence of tokens in the KV cache, and the sampling that follows it. For one thread, but for `interrupt`."""
+
+    def __init__(self, context: Any, vocabulary: LlamaVocabulary, stop: Stop, log: Log) -> None:
+        self._context = context
+        self._memory = native.llama_get_memory(context)
+        self._vocabulary = vocabulary
+        self._stop = stop
+        self._log = log
+        self._batch = _one_sequence_batch()
+        self.size: int = native.llama_n_ctx(context)
+        self.batch = BATCH
+        self.stop_ids = vocabulary.stop_ids()
+
+    def interrupt(self) -> None:
+        """Ends the decode that is running, from any thread."""
+        self._stop.up()
+
+    def resume(self) -> None:
+        """Takes back interruptions that came so far."""
+        self._stop.down()
+
+    def decode(self, tokens: Sequence[int], position: int) -> bool:
+        """Adds `tokens` (at most `batch`) at `position`; the last one's logits can then be sampled. False when interrupted.
+
+        After False nothing of `tokens` is kept. Raises RuntimeFailure when llama.cpp cannot.
+        """
+        batch = self._batch
+        batch.n_tokens = count = len(tokens)
+        for index, token in enumerate(tokens):
+            batch.token[index] = token
+            batch.pos[index] = position + index
+            batch.logits[index] = index == count - 1
+        code = native.llama_decode(self._context, batch)
+        if code == _ABORTED:
+            self.forget(position)
+            return False
+        if code != 0:
+            raise RuntimeFailure(
+                f"llama.cpp could not go on (code {code}: {self._log.last()}).", "Ask again; if it happens again, restart."
+            )
+        return True
+
+    def forget(self, position: int) -> None:
+        """Removes everything from `position` on."""
+        if not native.llama_memory_seq_rm(self._memory, 0, position, -1):
+            raise RuntimeFailure("This model's memory cannot be shortened.", "Choose another model.")
+
+    def sampler(self, sampling: Sampling, seed: int, prompt: Sequence[int]) -> "LlamaSampler":
+        """A chain that chooses tokens as `sampling` says; penalties count from the end of `prompt`."""
+        return LlamaSampler(self._context, _links(sampling, seed, self._vocabulary.size), prompt if sampling.repeat_penalty != 1 else ())
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token writes."""
+        return self._vocabulary.piece(token)
+
+
+def _one_sequence_batch() -> Any:
+    batch = native.llama_batch_init(BATCH, 0, 1)
+    for index in range(BATCH):
+        batch.n_seq_id[index] = 1
+        batch.seq_id[index][0] = 0
+    return batch
+
+
+class LlamaSampler:
+    """llama.cpp's own sampler chain. Must be closed: the chain lives outside Python's memory."""
+
+    def __init__(self, context: Any, links: Sequence[Any], penalised: Sequence[int]) -> None:
+        self._context = context
+        self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
+        for link in links:
+            native.llama_sampler_chain_add(self._chain, link)
+        for token in penalised[-_PENALTY_WINDOW:]:
+            native.llama_sampler_accept(self._chain, token)
+
+    def sample(self) -> int:
+        """The next token after the last decode."""
+        return int(native.llama_sampler_sample(self._chain, self._context, -1))
+
+    def close(self) -> None:
+        """Frees the chain."""
+        native.llama_sampler_free(self._chain)
+
+
+def _links(sampling: Sampling, seed: int, vocabulary: int) -> list[Any]:
+    """The chain in llama.cpp's usual order. Temperature 0 is greedy: after the penalty, the likeliest token."""
+    links = []
+    if sampling.repeat_penalty != 1:
+        links.append(native.llama_sampler_init_penalties(vocabulary, _PENALTY_WINDOW, sampling.repeat_penalty, 0.0, 0.0))
+    if sampling.temperature <= 0:
+        return [*links, native.llama_sampler_init_greedy()]
+    return [
+        *links,
+        native.llama_sampler_init_top_k(sampling.top_k),
+        native.llama_sampler_init_top_p(sampling.top_p, 1),
+        native.llama_sampler_init_min_p(sampling.min_p, 1),
+        native.llama_sampler_init_temp(sampling.temperature),
+        native.llama_sampler_init_dist(seed),
+    ]
+
+
+def has_gpu() -> bool:
+    """Whether this build of llama.cpp can use a graphics card here."""
+    return bool(native.llama_supports_gpu_offload())

@@ -1,0 +1,386 @@
+"""The model in a process of its own: starts it, speaks with it, starts it again when it dies.
+
+Knows `wire`'s lines and processes, nothing of llama.cpp. A supervisor thread reads what the process reports and hands it to
+whoever waits for it; nobody's slowness reaches the process, because every request has an unbounded queue.
+"""
+
+import contextlib
+import itertools
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from med42_chat.errors import RuntimeFailure, WorkerDied
+from med42_chat.records import ModelInfo, Timings, Turn, Usage
+from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, RuntimeStatus, Text
+from med42_chat.runtime.wire import Cancel, Command, Failure, Happened, Load, Loading, Ready, Report, Submit, Tokenise, Tokens, pack, unpack
+
+_DEATHS_ALLOWED = 5  # in a row, with no answer finished between them
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0  # before a new process is started
+_CLOSE_S = 2.0  # how long a process may take to end by itself
+
+
+class _Process:
+    """One worker process and the two pipes to it."""
+
+    def __init__(self, load: Load, log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as errors:
+            self._popen = subprocess.Popen(
+                # -P: a file in the current folder must not stand in for a module.
+                [sys.executable, "-P", "-m", "med42_chat.runtime.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=_environment(),
+                start_new_session=True,  # Ctrl+C in the terminal is for the program alone
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        self._lock = threading.Lock()
+        self.send(load)
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def send(self, command: Command) -> None:
+        """Writes a command. One that reaches nobody is no error here: the end of the process is noticed where its reports are read."""
+        stdin = self._popen.stdin
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            if stdin is not None:
+                stdin.write(pack(command))
+                stdin.flush()
+
+    def reports(self) -> Iterator[Report]:
+        """What the process says, until it ends."""
+        with contextlib.suppress(ValueError):  # a line that the process's death cut off, or one that is none
+            for line in self._popen.stdout or ():
+                yield unpack(line)
+
+    def end(self) -> int:
+        """Asks the process to end, makes it end if it does not, and gives its exit status."""
+        if self._lock.acquire(timeout=_CLOSE_S):  # not to be had when a send is stuck in a full pipe
+            with contextlib.suppress(OSError):
+                if self._popen.stdin is not None:
+                    self._popen.stdin.close()
+            self._lock.release()
+        try:
+            return self._popen.wait(_CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            return self._popen.wait()
+
+
+def _environment() -> dict[str, str]:
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # Without the second, a llama.cpp that aborts would wait for a debugger to print its backtrace.
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "GGML_NO_BACKTRACE": "1"}
+
+
+@dataclass(slots=True)
+class _Job:
+    """A request between `generate` and its last event."""
+
+    request: Request
+    events: "queue.SimpleQueue[RuntimeEvent]" = field(default_factory=queue.SimpleQueue)
+    arrived: float = field(default_factory=time.monotonic)
+    process: _Process | None = None  # where it was sent
+    started: bool = False  # the model has begun with it
+    cancelled: bool = False
+    cached: int = 0
+    completed: int = 0
+    first_text: float = 0.0
+    last_text: float = 0.0
+
+    def take(self, happened: Happened) -> None:
+        """Passes an event on, and remembers what would be lost with the process."""
+        event, now = happened.event, time.monotonic()
+        if isinstance(event, Prefill) and not self.started:
+            self.started, self.cached = True, event.done
+        if isinstance(event, Text):
+            self.completed, self.last_text = happened.completed, now
+            self.first_text = self.first_text or now
+        self.events.put(event)
+
+    def end(self, reason: Literal["cancelled", "died", "failed"], detail: str = "") -> None:
+        """Ends it from this side, with what is known of it."""
+        usage = Usage(len(self.request.prompt), self.cached, self.completed)
+        elapsed = self.last_text - self.first_text
+        speed = (self.completed - 1) / elapsed if elapsed > 0 else 0.0
+        timings = Timings(self.first_text - self.arrived, speed) if self.completed else Timings()
+        self.events.put(Finished(reason, usage, timings, detail))
+
+
+class LocalRuntime:
+    """A `Runtime` whose model runs in a child process on this computer.
+
+    `context` is in tokens; `threads` and `gpu_layers` are chosen by the worker when None. `cache` is a folder for what may be
+    lost: the files' hashes and the worker's log, neither of which holds a word of any conversation.
+    """
+
+    def __init__(
+        self, model: Path, *, context: int, threads: int | None, gpu_layers: int | None, cache: Path, demonstration: bool = False
+    ) -> None:
+        self._load = Load(str(model), context, threads, gpu_layers, str(cache / "model-hashes.json"), demonstration)
+        self._log = cache / "worker.log"
+        self._changed = threading.Condition()  # guards everything below
+        self._state: Literal["loading", "ready", "restarting", "failed", "closed"] = "loading"
+        self._progress = 0.0
+        self._model: ModelInfo | None = None
+        self._error: RuntimeFailure | None = None
+        self._process: _Process | None = None
+        self._deaths = 0
+        self._jobs: dict[str, _Job] = {}
+        self._calls: dict[int, queue.SimpleQueue[Tokens | Failure | WorkerDied]] = {}
+        self._call_numbers = itertools.count()
+        self._supervisor = threading.Thread(target=self._supervise, name="model", daemon=True)
+        self._supervisor.start()
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process that holds the model, for diagnosis."""
+        process = self._process
+        return process.pid if process is not None else None
+
+    def status(self) -> RuntimeStatus:
+        """The state now; never blocks."""
+        with self._changed:
+            started = sum(job.started for job in self._jobs.values())
+            state = "busy" if self._state == "ready" and started else self._state
+            error = self._error or RuntimeFailure("")
+            return RuntimeStatus(state, self._progress, len(self._jobs) - started, self._model, error.message, error.hint)
+
+    def wait_until_loaded(self, timeout_s: float | None = None) -> ModelInfo:
+        """Blocks until a model is there. Raises RuntimeFailure's kinds when it cannot be loaded, or when time is up."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._state not in ("loading", "restarting"), timeout_s)
+            if self._state == "ready" and self._model is not None:
+                return self._model
+            error = self._error or RuntimeFailure("The model is still loading.", "Try again in a moment.")
+        # A new one for each thread that raises it: they would write their tracebacks into a shared one.
+        raise type(error)(error.message, error.hint)
+
+    def count(self, turns: Sequence[Turn]) -> list[int]:
+        """Tokens that each turn takes inside a prompt, its header and end included. Waits for the model like the above."""
+        return list(self._tokenise(turns, count=True))
+
+    def encode(self, turns: Sequence[Turn]) -> tuple[int, ...]:
+        """The exact prompt: BOS, every turn, and the header of the assistant's answer. Text in turns never becomes control tokens."""
+        return self._tokenise(turns, count=False)
+
+    def generate(self, request: Request) -> Iterator[RuntimeEvent]:
+        """Events as they happen, ending with exactly one Finished; raises nothing. Closing the iterator cancels the request."""
+        job = _Job(request)
+        self._enlist(job)
+        try:
+            while True:
+                event = job.events.get()
+                yield event
+                if isinstance(event, Finished):
+                    return
+        finally:
+            self._retire(job)
+
+    def cancel(self, request_id: str) -> None:
+        """Stops a request within a second, prefill included; its iterator ends with Finished("cancelled"). Unknown ids do nothing."""
+        with self._changed:
+            job = self._jobs.get(request_id)
+            if job is None or job.cancelled:
+                return
+            job.cancelled = True
+            process = job.process
+            if process is None:
+                del self._jobs[request_id]
+                job.end("cancelled")
+                self._announce_positions()
+        if process is not None:
+            process.send(Cancel(request_id))
+
+    def close(self) -> None:
+        """Ends the runtime and leaves no process behind."""
+        with self._changed:
+            if self._error is None:
+                self._error = RuntimeFailure("The program is closing.", "Start it again.")
+            self._state = "closed"
+            process = self._process
+            self._changed.notify_all()
+        if process is not None:
+            process.end()
+        self._supervisor.join(2 * _CLOSE_S)
+
+    # Requests
+
+    def _enlist(self, job: _Job) -> None:
+        with self._changed:
+            if self._state in ("failed", "closed"):
+                job.end("failed", _detail(self._error))
+                return
+            self._jobs[job.request.id] = job
+            process = job.process = self._process if self._state == "ready" else None
+            if process is None:
+                self._announce_positions()
+        if process is not None:
+            self._submit(job, process)
+
+    def _submit(self, job: _Job, process: _Process) -> None:
+        process.send(Submit(job.request))
+        if job.cancelled:  # asked for before the process knew the request, which it would then not have heard
+            process.send(Cancel(job.request.id))
+
+    def _retire(self, job: _Job) -> None:
+        if self._jobs.get(job.request.id) is job:
+            self.cancel(job.request.id)
+            with self._changed:
+                self._jobs.pop(job.request.id, None)
+
+    def _announce_positions(self) -> None:
+        """Tells those who wait for the model itself. Those who wait for other answers hear it from the process."""
+        reason: Literal["loading", "restarting"] = "restarting" if self._state == "restarting" else "loading"
+        for position, job in enumerate(self._jobs.values()):
+            if job.process is None:
+                job.events.put(Queued(reason, position, self._progress))
+
+    # Tokenising
+
+    def _tokenise(self, turns: Sequence[Turn], *, count: bool) -> tuple[int, ...]:
+        try:
+            return self._ask(turns, count)
+        except WorkerDied:
+            return self._ask(turns, count)  # the model is loaded again by now
+
+    def _ask(self, turns: Sequence[Turn], count: bool) -> tuple[int, ...]:
+        self.wait_until_loaded()
+        answer: queue.SimpleQueue[Tokens | Failure | WorkerDied] = queue.SimpleQueue()
+        with self._changed:
+            if self._state != "ready" or self._process is None:
+                raise WorkerDied("The model's process ended.", "Try again in a moment.")
+            number, process = next(self._call_numbers), self._process
+            self._calls[number] = answer
+        process.send(Tokenise(number, tuple(turns), count))
+        reply = answer.get()
+        if isinstance(reply, Tokens):
+            return reply.numbers
+        raise reply.error() if isinstance(reply, Failure) else reply
+
+    # The supervisor's thread
+
+    def _supervise(self) -> None:
+        while (process := self._start()) is not None:
+            for report in process.reports():
+                self._take(report, process)
+            self._bury(process.end())
+        with self._changed:
+            self._end_jobs("died", "The program was closed.")
+
+    def _start(self) -> _Process | None:
+        """The next process, after a pause if others died; None when there is to be no other."""
+        pause = min(_FIRST_PAUSE_S * 2 ** (self._deaths - 1), _LONGEST_PAUSE_S) if self._deaths else 0
+        with self._changed:
+            if self._changed.wait_for(lambda: self._state in ("failed", "closed"), pause):
+                return None
+            try:
+                self._process = _Process(self._load, self._log)
+            except OSError as error:
+                self._fail(
+                    RuntimeFailure(f"The model's process cannot be started: {error.strerror}.", "Check the data folder and free space.")
+                )
+                return None
+            return self._process
+
+    def _take(self, report: Report, process: _Process) -> None:
+        match report:
+            case Happened():
+                self._pass_on(report)
+            case Ready(model):
+                self._welcome(model, process)
+            case Loading(progress):
+                self._note_progress(progress)
+            case Failure(call=None):
+                with self._changed:
+                    self._fail(report.error())
+            case Tokens(call=int(call)) | Failure(call=int(call)):
+                with self._changed:
+                    answer = self._calls.pop(call, None)
+                if answer is not None:
+                    answer.put(report)
+
+    def _pass_on(self, happened: Happened) -> None:
+        with self._changed:
+            job = self._jobs.get(happened.id)
+            if job is None:
+                return
+            job.take(happened)
+            if isinstance(happened.event, Finished):
+                del self._jobs[happened.id]
+                self._deaths = self._deaths if happened.event.reason == "failed" else 0
+
+    def _note_progress(self, progress: float) -> None:
+        with self._changed:
+            self._progress = progress
+            self._announce_positions()
+
+    def _welcome(self, model: ModelInfo, process: _Process) -> None:
+        """A process has loaded: gives it everything that waited."""
+        with self._changed:
+            if self._state == "closed":
+                return
+            self._state, self._model, self._progress = "ready", model, 1.0
+            jobs = list(self._jobs.values())
+            for job in jobs:
+                job.process = process
+            self._changed.notify_all()
+        for job in jobs:
+            self._submit(job, process)
+
+    def _bury(self, status: int) -> None:
+        """A process has ended: its running answer ends with it, the others wait for the next one."""
+        with self._changed:
+            self._process = None
+            for answer in self._calls.values():
+                answer.put(WorkerDied("The model's process ended.", "Try again in a moment."))
+            self._calls.clear()
+            if self._state in ("failed", "closed"):
+                return
+            self._deaths += 1
+            self._state, self._progress = "restarting", 0.0
+            self._end_jobs(
+                "died", f"The model's process ended unexpectedly ({_cause(status)}). It is being started again.", started_only=True
+            )
+            if self._deaths >= _DEATHS_ALLOWED:
+                self._fail(_hopeless(status))
+            self._announce_positions()
+
+    def _end_jobs(self, reason: Literal["died", "failed"], detail: str, *, started_only: bool = False) -> None:
+        for name, job in list(self._jobs.items()):
+            job.process = None
+            if job.started or job.cancelled or not started_only:
+                job.end("cancelled" if job.cancelled else reason, detail)
+                del self._jobs[name]
+
+    def _fail(self, error: RuntimeFailure) -> None:
+        """Nothing will load without the person."""
+        self._state, self._error = "failed", error
+        self._end_jobs("failed", _detail(error))
+        self._changed.notify_all()
+
+
+def _detail(error: RuntimeFailure | None) -> str:
+    return f"{error.message} {error.hint}".strip() if error is not None else ""
+
+
+def _cause(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def _hopeless(status: int) -> RuntimeFailure:
+    return WorkerDied(
+        f"The model's process ended {_DEATHS_ALLOWED} times in a row ({_cause(status)}).",
+        "Close other programs if memory is short, choose a smaller model or context, then start the program again.",
+    )

@@ -1,0 +1,128 @@
+"""What goes over the pipe between the program and the model's process: small dataclasses, one JSON object to a line.
+
+Knows what is said, not when. Texts and token ids travel here and nowhere else: never on a command line, never in a log.
+"""
+
+import json
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
+from med42_chat.records import ModelInfo, Sampling, Timings, Turn, Usage
+from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The first line: the model to load. `threads` and `gpu_layers` are chosen by the worker where they are None."""
+
+    path: str
+    context: int
+    threads: int | None
+    gpu_layers: int | None
+    hashes: str  # file in which the model files' SHA-256 are remembered
+    demonstration: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Answer this."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop this request."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenise:
+    """Give the prompt of `turns` (or, with `count`, what each turn takes) under the number `call`."""
+
+    call: int
+    turns: tuple[Turn, ...]
+    count: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How far the loading is, 0 to 1."""
+
+    progress: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded."""
+
+    model: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Loading (`call` None) or a call failed, for a reason that trying again does not mend. `kind` names the error's class."""
+
+    kind: str
+    message: str
+    hint: str
+    call: int | None = None
+
+    @classmethod
+    def of(cls, error: RuntimeFailure, call: int | None = None) -> "Failure":
+        """The failure that tells of `error`."""
+        return cls(type(error).__name__, error.message, error.hint, call)
+
+    def error(self) -> RuntimeFailure:
+        """The error to raise on this side of the pipe."""
+        kinds = {kind.__name__: kind for kind in (ModelFileError, ModelTooLarge)}
+        return kinds.get(self.kind, RuntimeFailure)(self.message, self.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The answer to Tokenise: token ids, or counts."""
+
+    call: int
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event of a request. `completed` counts the answer's tokens so far, for the case that the process dies with the answer."""
+
+    id: str
+    event: RuntimeEvent
+    completed: int = 0
+
+
+Command = Load | Submit | Cancel | Tokenise
+Report = Loading | Ready | Failure | Tokens | Happened
+
+_COMMANDS = (Load, Submit, Cancel, Tokenise)
+_REPORTS = (Loading, Ready, Failure, Tokens, Happened)
+_PARTS = (Request, Sampling, Turn, ModelInfo, Usage, Timings, Queued, Prefill, Text, Finished)
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in (*_COMMANDS, *_REPORTS, *_PARTS)}
+
+
+def pack(message: Command | Report) -> bytes:
+    """One line for `message`, its end included. ASCII, so that no text can break a line or an encoding."""
+    return json.dumps(message, default=_fields, separators=(",", ":")).encode() + b"\n"
+
+
+def unpack(line: bytes) -> Any:
+    """The message of a line."""
+    return json.loads(line, object_hook=_revive)
+
+
+def _fields(value: object) -> dict[str, object]:
+    if not is_dataclass(value):
+        raise TypeError(f"{type(value).__name__} is not a message")
+    return {"": type(value).__name__, **{field.name: getattr(value, field.name) for field in fields(value)}}
+
+
+def _revive(item: dict[str, Any]) -> object:
+    kind = _KINDS[item.pop("")]
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in item.items()})

@@ -1,0 +1,229 @@
+"""The model's own process: `python -m med42_chat.runtime.worker`, started by `local` and spoken to in `wire`'s lines.
+
+The first line on standard input says what to load. After that a reader thread takes commands, so that a cancel reaches a
+running decode and texts are tokenised while an answer is written; the main thread runs the scheduler. When the input ends,
+the program that started us is gone, and so are we, even in mid-decode.
+"""
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+from med42_chat.errors import RuntimeFailure
+from med42_chat.gguf import Header, read_header
+from med42_chat.records import ModelInfo
+from med42_chat.runtime import llama
+from med42_chat.runtime.fingerprint import Fingerprints
+from med42_chat.runtime.memory import check_memory
+from med42_chat.runtime.scheduler import Events, Scheduler
+from med42_chat.runtime.template import Template, choose_template
+from med42_chat.runtime.wire import Cancel, Command, Failure, Happened, Load, Loading, Ready, Report, Submit, Tokenise, Tokens, pack, unpack
+
+
+class Reports:
+    """The way back to the program. For any thread."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def send(self, *reports: Report) -> None:
+        """Writes them in one go. Ends the process when nobody is there to read."""
+        data = b"".join(map(pack, reports))
+        with self._lock:
+            try:
+                self._pipe.write(data)
+                self._pipe.flush()
+            except OSError:
+                os._exit(0)
+
+
+class Progress:
+    """Reports a loading in steps of a hundredth, over the part of it from `start` to `end`."""
+
+    def __init__(self, reports: Reports, start: float, end: float) -> None:
+        self._reports = reports
+        self._start = start
+        self._span = end - start
+        self._said = -1.0
+
+    def __call__(self, fraction: float) -> None:
+        """`fraction` (0 to 1) of this part is done."""
+        if fraction - self._said >= 0.01:
+            self._said = fraction
+            self._reports.send(Loading(round(self._start + self._span * fraction, 3)))
+
+
+class Loaded:
+    """A loaded model with all that is known about it. Raises RuntimeFailure's kinds when it cannot be loaded."""
+
+    def __init__(self, load: Load, reports: Reports) -> None:
+        started = time.monotonic()
+        path = Path(load.path)
+        header = read_header(path)
+        size, warnings = _context_size(load, header)
+        warnings += _vocabulary_warnings(header)
+        if not llama.has_gpu():
+            memory = psutil.virtual_memory()
+            warnings += check_memory(header, size, memory.total, memory.available)
+        sha256, loading = _fingerprint(load, reports)
+        placement = llama.Placement(load.threads or _physical_cores(), load.gpu_layers)
+        model, more = llama.load(path, size, placement, llama.Log(), loading)
+        self.context = model.context
+        self.template: Template = choose_template(model.vocabulary, header.chat_template)
+        self.info = ModelInfo(
+            name=header.name or path.stem,
+            path=load.path,
+            sha256=sha256,
+            size_bytes=header.size_bytes,
+            architecture=header.architecture,
+            quantization=model.quantization,
+            parameters=model.parameters,
+            vocabulary=model.vocabulary.size,
+            context_trained=header.context_length,
+            context=model.context.size,
+            template=self.template.name,
+            stop_ids=tuple(sorted(model.context.stop_ids)),
+            device=model.device,
+            layers=model.layers,
+            layers_offloaded=model.layers_offloaded,
+            threads=model.threads,
+            build=llama.BUILD,
+            load_s=round(time.monotonic() - started, 3),
+            warnings=warnings + more,
+            demonstration=load.demonstration,
+        )
+
+
+def _context_size(load: Load, header: Header) -> tuple[int, tuple[str, ...]]:
+    """The context to allot. Never more than the model was trained on: beyond it answers fall apart without a sign."""
+    trained = header.context_length
+    if not trained or load.context <= trained:
+        return load.context, ()
+    return trained, (f"The context was set to {load.context:,} tokens; the model was trained on {trained:,}, and these are used.",)
+
+
+def _vocabulary_warnings(header: Header) -> tuple[str, ...]:
+    if header.vocabulary == 128256 and header.pre_tokenizer in ("", "default"):
+        return ("The model file is an early conversion that splits words wrongly; answers will be worse. Get a newer file of this model.",)
+    return ()
+
+
+def _fingerprint(load: Load, reports: Reports) -> tuple[str, Callable[[float], None]]:
+    """The file's hash, and where to report the rest of the loading: all of it where the hash was known, else its second half."""
+    path, fingerprints = Path(load.path), Fingerprints(Path(load.hashes))
+    if known := fingerprints.known(path):
+        return known, Progress(reports, 0, 1)
+    return fingerprints.compute(path, Progress(reports, 0, 0.5)), Progress(reports, 0.5, 1)
+
+
+def _physical_cores() -> int:
+    # Hyper-threads slow llama.cpp down. The affinity counts where a container lends fewer cores than the machine has.
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(psutil.cpu_count(logical=False) or usable, usable)
+
+
+class Worker:
+    """Takes commands on one thread and serves them on another."""
+
+    def __init__(self, commands: BinaryIO, reports: Reports) -> None:
+        self._commands = commands
+        self._reports = reports
+        self._inbox: queue.SimpleQueue[Submit | Cancel] = queue.SimpleQueue()
+        self._loaded: Loaded | None = None
+
+    def run(self) -> None:
+        """Loads, then serves until the input ends. Returns only when the model cannot be loaded."""
+        load = unpack(self._commands.readline())
+        threading.Thread(target=self._listen, daemon=True).start()
+        try:
+            self._loaded = Loaded(load, self._reports)
+        except RuntimeFailure as failure:
+            self._reports.send(Failure.of(failure))
+            return
+        self._reports.send(Ready(self._loaded.info))
+        self._serve(Scheduler(self._loaded.context), self._loaded.context)
+
+    def _serve(self, scheduler: Scheduler, context: llama.LlamaContext) -> None:
+        while True:
+            # In this order: an interruption that is taken back here belongs to a cancel that is already in the inbox.
+            context.resume()
+            events = self._take_commands(scheduler)
+            events += scheduler.step()
+            if events:
+                self._reports.send(*(Happened(name, event, scheduler.completed) for name, event in events))
+
+    def _take_commands(self, scheduler: Scheduler) -> Events:
+        events: Events = []
+        while not self._inbox.empty() or not (scheduler.busy or events):
+            command = self._inbox.get()
+            events += scheduler.submit(command.request) if isinstance(command, Submit) else scheduler.cancel(command.id)
+        return events
+
+    def _listen(self) -> None:
+        with _Edge():
+            for line in self._commands:
+                self._take(unpack(line))
+        os._exit(0)
+
+    def _take(self, command: Command) -> None:
+        if isinstance(command, Tokenise):
+            self._reports.send(self._tokenise(command))
+        elif isinstance(command, Submit | Cancel):
+            self._inbox.put(command)
+            if isinstance(command, Cancel) and self._loaded is not None:
+                # Whichever request is decoding: one that was not meant is simply decoded again.
+                self._loaded.context.interrupt()
+
+    def _tokenise(self, command: Tokenise) -> Report:
+        if self._loaded is None:
+            return Failure("RuntimeFailure", "The model is still loading.", "Try again in a moment.", command.call)
+        template = self._loaded.template
+        try:
+            numbers: Iterable[int] = template.count(command.turns) if command.count else template.encode(command.turns)
+        except RuntimeFailure as failure:
+            return Failure.of(failure, command.call)
+        return Tokens(command.call, tuple(numbers))
+
+
+class _Edge:
+    """The end of the line for an error that nobody foresaw: it is noted, and the process ends, which the program notices.
+
+    Without it the process would hang: Python waits at its end for the thread that is reading the input.
+    """
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            traceback.print_exception(error)
+            os._exit(1)
+
+
+def _private_output() -> BinaryIO:
+    """The pipe to the program, out of reach of anything that prints: from here on that goes to the log."""
+    pipe = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(pipe, "wb")
+
+
+def main() -> None:
+    """The process, from its first line to its end."""
+    with _Edge():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the program, which ends us in its own time
+        Worker(sys.stdin.buffer, Reports(_private_output())).run()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
