@@ -9,15 +9,19 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from med42_chat import __version__, settings
+from med42_chat import __version__, services, settings
 from med42_chat.errors import InputError, Med42Error
+from med42_chat.events import Answered, Asked, Delta, Prompted
 from med42_chat.records import Conversation, Message, Turn
 from med42_chat.settings import Settings
+from med42_chat.store.backup import backup, restore
+from med42_chat.store.database import Store
+from med42_chat.store.keys import set_passphrase
 
 _MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 _ENDINGS = {
@@ -88,11 +92,8 @@ def _given(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _ask(options: Any, chosen: Settings) -> int:
-    from med42_chat import services
-    from med42_chat.events import Answered, Asked, Delta, Prompted
-
     question = sys.stdin.read() if options.question == "-" else options.question
-    with _opened(services.open_services(chosen, _ask_passphrase)) as opened:
+    with closing(services.open_services(chosen, _ask_passphrase)) as opened:
         conversations = opened.store.conversations
         id = options.conversation or conversations.create().id
         if options.facts is not None:
@@ -201,8 +202,6 @@ def _delete(options: Any, chosen: Settings) -> None:
 
 
 def _tokens(options: Any, chosen: Settings) -> None:
-    from med42_chat import services
-
     turns = _turns(sys.stdin.read())
     runtime = services.open_runtime(chosen)
     try:
@@ -223,9 +222,7 @@ def _turns(text: str) -> list[Turn]:
 
 
 def _check(options: Any, chosen: Settings) -> int:
-    from med42_chat import services
-
-    with _opened(services.open_services(chosen, _ask_passphrase)) as opened:
+    with closing(services.open_services(chosen, _ask_passphrase)) as opened:
         lines = services.health(chosen, opened.store, opened.key, opened.runtime)
     if options.json:
         _print_json([asdict(line) for line in lines])
@@ -238,24 +235,17 @@ def _check(options: Any, chosen: Settings) -> int:
 
 
 def _backup(options: Any, chosen: Settings) -> None:
-    from med42_chat.store.backup import backup
-
     with _store(chosen) as store:
         note = backup(store, options.file, passphrase=chosen.passphrase)
     _say(options, {"file": str(options.file), "note": note}, f"Saved {options.file}. {note}")
 
 
 def _restore(options: Any, chosen: Settings) -> None:
-    from med42_chat.store.backup import restore
-
     note = restore(chosen.home, options.file, passphrase=chosen.passphrase, use_keyring=chosen.keyring)
     _say(options, {"file": str(options.file), "note": note}, f"Restored {options.file}. {note}")
 
 
 def _passphrase(options: Any, chosen: Settings) -> None:
-    from med42_chat import services
-    from med42_chat.store.keys import set_passphrase
-
     store, key = services.open_store(chosen, _ask_passphrase)
     store.close()
     first = _ask_passphrase("New passphrase: ")
@@ -266,24 +256,15 @@ def _passphrase(options: Any, chosen: Settings) -> None:
 
 
 def _serve(options: Any, chosen: Settings) -> None:
-    from med42_chat.web import serve_settings
+    # Here and not above: it brings Gradio along, which takes seconds that no other command should pay for.
+    from med42_chat.serve import run
 
-    serve_settings(chosen, _ask_passphrase)
-
-
-@contextmanager
-def _opened(services: Any) -> Iterator[Any]:
-    try:
-        yield services
-    finally:
-        services.close()
+    run(chosen, _ask_passphrase)
 
 
 @contextmanager
-def _store(chosen: Settings) -> Iterator[Any]:
-    from med42_chat import services
-
-    with _opened(services.open_store(chosen, _ask_passphrase)[0]) as store:
+def _store(chosen: Settings) -> Iterator[Store]:
+    with services.open_store(chosen, _ask_passphrase)[0] as store:
         yield store
 
 

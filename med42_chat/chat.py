@@ -13,7 +13,7 @@ from typing import Protocol
 from med42_chat import __version__, prompt
 from med42_chat.errors import InputError, Med42Error, StoreError, WorkerDied
 from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
-from med42_chat.markup import parse
+from med42_chat.markup import parse_marks
 from med42_chat.prompt import Limits
 from med42_chat.records import Citation, ContextUse, Conversation, Evidence, FinishReason, Message, ModelInfo, Sampling, Source, Status
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, Runtime, Text
@@ -261,7 +261,7 @@ class _Answering:
     def _notes(self, text: str) -> tuple[str, ...]:
         notes = [f"{self._problem.message} {self._problem.hint}".strip()] if self._problem.message else []
         if self._sources:
-            removed = parse(text, self._evidence.sources).unknown_marks
+            removed = parse_marks(text, self._evidence.sources).unknown_marks
             notes += [f"The mark [{number}] names no source and was removed." for number in removed]
         return tuple(notes)
 

@@ -17,7 +17,7 @@ from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Runtime
 from med42_chat.settings import ASSETS, Settings, is_demonstration, model_file
 from med42_chat.store.database import Store
-from med42_chat.store.keys import Key, load_or_create
+from med42_chat.store.keys import Key, load_or_create, wrapped_key
 
 _LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not fit
 
@@ -75,14 +75,9 @@ def open_store(settings: Settings, ask_passphrase: Callable[[], str] | None = No
 def open_key(settings: Settings, ask_passphrase: Callable[[], str] | None = None) -> Key:
     """The data key. `ask_passphrase` is called only where one is needed and none was given."""
     passphrase = settings.passphrase
-    if passphrase is None and ask_passphrase is not None and needs_passphrase(settings.home):
+    if passphrase is None and ask_passphrase is not None and wrapped_key(settings.home):
         passphrase = ask_passphrase()
     return load_or_create(settings.home, passphrase, settings.keyring)
-
-
-def needs_passphrase(home: Path) -> bool:
-    """Whether this data folder's key is wrapped by a passphrase."""
-    return (home / "key.json").exists()
 
 
 def open_runtime(settings: Settings) -> Runtime:
