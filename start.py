@@ -369,43 +369,42 @@ class ProgressLine:
     """One line that is rewritten in place; where nobody watches (a log), a new line twice a minute at most."""
 
     def __init__(self, title: str, screen: IO[str]) -> None:
-        self._title = title
         self._screen = screen
-        self._began = time.monotonic()
-        self._shown = self._began
+        self._begin(title)
+
+    def _begin(self, title: str) -> None:
+        self._title = title
+        self._began = self._written = time.monotonic()
         self._percent: int | None = None
+        self._shown = ""
 
     def update(self, percent: int | None = None) -> None:
         """Shows the time and, once a percentage is known, the percentage."""
         self._percent = self._percent if percent is None else percent
         if self._screen.isatty():
-            self._rewrite("")
-        elif time.monotonic() - self._shown >= 30:
-            self._shown = time.monotonic()
-            self._screen.write(self._text() + "\n")
-            self._screen.flush()
+            self._write("")
+        elif time.monotonic() - self._written >= 30:
+            self._written = time.monotonic()
+            self._write("\n")
 
     def turn_to(self, title: str, notice: str) -> None:
         """Says the notice and begins a line for what comes now."""
         self.finish("")
         self._screen.write(notice + "\n")
-        self._title, self._began = title, time.monotonic()
+        self._begin(title)
 
     def finish(self, result: str) -> None:
         """The last state of the line."""
-        if self._screen.isatty():
-            self._rewrite(f" {result}\n")
-        else:
-            self._screen.write(f"{self._text()} {result}\n")
-            self._screen.flush()
+        self._write(f" {result}\n")
 
-    def _text(self) -> str:
+    def _write(self, end: str) -> None:
+        """Rewrites the line, unless it would look the same: a compiler's warnings come by the thousand."""
         percent = "" if self._percent is None else f" {self._percent:3d} %"
-        return f"  {self._title}{percent}  {clock(time.monotonic() - self._began)}"
-
-    def _rewrite(self, end: str) -> None:
-        self._screen.write("\r" + (self._text() + end.rstrip("\n")).ljust(79) + ("\n" if end else ""))
-        self._screen.flush()
+        text = f"  {self._title}{percent}  {clock(time.monotonic() - self._began)}{end.rstrip()}"
+        if end or text != self._shown:
+            self._screen.write(("\r" + text.ljust(79) if self._screen.isatty() else text) + ("\n" if end else ""))
+            self._screen.flush()
+        self._shown = text
 
 
 @dataclass(frozen=True)
@@ -435,7 +434,7 @@ def run_command(command: Command) -> None:
     """Runs it to its end with a line of progress; everything it says goes into the log."""
     line = ProgressLine(command.title, sys.stdout)
     tail: deque[str] = deque(maxlen=30)
-    with command.log.open("a", encoding="utf-8") as log, ended(open_process(command)) as process:
+    with command.log.open("a", encoding="utf-8", buffering=1) as log, ended(open_process(command)) as process:
         for text in output_lines(process):
             if text is not None:
                 log.write(text + "\n")

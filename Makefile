@@ -1,0 +1,37 @@
+# The README's two commands are `make run` and `make test`. Options for the program: make run ARGS="--port 7000"
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv/bin/python
+DEMO := models/demo/build/venv
+
+.PHONY: run setup dev test lint bench demo-model
+
+run:
+	$(PYTHON) start.py $(ARGS)
+
+setup:
+	$(PYTHON) start.py --setup
+
+dev:
+	@$(PYTHON) start.py --setup --dev
+
+test: dev
+	$(VENV) -m pytest $(ARGS)
+
+lint: dev
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) -m mypy
+
+# Measures what the program promises about speed, prints a table, keeps bench.json; fails when a promise is broken.
+bench: dev
+	$(VENV) -m tests.bench $(ARGS)
+
+# Makes the demonstration model anew from its texts. Needs its own packages (PyTorch among them) and most of an hour.
+demo-model: $(DEMO)/installed
+	$(DEMO)/bin/python models/demo/recipe.py
+
+$(DEMO)/installed: models/demo/requirements.txt
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --requirement $<
+	touch $@
