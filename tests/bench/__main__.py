@@ -1,0 +1,51 @@
+"""`make bench`: every figure that is claimed, against its counterpart in the same run; fails when one falls short.
+
+python -m tests.bench [store|decode|start …]     all of them by default
+"""
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from tests.bench import decode, start, store
+from tests.bench.rows import Row
+from tests.shapes import shape_file
+
+_KEPT = Path("bench.json")
+
+
+def main(names: list[str]) -> int:
+    """Measures, prints the table, keeps it as JSON; returns 1 when a row misses its limit."""
+    parts: dict[str, Callable[[], list[Row]]] = {
+        "start": start.measure,
+        "decode": lambda: decode.measure(shape_file("100m")),
+        "store": store.measure,
+    }
+    rows = [row for name in names or parts for row in _run(name, parts[name])]
+    kept = {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "machine": _machine(), "rows": [{**asdict(row), "ok": row.ok} for row in rows]}
+    _KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    print(f"\n{_machine()}\n")
+    for row in rows:
+        mark = "ok  " if row.ok else "MISS"
+        print(f"{mark}  {row.name:48} {row.value:10.3f} {row.comparison} {row.limit:g} {row.unit:8} {row.note}")
+    return int(not all(row.ok for row in rows))
+
+
+def _run(name: str, measure: Callable[[], list[Row]]) -> list[Row]:
+    print(f"measuring {name} …", file=sys.stderr)
+    return measure()
+
+
+def _machine() -> str:
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{platform.machine()}, {psutil.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""What the program costs on top of llama.cpp, and what the KV cache saves, each against a counterpart in the same run."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from llama_cpp import llama_cpp as native
+
+from med42_chat.chat import Chat
+from med42_chat.events import Delta
+from med42_chat.records import Sampling, Turn
+from med42_chat.runtime.local import LocalRuntime
+from med42_chat.runtime.protocol import Finished, Request
+from med42_chat.store.database import Store
+from tests.bench.rows import Row
+
+_TOKENS = 256
+_ROUNDS = 5
+_THREADS = 2
+_CONTEXT = 4096
+_QUESTION = "What should be checked before this medicine is started, and how often afterwards? " * 8
+_LONG = "The patient was seen on the ward this morning and felt a little better than the day before. " * 104  # about 2,000 tokens
+_SAMPLING = Sampling(max_tokens=_TOKENS)
+
+
+def measure(model: Path) -> list[Row]:
+    """Rows for `model`, a random-weight file of the 100m shape."""
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder), bytes(32)) as store:
+        return [_decoding(model, store, Path(folder)), _second_turn(model, store, Path(folder))]
+
+
+def _runtime(model: Path, cache: Path) -> LocalRuntime:
+    runtime = LocalRuntime(model, context=_CONTEXT, threads=_THREADS, gpu_layers=0, cache=cache)
+    runtime.wait_until_loaded()
+    return runtime
+
+
+def _decoding(model: Path, store: Store, cache: Path) -> Row:
+    """Tokens per second through Chat.ask over those of a bare loop; both answer the same prompt with the same seed, in turn."""
+    runtime = _runtime(model, cache)
+    bare = BareLoop(model)
+    chat = Chat(store.conversations, runtime, "You are a careful assistant.", _SAMPLING, seed=1)
+    prompt = runtime.encode([Turn("system", chat.system), Turn("user", _QUESTION.strip())])
+    try:
+        pairs = [(_asked_speed(chat), bare.speed(prompt, seed=1)) for _ in range(_ROUNDS + 1)][1:]  # the first warms up
+    finally:
+        runtime.close()
+    ratio = statistics.median(asked / alone for asked, alone in pairs)
+    note = f"{statistics.median(one for one, _ in pairs):.1f} against {statistics.median(one for _, one in pairs):.1f} tokens/s"
+    return Row("decoding: Chat.ask / bare llama.cpp loop", ratio, "×", 0.97, ">=", note)
+
+
+def _asked_speed(chat: Chat) -> float:
+    """Tokens per second as the reader of the events sees them."""
+    id = chat.conversations.create().id  # type: ignore[attr-defined]
+    times = [time.perf_counter() for event in chat.ask(id, _QUESTION.strip()) if isinstance(event, Delta)]
+    usage = chat.conversations.branch(id)[-1].evidence.usage  # type: ignore[union-attr]
+    assert usage.completion_tokens == _TOKENS, "a random model does not stop by itself"
+    return (_TOKENS - 1) / (times[-1] - times[0])
+
+
+def _second_turn(model: Path, store: Store, cache: Path) -> Row:
+    """Time to the first token of turn 2 after 2,000 tokens, over the same prompt's in a runtime that has seen nothing."""
+    ratios, notes = [], []
+    for _ in range(3):
+        runtime = _runtime(model, cache)
+        chat = Chat(store.conversations, runtime, "You are a careful assistant.", Sampling(max_tokens=32), seed=1)
+        id = store.conversations.create().id
+        list(chat.ask(id, _LONG))
+        list(chat.ask(id, "And tomorrow?"))
+        warm = store.conversations.branch(id)[-1].evidence
+        turns = [Turn("system", chat.system), *(Turn(one.role, one.text) for one in store.conversations.branch(id)[:-1])]
+        prompt = runtime.encode(turns)
+        runtime.close()
+        cold_runtime = _runtime(model, cache)
+        cold = _first_token(cold_runtime, prompt)
+        cold_runtime.close()
+        assert warm is not None and warm.usage.prompt_tokens == len(prompt)
+        ratios.append(warm.timings.first_token_s / cold)
+        notes.append(f"{warm.timings.first_token_s * 1000:.0f} ms against {cold * 1000:.0f} ms, {len(prompt)} tokens")
+    middle = statistics.median(ratios)
+    return Row("first token of turn 2 / the same prompt cold", middle, "×", 0.10, "<=", notes[ratios.index(middle)])
+
+
+def _first_token(runtime: LocalRuntime, prompt: tuple[int, ...]) -> float:
+    *_, end = runtime.generate(Request("cold", prompt, Sampling(max_tokens=16), 1))
+    assert isinstance(end, Finished) and end.usage.cached_tokens == 0
+    return end.timings.first_token_s
+
+
+class BareLoop:
+    """llama.cpp and nothing else: one context, one sampler chain, one token after the other."""
+
+    def __init__(self, model: Path) -> None:
+        native.llama_backend_init()
+        self._quiet = native.llama_log_callback(lambda level, text, data: None)
+        native.llama_log_set(self._quiet, None)
+        params = native.llama_model_default_params()
+        params.n_gpu_layers = 0
+        self._model = native.llama_model_load_from_file(str(model).encode(), params)
+        context = native.llama_context_default_params()
+        context.n_ctx, context.n_batch, context.n_ubatch = _CONTEXT, 512, 512
+        context.n_threads = context.n_threads_batch = _THREADS
+        self._context = native.llama_init_from_model(self._model, context)
+
+    def speed(self, prompt: tuple[int, ...], seed: int) -> float:
+        """Tokens per second after the first, over 256 tokens."""
+        native.llama_memory_clear(native.llama_get_memory(self._context), True)
+        chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
+        links: list[Callable[[], object]] = [
+            lambda: native.llama_sampler_init_top_k(_SAMPLING.top_k),
+            lambda: native.llama_sampler_init_top_p(_SAMPLING.top_p, 1),
+            lambda: native.llama_sampler_init_min_p(_SAMPLING.min_p, 1),
+            lambda: native.llama_sampler_init_temp(_SAMPLING.temperature),
+            lambda: native.llama_sampler_init_dist(seed),
+        ]
+        for link in links:
+            native.llama_sampler_chain_add(chain, link())
+        self._decode(prompt)
+        token = native.llama_sampler_sample(chain, self._context, -1)
+        started = time.perf_counter()
+        for _ in range(_TOKENS - 1):
+            self._decode((token,))
+            token = native.llama_sampler_sample(chain, self._context, -1)
+        elapsed = time.perf_counter() - started
+        native.llama_sampler_free(chain)
+        return (_TOKENS - 1) / elapsed
+
+    def _decode(self, tokens: tuple[int, ...]) -> None:
+        array = (native.llama_token * len(tokens))(*tokens)
+        assert native.llama_decode(self._context, native.llama_batch_get_one(array, len(tokens))) == 0
