@@ -1,0 +1,234 @@
+// The page's frame: which conversation it shows, its stream from the server, theme, drawers, keys, and the composer.
+// No truth is kept here: the conversation's id is in the address, everything else is asked for. Nothing a person typed
+// or read goes into the browser's storage.
+"use strict";
+
+const med42 = {
+  handlers: {}, // by name of a stream's event
+  drafts: new Map(), // text not yet sent, by conversation; lives as long as the page
+  source: null,
+};
+
+/** The id of the conversation this page shows; empty when it shows none. */
+med42.conversation = () => (location.hash.match(/^#c=([\w-]+)$/) || [])[1] || "";
+
+/** Shows a conversation ("" for a new one). `message` is scrolled to when it is there. */
+med42.show = (id, message = "") => {
+  med42.closeDrawers();
+  med42.wanted = message;
+  if (id !== med42.conversation()) {
+    med42.keepDraft();
+    history.pushState(null, "", id ? `#c=${id}` : location.pathname);
+    med42.arrived();
+  } else {
+    med42.reopen();
+  }
+};
+
+/** The address has changed: by a click, or by the browser's back and forward. */
+med42.arrived = () => {
+  med42.restoreDraft();
+  med42.setAnswering(false);
+  document.dispatchEvent(new CustomEvent("med42:conversation"));
+  med42.reopen();
+  med42.connect();
+  med42.focusComposer();
+};
+
+/** Reads the shown conversation anew from the server. */
+med42.reopen = () => med42.open && med42.open(med42.conversation());
+
+/** Whether what the server says about a conversation is still wanted here. */
+med42.isHere = (id) => id === med42.conversation();
+
+// ---- the stream ----
+
+/** Follows the shown conversation. Only a visible page does: a browser grants one address few connections. */
+med42.connect = () => {
+  med42.disconnect();
+  if (document.hidden) return;
+  const id = med42.conversation();
+  const source = new EventSource(`/v1/stream?conversation=${id}`);
+  for (const [name, handle] of Object.entries(med42.handlers)) {
+    source.addEventListener(name, (event) => med42.source === source && handle(JSON.parse(event.data)));
+  }
+  med42.source = source;
+};
+
+med42.disconnect = () => {
+  if (med42.source) med42.source.close();
+  med42.source = null;
+};
+
+med42.handlers.live = ({ name, html }) => {
+  for (const place of document.querySelectorAll(`[data-live="${name}"]`)) place.innerHTML = html;
+};
+med42.handlers.gone = () => {
+  med42.disconnect();
+  med42.show("");
+};
+med42.handlers.trouble = (problem) => {
+  med42.disconnect();
+  med42.tell(problem);
+};
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return med42.disconnect();
+  med42.connect();
+  if (med42.refreshList) med42.refreshList();
+});
+addEventListener("popstate", () => med42.arrived());
+
+// ---- words for the person ----
+
+/** Says something to those who listen to the page: at an answer's beginning and end, never in between. */
+med42.announce = (words) => {
+  const place = document.getElementById("announce");
+  if (place) place.textContent = words;
+};
+
+/** Shows an error; null takes it away. */
+med42.tell = (problem) => {
+  const place = document.querySelector("#notice .notice");
+  if (!place) return;
+  place.hidden = !problem;
+  place.replaceChildren();
+  if (!problem) return;
+  const words = document.createElement("p");
+  const message = document.createElement("strong");
+  message.textContent = problem.message;
+  words.append(message, ` ${problem.hint || ""}`);
+  const close = document.createElement("button");
+  close.type = "button";
+  close.textContent = "Close";
+  close.onclick = () => med42.tell(null);
+  place.append(words, close);
+};
+
+med42.notice = (element, props, watch) => watch("value", () => med42.tell(props.value));
+
+// ---- theme ----
+
+const THEMES = ["system", "light", "dark"];
+
+med42.theme = () => {
+  const kept = localStorage.getItem("med42-theme");
+  return THEMES.includes(kept) ? kept : "system";
+};
+
+med42.applyTheme = () => {
+  document.documentElement.dataset.theme = med42.theme();
+  for (const button of document.querySelectorAll('[data-do="theme"]')) {
+    button.setAttribute("aria-label", `Theme: ${med42.theme()}`);
+    button.title = `Theme: ${med42.theme()}`;
+  }
+};
+
+med42.nextTheme = () => {
+  const next = THEMES[(THEMES.indexOf(med42.theme()) + 1) % THEMES.length];
+  localStorage.setItem("med42-theme", next);
+  med42.applyTheme();
+  med42.announce(`Theme: ${next}`);
+};
+
+// ---- drawers ----
+
+const DRAWERS = { left: 720, right: 1180 }; // below these widths (px) a side is a drawer over the conversation
+
+med42.isDrawer = (side) => innerWidth < DRAWERS[side];
+
+/** Shows or hides a side. As a drawer it takes the focus and gives it back. */
+med42.toggle = (side, open = !med42.isOpen(side)) => {
+  const drawer = med42.isDrawer(side);
+  if (drawer && open) med42.closeDrawers();
+  document.documentElement.classList.toggle(drawer ? `${side}-open` : `${side}-away`, drawer ? open : !open);
+  med42.markDrawers();
+  if (!drawer) return;
+  const target = open ? document.querySelector(`#${side} button, #${side} [tabindex]`) : document.querySelector(`[data-do="${side}"]`);
+  if (target) target.focus({ preventScroll: true });
+};
+
+med42.isOpen = (side) => {
+  const classes = document.documentElement.classList;
+  return med42.isDrawer(side) ? classes.contains(`${side}-open`) : !classes.contains(`${side}-away`);
+};
+
+med42.closeDrawers = () => {
+  document.documentElement.classList.remove("left-open", "right-open");
+  med42.markDrawers();
+};
+
+med42.markDrawers = () => {
+  for (const side of Object.keys(DRAWERS)) {
+    for (const button of document.querySelectorAll(`[data-do="${side}"]`)) button.setAttribute("aria-expanded", String(med42.isOpen(side)));
+  }
+};
+
+addEventListener("resize", () => med42.markDrawers());
+
+med42.header = (element) => {
+  const actions = {
+    left: () => med42.toggle("left"),
+    right: () => med42.toggle("right"),
+    theme: med42.nextTheme,
+    about: () => med42.openAbout(),
+  };
+  element.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-do]");
+    if (button) actions[button.dataset.do]();
+  });
+  med42.applyTheme();
+  med42.markDrawers();
+};
+
+// ---- composer: Gradio's own textbox and buttons ----
+
+med42.box = () => document.querySelector("#question textarea");
+med42.focusComposer = () => !med42.isDrawer("left") && med42.box() && med42.box().focus({ preventScroll: true });
+
+/** Puts text into the composer as typing would. */
+med42.write = (text) => {
+  const box = med42.box();
+  if (!box || box.value === text) return;
+  box.value = text;
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+};
+
+med42.keepDraft = () => med42.box() && med42.drafts.set(med42.conversation(), med42.box().value);
+med42.restoreDraft = () => med42.write(med42.drafts.get(med42.conversation()) || "");
+
+/** Shows Stop while an answer is being written, Send otherwise. */
+med42.setAnswering = (answering) => document.documentElement.classList.toggle("answering", answering);
+med42.isAnswering = () => document.documentElement.classList.contains("answering");
+
+med42.ask = (question) => {
+  med42.write(question);
+  setTimeout(() => document.getElementById("send").click());
+};
+
+// ---- keys ----
+
+med42.escape = () => {
+  if (document.querySelector("dialog[open]")) return false;
+  const side = ["left", "right"].find((one) => med42.isDrawer(one) && med42.isOpen(one));
+  if (side) med42.toggle(side, false);
+  else if (med42.isAnswering()) document.getElementById("stop").click();
+  else return false;
+  return true;
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !event.defaultPrevented && med42.escape()) event.preventDefault();
+  if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    med42.toggle("left", true);
+    document.querySelector("#conversations .find").focus();
+  }
+});
+
+document.addEventListener("click", (event) => {
+  const open = ["left", "right"].filter((side) => med42.isDrawer(side) && med42.isOpen(side));
+  if (open.length && !event.target.closest("#left, #right, [data-do], dialog, .answer")) med42.closeDrawers();
+});
+
+med42.applyTheme();

@@ -1,0 +1,89 @@
+// The smaller panels: pinned facts, evidence, the two dialogs.
+"use strict";
+
+/** The chips of the pinned facts, and their editor. */
+med42.facts = (element, props, trigger, watch) => {
+  const place = element.querySelector(".facts");
+  let text = "";
+  let conversation = "";
+
+  const make = (tag, properties, ...children) => {
+    const one = Object.assign(document.createElement(tag), properties);
+    one.append(...children);
+    return one;
+  };
+  const draw = () => {
+    const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
+    const label = make("span", { className: "label", textContent: "Always in the prompt" });
+    const chips = lines.map((line) => make("span", { className: "fact", textContent: line, dir: "auto" }));
+    const words = lines.length ? "Edit" : "Add allergies, problems, medicines";
+    place.classList.remove("editing");
+    place.replaceChildren(label, ...chips, make("button", { type: "button", className: "link", textContent: words, onclick: edit }));
+  };
+  const edit = () => {
+    conversation = med42.conversation();
+    const area = make("textarea", { value: text, rows: 4, dir: "auto", placeholder: "Allergy: penicillin\nCKD 3b, eGFR 38\nApixaban 5 mg twice a day" });
+    area.setAttribute("aria-label", "Facts that are always in the prompt, one per line");
+    const save = make("button", { type: "button", className: "primary", textContent: "Save", onclick: () => keep(area.value) });
+    const cancel = make("button", { type: "button", textContent: "Cancel", onclick: leave });
+    const hint = make("span", { className: "hint", textContent: "One per line. The model sees them with every question of this conversation." });
+    area.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") { event.preventDefault(); leave(); }
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) keep(area.value);
+    });
+    place.classList.add("editing");
+    place.replaceChildren(area, make("div", { className: "actions" }, hint, cancel, save));
+    area.focus();
+  };
+  const keep = (words) => trigger("edit", { id: conversation, text: words });
+  const leave = () => {
+    draw();
+    place.querySelector("button").focus();
+  };
+
+  watch("value", () => {
+    const value = props.value;
+    const made = value && !conversation && place.classList.contains("editing") && !med42.conversation();
+    if (!value || !(made || med42.isHere(value.conversation))) return;
+    if (made && value.conversation) med42.show(value.conversation);
+    const typing = place.classList.contains("editing") && value.text === text && conversation === value.conversation;
+    text = value.text;
+    if (!typing) draw();
+  });
+  document.addEventListener("med42:conversation", () => {
+    if (!place.classList.contains("editing") || conversation) { text = ""; draw(); }
+  });
+  draw();
+};
+
+/** The evidence panel is the server's HTML; here only the wanted source is brought into sight. */
+med42.evidence = (element) => {
+  const look = () => {
+    const card = med42.wantedSource && element.querySelector(`#${CSS.escape(med42.wantedSource)}`);
+    if (!card) return;
+    med42.wantedSource = "";
+    card.scrollIntoView({ block: "nearest" });
+    card.focus({ preventScroll: true });
+  };
+  new MutationObserver(look).observe(element, { childList: true, subtree: true });
+};
+
+/** The safe-use text, until somebody has accepted it. */
+med42.safeUse = (element, props, trigger, watch) => {
+  const dialog = element.querySelector("dialog");
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  dialog.querySelector("button").addEventListener("click", () => trigger("apply", {}));
+  watch("value", () => {
+    const accepted = props.value && props.value.accepted;
+    if (accepted && dialog.open) { dialog.close(); med42.focusComposer(); }
+    if (props.value && !accepted && !dialog.open) dialog.showModal();
+  });
+};
+
+/** About. A click beside the paper closes it. */
+med42.about = (element) => {
+  const dialog = element.querySelector("dialog");
+  med42.openAbout = () => dialog.showModal();
+  dialog.querySelector("button").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+};

@@ -1,0 +1,68 @@
+"""What stands behind one answer: its sources, and the record of how it came about, readable."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import gradio as gr
+
+from med42_chat.records import Citation, Evidence, Message
+from med42_chat.ui.view import DEMONSTRATION, left_out
+
+_VERDICTS = {"unchecked": "", "found": "Quotation found in this source", "not_found": "Quotation not found in this source"}
+
+_NOTHING = '<p class="quiet">Sources and the record of an answer appear here.</p>'
+
+
+def build() -> gr.HTML:
+    """The component; its value is the panel's whole content."""
+    return gr.HTML(
+        value=panel(None), html_template="${value}", js_on_load="med42.evidence(element)", apply_default_css=False, elem_id="evidence"
+    )
+
+
+def panel(answer: Message | None) -> str:
+    """The panel for one answer, or what it is for while there is none."""
+    if answer is None:
+        return _NOTHING
+    return _sources(answer.citations) + (record(answer.evidence) if answer.evidence else "")
+
+
+def _sources(citations: Sequence[Citation]) -> str:
+    if not citations:
+        return '<p class="quiet">This answer cites no sources: it comes from the model alone.</p>'
+    return "".join(_card(citation) for citation in citations)
+
+
+def _card(citation: Citation) -> str:
+    source = citation.source
+    page = f'<p class="where">Page {source.page}</p>' if source.page is not None else ""
+    verdict = _VERDICTS[citation.verdict]
+    return (
+        f'<article class="card" id="source-{source.number}" tabindex="-1"><h3><span class="number">{source.number}</span>'
+        f'{escape(source.title)}</h3>{page}<blockquote dir="auto">{escape(source.text)}</blockquote>'
+        + (f'<p class="verdict" data-verdict="{citation.verdict}">{verdict}</p>' if verdict else "")
+        + "</article>"
+    )
+
+
+def record(evidence: Evidence) -> str:
+    """The evidence record as a table of plain words."""
+    rows = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in _lines(evidence) if value)
+    notes = "".join(f"<p>{escape(note)}</p>" for note in evidence.notes)
+    return f'<section class="record"><h3>How this answer came about</h3><dl>{rows}</dl>{notes}{left_out(evidence.left_out)}</section>'
+
+
+def _lines(evidence: Evidence) -> Iterable[tuple[str, str]]:
+    sampling, usage, timings = evidence.sampling, evidence.usage, evidence.timings
+    yield "Model", f"{evidence.model} ({DEMONSTRATION})" if evidence.demonstration else evidence.model
+    yield "Model file", f"SHA-256 {evidence.model_sha256[:16]}…" if evidence.model_sha256 else ""
+    yield "Quantisation", evidence.quantization
+    yield "Runs on", evidence.device
+    yield "Sampling", f"temperature {sampling.temperature:g}, top-k {sampling.top_k}, top-p {sampling.top_p:g}"
+    yield "Seed", str(evidence.seed) if evidence.model_sha256 else ""
+    yield "Prompt", f"{usage.prompt_tokens:,} tokens, {usage.cached_tokens:,} of them known from before" if usage.prompt_tokens else ""
+    yield "Answer", f"{usage.completion_tokens:,} tokens" if usage.completion_tokens else ""
+    yield "Speed", f"{timings.tokens_per_s:.1f} tokens/s, first word after {timings.first_token_s:.1f} s" if timings.tokens_per_s else ""
+    yield "Messages seen", str(len(evidence.seen)) if evidence.model_sha256 else ""
+    yield "Always in the prompt", evidence.pinned_facts
+    yield "Program", evidence.program + (f", llama-cpp-python {evidence.build}" if evidence.build else "")

@@ -1,0 +1,136 @@
+"""What an open page has to be told, since it was last told: the changes of one conversation and of the model's state.
+
+A page holds no truth. It opens the stream with the id of its conversation and hears first how things stand, then each
+change: of a growing answer only the blocks that changed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from med42_chat.errors import Med42Error, NotFound
+from med42_chat.jobs import Job, JobState
+from med42_chat.records import ContextUse
+from med42_chat.services import Services
+from med42_chat.ui import view
+
+Change = tuple[str, dict[str, object]]
+
+_PARTS = ("live", "leftout", "mark")  # of an answer that is being written
+_LOOK_EVERY = 8  # polls between two looks into the store for what other pages changed
+
+
+@dataclass
+class Follower:
+    """One page's view of one conversation; `conversation_id` is empty on a page that has none yet.
+
+    Not thread-safe: polled by one stream, one poll at a time.
+    """
+
+    services: Services
+    conversation_id: str
+    _job: Job | None = None
+    _version: int = 0
+    _blocks: list[str] = field(default_factory=list)
+    _told: dict[str, str] = field(default_factory=dict)
+    _count: int | None = None
+    _polls: int = 0
+    _meter_key: tuple[object, ...] = ()
+
+    def poll(self) -> list[Change]:
+        """The changes since the last poll. Raises StoreError when the store cannot be read."""
+        try:
+            changes = [*self._conversation(), *self._answer()] if self.conversation_id else []
+        except NotFound:
+            return [("gone", {})]
+        return [*changes, *self._live()]
+
+    def _conversation(self) -> list[Change]:
+        """How many messages there are: a page that shows another number reads the conversation anew."""
+        self._polls += 1
+        if self._job is None:
+            self._job = self.services.jobs.running(self.conversation_id)
+            if self._job:
+                self._version, self._blocks = 0, []
+                return self._hello() + self._begin(self._job.state())
+        return [] if self._polls % _LOOK_EVERY != 1 else self._hello()
+
+    def _hello(self) -> list[Change]:
+        count = self.services.store.conversations.get(self.conversation_id).message_count
+        first, changed = self._count is None, count != self._count
+        self._count = count
+        running = self._job.state().answer.id if self._job else None
+        # A change of the count that a running answer explains is told by its own beginning.
+        return [("hello", {"count": count, "running": running})] if first or (changed and not self._job) else []
+
+    def _begin(self, state: JobState) -> list[Change]:
+        html = view.question(state.question) + view.answer(state.answer)
+        return [("begin", {"message": state.answer.id, "html": html, "count": self._count})]
+
+    def _answer(self) -> list[Change]:
+        if self._job is None:
+            return []
+        state = self._job.state()
+        if state.version == self._version:
+            return []
+        self._version = state.version
+        return self._end(state) if state.phase == "done" else self._growth(state)
+
+    def _growth(self, state: JobState) -> list[Change]:
+        blocks = view.blocks(state.text, [source.number for source in state.sources])
+        first = _first_difference(self._blocks, blocks)
+        is_news = not self._blocks or first < max(len(blocks), len(self._blocks))
+        self._blocks = blocks
+        growth: list[Change] = [("blocks", {"message": state.answer.id, "from": first, "html": blocks[first:]})] if is_news else []
+        return growth + self._parts(state)
+
+    def _parts(self, state: JobState) -> list[Change]:
+        model = self.services.runtime.status().model
+        html = (
+            view.progress(state),
+            view.left_out(state.prompted.left_out if state.prompted else ()),
+            view.mark(model is not None and model.demonstration),
+        )
+        news = [(part, words) for part, words in zip(_PARTS, html, strict=True) if self._is_news(part, words)]
+        return [("part", {"message": state.answer.id, "part": part, "html": words}) for part, words in news]
+
+    def _end(self, state: JobState) -> list[Change]:
+        self._job, self._blocks = None, []
+        for part in _PARTS:
+            self._told.pop(part, None)
+        return [
+            ("end", {"message": state.answer.id, "html": view.answer(state.answer), "status": state.answer.status}),
+            ("live", {"name": "speed", "html": view.speed(state.answer.evidence)}),
+        ]
+
+    def _live(self) -> list[Change]:
+        status = self.services.runtime.status()
+        parts = {"state": view.state(status), "model": view.model(status.model), "trouble": view.trouble(status)}
+        key = (status.model is not None, self._count, self._job is not None, self._prompted())
+        if key != self._meter_key:
+            self._meter_key = key
+            parts["meter"] = view.meter(self._use())
+        return [("live", {"name": name, "html": html}) for name, html in parts.items() if self._is_news(name, html)]
+
+    def _prompted(self) -> ContextUse | None:
+        prompted = self._job.state().prompted if self._job else None
+        return prompted.context if prompted else None
+
+    def _use(self) -> ContextUse | None:
+        if self._job is not None or not self.conversation_id:
+            return self._prompted()
+        try:
+            return self.services.meter(self.conversation_id)
+        except Med42Error:  # a meter is no reason to trouble anybody: what is wrong is said where it matters
+            return None
+
+    def _is_news(self, name: str, html: str) -> bool:
+        if self._told.get(name) == html:
+            return False
+        self._told[name] = html
+        return True
+
+
+def _first_difference(old: Sequence[str], new: Sequence[str]) -> int:
+    """The index from which two lists differ; the shorter one's length if one begins the other."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((index for index, (before, after) in pairs if before != after), min(len(old), len(new)))

@@ -1,0 +1,61 @@
+"""The conversation itself: its messages, or a greeting with example questions while there are none."""
+
+import time
+import tomllib
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from med42_chat.jobs import JobState
+from med42_chat.records import Conversation, Message
+from med42_chat.ui import view
+
+Value = dict[str, object]
+
+_EXAMPLES = 6
+
+
+class Transcript:
+    """Its script (assets/js/transcript.js) owns the messages on the screen; a value says what to do with them."""
+
+    def __init__(self, examples: Path) -> None:
+        self._questions: list[str] = tomllib.loads(examples.read_text("utf-8"))["questions"][:_EXAMPLES]
+
+    def build(self) -> gr.HTML:
+        """The component. It triggers 'select' (an answer's evidence is wanted)."""
+        return gr.HTML(
+            html_template='<div class="scroll" tabindex="0" role="log" aria-live="off" aria-label="Conversation"></div>'
+            '<button type="button" class="to-end" hidden>Newest</button>',
+            js_on_load="med42.transcript(element, props, trigger, watch)",
+            apply_default_css=False,
+            elem_id="transcript",
+        )
+
+    def opened(self, conversation: Conversation, messages: Sequence[Message]) -> Value:
+        """All messages of a conversation in the place of what was there."""
+        html = view.turns(messages) or self._greeting()
+        return _value("open", conversation.id, html=html, count=conversation.message_count)
+
+    def empty(self) -> Value:
+        """The page before the first question."""
+        return _value("open", "", html=self._greeting(), count=0)
+
+    def asked(self, page: str, conversation: Conversation, state: JobState) -> Value:
+        """A question that was just asked and the answer that begins. `page` is the conversation the page was on, perhaps none."""
+        html = view.question(state.question) + view.answer(state.answer)
+        return _value("asked", conversation.id, page=page, html=html, count=conversation.message_count)
+
+    def _greeting(self) -> str:
+        buttons = "".join(f'<button type="button" class="example">{escape(text)}</button>' for text in self._questions)
+        return (
+            '<section class="greeting"><h2>What would you like to know?</h2>'
+            "<p>Med42 answers on this computer. Check every answer against a source you trust before you act on it.</p>"
+            f'<div class="examples" role="group" aria-label="Example questions">{buttons}</div></section>'
+        )
+
+
+def _value(kind: str, conversation_id: str, **rest: object) -> Value:
+    # The time makes two equal values differ: the page is told again even if nothing changed for the server.
+    return {"kind": kind, "conversation": conversation_id, "at": time.time_ns(), **rest}

@@ -1,0 +1,173 @@
+"""The ASGI application: the guard, our own routes (the answers' stream, assets, licences), and Gradio mounted in it.
+
+`build_app` makes it for a port that is known; `serve` finds the port, says where it listens and runs until it is told to end.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from med42_chat.errors import Med42Error, SettingsError
+from med42_chat.guard import Guard, own_names
+from med42_chat.services import Services
+from med42_chat.settings import ASSETS, PROJECT
+
+_POLL_S = 0.125  # eight updates a second: as smooth as reading needs, and cheap
+_STILL_HERE_S = 15.0  # a comment in a quiet stream, so that a page that has gone is noticed
+_PORTS_TRIED = 20
+
+_log = logging.getLogger(__name__)
+
+
+def build_app(services: Services, port: int) -> ASGIApp:
+    """The whole application for `port`. Importing Gradio takes a second or two and happens here."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_route("/healthz", _healthz)
+    app.add_route("/v1/stream", _Stream(services).respond)
+    app.add_route("/licences/{name}", _licence)
+    app.mount("/ui", StaticFiles(directory=ASSETS), name="ui")
+    _mount_page(app, services)
+    return Guard(app, own_names(services.settings.host, port), services.token, cookie=f"med42_{port}")
+
+
+def serve(services: Services, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serves until interrupted. `ready` gets the address to open, which carries the key, once the page can be read.
+
+    Takes the next free port where `port` is busy. Raises SettingsError if the address is not this computer's or no port is free.
+    """
+    with _listen(host, port) as listening:
+        port = int(listening.getsockname()[1])
+        config = uvicorn.Config(
+            build_app(services, port),
+            access_log=False,
+            log_level="error",
+            # Open pages hold their streams for ever; a second is enough for every other answer to end.
+            timeout_graceful_shutdown=1,
+            server_header=False,
+        )
+        _Server(config, lambda: ready(f"http://{_shown(host)}:{port}/?k={services.token}")).run([listening])
+
+
+class _Server(uvicorn.Server):
+    """Says when it has started."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket on `port` or the next free one; port 0 takes any."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for candidate in range(port, port + _PORTS_TRIED) if port else [0]:
+        try:
+            return socket.create_server((host, candidate), family=family, backlog=128)
+        except (OSError, OverflowError) as error:
+            last = error
+    hint = f"Ports {port} to {port + _PORTS_TRIED - 1} were tried. Choose another with --port, or 127.0.0.1 with --host."
+    raise SettingsError(f"The page cannot be served on {host}: {last}.", hint) from last
+
+
+def _shown(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - only compared
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _mount_page(app: FastAPI, services: Services) -> None:
+    _prepare_gradio(services)
+    import gradio as gr
+
+    from med42_chat.ui.page import Page
+    from med42_chat.ui.theme import head, theme
+
+    gr.mount_gradio_app(
+        app,
+        Page(services).build(),
+        path="/",
+        theme=theme(),
+        head=head(ASSETS),
+        footer_links=[],
+        run_history=False,  # the default keeps every input in the browser's storage
+        enable_monitoring=False,
+        show_error=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        max_file_size=1,
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+    )
+
+
+def _prepare_gradio(services: Services) -> None:
+    """Gradio reads these when it is imported: nothing is sent anywhere, and what it writes is its owner's alone."""
+    folder = services.settings.home / "gradio"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    os.environ |= {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(folder),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+
+
+async def _healthz(request: Request) -> Response:
+    return JSONResponse({"state": "ok"})
+
+
+async def _licence(request: Request) -> Response:
+    # Looked up by name among the files there are: what the address says never becomes a path.
+    files = {file.name: file for file in [*(ASSETS / "licences").iterdir(), PROJECT / "NOTICE", PROJECT / "LICENSE"] if file.is_file()}
+    file = files.get(request.path_params["name"])
+    return FileResponse(file, media_type="text/plain; charset=utf-8") if file else PlainTextResponse("There is no such licence.\n", 404)
+
+
+class _Stream:
+    """Tells open pages what changes. One stream for each visible page."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def respond(self, request: Request) -> Response:
+        """The stream of one conversation, which may be none yet; ends when the page goes away or its conversation is deleted."""
+        return StreamingResponse(self._events(request.query_params.get("conversation", "")), media_type="text/event-stream")
+
+    async def _events(self, conversation_id: str) -> AsyncIterator[str]:
+        from med42_chat.ui.follow import Follower
+
+        follower, quiet = Follower(self._services, conversation_id), 0.0
+        while True:
+            try:
+                changes = await asyncio.to_thread(follower.poll)
+            except Med42Error as error:
+                yield _event("trouble", {"message": error.message, "hint": error.hint})
+                return
+            for name, data in changes:
+                yield _event(name, data)
+                if name == "gone":
+                    return
+            quiet = 0.0 if changes else quiet + _POLL_S
+            if quiet >= _STILL_HERE_S:
+                quiet = 0.0
+                yield ": still here\n\n"
+            await asyncio.sleep(_POLL_S)
+
+
+def _event(name: str, data: dict[str, object]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
