@@ -2,6 +2,11 @@
 
 Requests come in by `submit` and `cancel`; `step` decodes once and gives what happened. One answer at a time, the others wait
 in the order in which they came. The KV cache keeps the last sequence, so that a prompt that begins like it is not read again.
+
+The same request gives the same tokens whether or not its beginning was cached. That is not free: on a CPU llama.cpp's last
+bits depend on how many tokens are computed together. Prompts are therefore read in pieces of which only those parts are kept
+for reuse that come out alike however the rest was cut (`Context.grain` and `least`), and an answer, which was written one
+token at a time, is read once more in pieces while nobody asks for anything.
 """
 
 import codecs
@@ -39,6 +44,10 @@ class Context(Protocol):
     size: int  # tokens it can hold
     batch: int  # tokens that one decode takes
     stop_ids: frozenset[int]
+    # Tokens come out alike in all pieces of at least `least` tokens, but for the last `len(piece) % grain`. Both are 1 where
+    # that is so, or not to be had, for pieces of any length.
+    grain: int
+    least: int
 
     def decode(self, tokens: Sequence[int], position: int) -> bool:
         """Adds `tokens` at `position`. False when it was interrupted and nothing of them was kept. Raises RuntimeFailure."""
@@ -119,19 +128,26 @@ class _Writer:
 
 
 class Scheduler:
-    """Runs requests on a context. For one thread."""
+    """Runs requests on a context. For one thread, but for the properties."""
 
     def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
         self._context = context
         self._clock = clock
         self._cache: list[int] = []  # the tokens whose keys and values are in the context
+        self._alike = 0  # how many of them, from the start, any other way of reading would give too
+        self._again: list[int] = []  # the end of the last answer, to be read again when there is time
         self._running: _Answer | None = None
         self._waiting: deque[_Answer] = deque()
 
     @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
-        return self._running is not None or bool(self._waiting)
+        return not self.idle or bool(self._again)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for what `step` does."""
+        return self._running is None and not self._waiting
 
     @property
     def completed(self) -> int:
@@ -159,11 +175,10 @@ class Scheduler:
 
     def step(self) -> Events:
         """Decodes once, for the running answer or the next in line. May do nothing if it was interrupted: call it again."""
-        events: Events = []
-        if self._running is None:
-            if not self._waiting:
-                return events
-            events += self._start(self._waiting.popleft())
+        if self.idle:
+            self._read_again()
+            return []
+        events = self._start(self._waiting.popleft()) if self._running is None else []
         answer = self._running
         if answer is None:
             return events
@@ -183,9 +198,11 @@ class Scheduler:
     def _start(self, answer: _Answer) -> Events:
         """Makes `answer` the running one, on top of whatever its prompt shares with the cache."""
         self._running = answer
+        self._again.clear()
         prompt = answer.request.prompt
-        # The last token is read again even when all are known: sampling needs its logits.
-        answer.cached = min(_common_prefix(self._cache, prompt), len(prompt) - 1)
+        # The last `least` tokens are read again even when all are known: sampling needs logits, and alike ones.
+        reusable = min(_common_prefix(self._cache, prompt), self._alike, len(prompt) - self._context.least)
+        answer.cached = max(self._whole(reusable), 0)
         try:
             self._shorten(answer.cached)
         except RuntimeFailure as failure:
@@ -195,7 +212,7 @@ class Scheduler:
     def _read(self, answer: _Answer) -> Events:
         """One piece of the prompt; after the last one, the first token."""
         prompt, done = answer.request.prompt, len(self._cache)
-        piece = prompt[done : done + self._context.batch]
+        piece = prompt[done : done + self._piece_length(len(prompt) - done)]
         if not self._decode(piece):
             return []
         events: Events = [(answer.id, Prefill(len(self._cache), len(prompt)))]
@@ -219,21 +236,50 @@ class Scheduler:
 
     def _decode(self, tokens: Sequence[int]) -> bool:
         """Whether `tokens` are in the context now. If not, the decode was interrupted and the context is as it was before."""
-        if not self._context.decode(tokens, len(self._cache)):
+        position = len(self._cache)
+        if not self._context.decode(tokens, position):
             return False
         self._cache += tokens
+        if position == self._alike and len(tokens) >= self._context.least:
+            self._alike += self._whole(len(tokens))
         return True
+
+    def _piece_length(self, remaining: int) -> int:
+        """How much to read at once, so that the last piece is not shorter than `least`."""
+        batch, least = self._context.batch, self._context.least
+        return self._whole(remaining - least) if batch < remaining < batch + least else min(remaining, batch)
+
+    def _whole(self, count: int) -> int:
+        return count // self._context.grain * self._context.grain
+
+    def _read_again(self) -> None:
+        """A piece of the last answer, small enough that whoever asks now hardly waits for it."""
+        piece = self._again[: self._context.least]
+        try:
+            self._shorten(self._alike)
+            if len(piece) < self._context.least:
+                self._again.clear()
+            elif self._decode(piece):
+                del self._again[: len(piece)]
+        except RuntimeFailure:
+            self._start_afresh()
 
     def _shorten(self, length: int) -> None:
         if length < len(self._cache):
             self._context.forget(length)
             del self._cache[length:]
+            self._alike = min(self._alike, length)
 
     def _give_up(self, answer: _Answer, failure: RuntimeFailure) -> Events:
-        # What the context holds after a failed decode is not known, so nothing of it is used again.
+        self._start_afresh()
+        return self._finish(answer, "failed", f"{failure.message} {failure.hint}".strip())
+
+    def _start_afresh(self) -> None:
+        """What the context holds after a failed decode is not known, so nothing of it is used again."""
         self._context.forget(0)
         self._cache.clear()
-        return self._finish(answer, "failed", f"{failure.message} {failure.hint}".strip())
+        self._again.clear()
+        self._alike = 0
 
     def _finish(self, answer: _Answer, reason: FinishReason, detail: str = "") -> Events:
         events: Events = []
@@ -242,6 +288,7 @@ class Scheduler:
                 events.append((answer.id, Text(text)))
             answer.writer.sampler.close()
         self._running = None
+        self._again = self._cache[self._alike :]
         return [*events, (answer.id, Finished(reason, answer.usage(), answer.timings(), detail))]
 
     def _positions(self) -> Events:

@@ -140,6 +140,7 @@ class Worker:
         self._reports = reports
         self._inbox: queue.SimpleQueue[Submit | Cancel] = queue.SimpleQueue()
         self._loaded: Loaded | None = None
+        self._scheduler: Scheduler | None = None
 
     def run(self) -> None:
         """Loads, then serves until the input ends. Returns only when the model cannot be loaded."""
@@ -150,8 +151,9 @@ class Worker:
         except RuntimeFailure as failure:
             self._reports.send(Failure.of(failure))
             return
+        self._scheduler = Scheduler(self._loaded.context)
         self._reports.send(Ready(self._loaded.info))
-        self._serve(Scheduler(self._loaded.context), self._loaded.context)
+        self._serve(self._scheduler, self._loaded.context)
 
     def _serve(self, scheduler: Scheduler, context: llama.LlamaContext) -> None:
         while True:
@@ -180,9 +182,13 @@ class Worker:
             self._reports.send(self._tokenise(command))
         elif isinstance(command, Submit | Cancel):
             self._inbox.put(command)
-            if isinstance(command, Cancel) and self._loaded is not None:
-                # Whichever request is decoding: one that was not meant is simply decoded again.
-                self._loaded.context.interrupt()
+            if isinstance(command, Cancel) or (self._scheduler is not None and self._scheduler.idle):
+                self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Ends the decode that is running, whatever it is for: one that was not meant is simply done again."""
+        if self._loaded is not None:
+            self._loaded.context.interrupt()
 
     def _tokenise(self, command: Tokenise) -> Report:
         if self._loaded is None:
