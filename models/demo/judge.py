@@ -1,0 +1,58 @@
+"""Runs a GGUF file in llama.cpp for the recipe: answers, logits, token ids.
+
+A process of its own, since PyTorch and llama.cpp each bring a threading library and need not live in one environment.
+Reads one JSON object on standard input and writes one on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
+
+
+def main() -> None:
+    """Do the job that standard input describes."""
+    job: dict[str, Any] = json.load(sys.stdin)
+    json.dump({"tokens": tokens, "logits": logits, "answers": answers}[job["do"]](job), sys.stdout)
+
+
+def opened(job: dict[str, Any], logits_all: bool = False) -> llama_cpp.Llama:
+    """The model of the job."""
+    return llama_cpp.Llama(job["model"], n_ctx=job.get("context", 2048), n_threads=2, logits_all=logits_all, verbose=False)
+
+
+def tokens(job: dict[str, Any]) -> list[list[int]]:
+    """Token ids of each text, special tokens not parsed."""
+    llama = opened(job)
+    return [llama.tokenize(text.encode(), add_bos=False, special=False) for text in job["texts"]]
+
+
+def logits(job: dict[str, Any]) -> str:
+    """Save the logits of every position of every prompt, one row each; the answer is the file's path."""
+    np.save(job["out"], np.concatenate(list(rows(opened(job, logits_all=True), job["prompts"]))))
+    return str(job["out"])
+
+
+def rows(llama: llama_cpp.Llama, prompts: list[list[int]]) -> Iterator[NDArray[np.float32]]:
+    """The logits of each prompt, (tokens, vocabulary)."""
+    for prompt in prompts:
+        llama.reset()
+        llama.eval(prompt)
+        yield np.array(llama.scores[: len(prompt)])
+
+
+def answers(job: dict[str, Any]) -> list[str]:
+    """The text that follows each prompt, under the job's sampling."""
+    llama = opened(job)
+    made = [llama.create_completion(prompt, max_tokens=job.get("max_tokens", 700), **job["sampling"]) for prompt in job["prompts"]]
+    return [answer["choices"][0]["text"] for answer in made]
+
+
+if __name__ == "__main__":
+    main()
