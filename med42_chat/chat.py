@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from med42_chat import __version__, prompt
-from med42_chat.errors import InputError, Med42Error, StoreError, WorkerDied
+from med42_chat.errors import InputError, Med42Error, WorkerDied
 from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
 from med42_chat.markup import parse_marks
 from med42_chat.prompt import Limits
@@ -34,8 +34,6 @@ class Conversations(Protocol):
     def get(self, id: str) -> Conversation: ...
 
     def branch(self, id: str, leaf: str | None = None) -> list[Message]: ...
-
-    def message(self, id: str) -> Message: ...
 
     def begin(self, id: str, question: str) -> tuple[Message, Message]: ...
 
@@ -112,7 +110,7 @@ class _Saver:
 
     def __init__(self, conversations: Conversations, answer_id: str) -> None:
         self.text = ""
-        self.error: StoreError | None = None
+        self.error: Med42Error | None = None
         self._conversations, self._answer_id = conversations, answer_id
         self._saved = 0
         self._closing = threading.Event()
@@ -133,7 +131,7 @@ class _Saver:
                 continue
             try:
                 self._conversations.append(self._answer_id, text[self._saved :])
-            except StoreError as error:
+            except Med42Error as error:
                 self.error = error
                 return
             self._saved = len(text)
@@ -161,8 +159,8 @@ class _Answering:
         except Med42Error as error:
             self._status, self._problem = "failed", error
             self._evidence = replace(self._evidence, finish_reason="failed")
-        except BaseException:  # the reader has gone, or Ctrl+C: what came is kept, then the exception goes on its way
-            self._status = "stopped"
+        except BaseException as error:  # the reader has gone, Ctrl+C, or a mistake of ours: what came is kept, then it goes on its way
+            self._status = "failed" if isinstance(error, Exception) else "stopped"
             self._finish()
             raise
         yield self._finish()
@@ -253,7 +251,7 @@ class _Answering:
         citations = tuple(Citation(source) for source in self._sources if source.number in evidence.sources)
         try:
             message = self._chat.conversations.finish(self._answer.id, text, self._status, evidence, citations)
-        except StoreError as error:
+        except Med42Error as error:  # also NotFound: the conversation was deleted meanwhile
             self._problem = error
             message = replace(self._answer, text=text, status="failed", evidence=evidence, citations=citations)
         return Answered(message, self._problem.message, self._problem.hint)

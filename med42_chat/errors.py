@@ -17,6 +17,9 @@ Med42Error
     └── WorkerDied
 """
 
+import traceback
+from pathlib import Path
+
 
 class Med42Error(Exception):
     """`message` says what is wrong; `hint` says what to do about it. Both are shown as they are."""
@@ -81,3 +84,9 @@ class ModelTooLarge(RuntimeFailure):
 
 class WorkerDied(RuntimeFailure):
     """The model's process ended while it was needed."""
+
+
+def places(error: BaseException) -> str:
+    """Where an unforeseen error happened, innermost first: fit for a log, since its message and values may be a patient's."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return f"{type(error).__name__} at " + " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from med42_chat.chat import Chat
-from med42_chat.errors import InputError
+from med42_chat.errors import InputError, places
 from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
 from med42_chat.records import Message, Source
 
@@ -73,11 +73,12 @@ class Job:
         try:
             for event in events:
                 self._take(after(self._state, event))
-        except Exception:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001
             # The edge: a fault of ours must end as a marked answer, not as a page that waits for ever.
-            _log.exception("an answer ended in a fault of the program")
-            message = self._chat.conversations.message(self._state.answer.id)
-            self._take(after(self._state, Answered(message, "The program made a mistake.", "What was written so far is kept. Ask again.")))
+            _log.error("an answer ended in a fault of the program: %s", places(error))
+            message = replace(self._state.answer, text=self._state.text, status="failed")
+            told = Answered(message, "The program made a mistake.", "What was written so far is kept. Ask again.")
+            self._take(after(self._state, told))
 
     def _take(self, state: JobState) -> None:
         with self._changed:

@@ -173,9 +173,7 @@ class FullDisk:
     def append(self, answer_id: str, text: str) -> None:
         raise DiskFull("The disk is full.", "Make room.")
 
-    def finish(
-        self, answer_id: str, text: str, status: Status, evidence: Evidence | None, citations: Sequence[Citation] = ()
-    ) -> Message:
+    def finish(self, answer_id: str, text: str, status: Status, evidence: Evidence | None, citations: Sequence[Citation] = ()) -> Message:
         raise DiskFull("The disk is full.", "Make room.")
 
     def __getattr__(self, name: str) -> object:

@@ -88,3 +88,13 @@ def test_a_mistake_of_ours_ends_the_answer_instead_of_leaving_the_page_waiting(s
     end = until_done(jobs.start(id, "Hello?"))[-1]
     assert end.answered is not None and "mistake" in end.answered.error
     assert store.conversations.branch(id)[-1].status != "streaming"
+
+
+def test_a_conversation_deleted_in_mid_answer_ends_its_job(store: Store) -> None:
+    gate = threading.Event()
+    jobs, id = Jobs(Chat(store.conversations, ScriptedRuntime(gate=gate), "s")), store.conversations.create().id
+    job = jobs.start(id, "Hello?")
+    store.conversations.delete(id)
+    gate.set()
+    until_done(job)
+    assert jobs.running(id) is None

@@ -67,7 +67,12 @@ def test_the_newest_exchanges_stay_without_gaps() -> None:
 
 
 def test_a_question_that_got_no_answer_is_not_shown_to_the_model_and_that_is_said() -> None:
-    history = [message("q0", "user", "first"), message("a0", "assistant", ""), message("q1", "user", "second"), message("a1", "assistant", "answer")]
+    history = [
+        message("q0", "user", "first"),
+        message("a0", "assistant", ""),
+        message("q1", "user", "second"),
+        message("a1", "assistant", "answer"),
+    ]
     prompt = build(ScriptedRuntime(), Limits(500, 50), system="s", question="q", history=history)
     assert [one.preview for one in prompt.left_out] == ["first"]
 

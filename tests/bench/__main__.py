@@ -15,7 +15,7 @@ import psutil
 
 from tests.bench import decode, start, store
 from tests.bench.rows import Row
-from tests.shapes import shape_file
+from tests.model_files import shape_file
 
 _KEPT = Path("bench.json")
 
