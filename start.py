@@ -637,7 +637,7 @@ def source_notice(build: Build) -> str:
     if build.how != "source":
         return ""
     why = "no ready-made build for it can be reached" if build.accelerator == "cpu" else "no ready-made build works on it"
-    minutes = "20 to 60 minutes" if build.accelerator == "cuda" else "4 to 10 minutes on two cores"
+    minutes = "20 to 60 minutes" if build.accelerator == "cuda" else "4 to 10 minutes on two cores, longer on a busy computer,"
     return WHY_SOURCE.format(why=why, minutes=minutes)
 
 
