@@ -58,7 +58,7 @@ ENTER = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Med42 Cha
 def own_names(host: str, port: int) -> frozenset[str]:
     """The values of Host that are ours: loopback always, and the name or, for a wildcard, the names the person chose to serve."""
     names = {"127.0.0.1", "localhost", "[::1]"}
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - only compared: the person asked to be reachable from outside
+    if host in ("0.0.0.0", "::"):  # only compared: the person asked to be reachable from outside
         names |= _names_of_this_computer()
     else:
         names.add(f"[{host}]" if ":" in host else host)
@@ -78,11 +78,13 @@ def _names_of_this_computer() -> set[str]:
 class Guard:
     """Refuses what our own page would not ask; puts the protecting headers on everything else."""
 
-    def __init__(self, app: ASGIApp, names: Collection[str], key: str, cookie: str) -> None:
+    def __init__(self, app: ASGIApp, names: Collection[str], key: str, cookie: str, head: str = "") -> None:
+        """`head` goes into every page's head: what Gradio is given for that is loaded too late and in no order."""
         self.app = app
         self.names = names
         self.key = key
         self.cookie = cookie
+        self.head = head
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on, answers itself, or refuses. WebSockets are refused: the page uses none."""
@@ -91,7 +93,7 @@ class Guard:
         elif scope["type"] == "http":
             request = Request(scope)
             answer = self._refusal(request) or self._sign_in(request)
-            await (answer or self.app)(_uncompressed(scope), receive, _Outgoing(send))
+            await (answer or self.app)(_uncompressed(scope), receive, _Outgoing(send, self.head))
         else:
             await send({"type": "websocket.close", "code": 1008})
 
@@ -150,10 +152,11 @@ def _uncompressed(scope: Scope) -> Scope:
 
 
 class _Outgoing:
-    """One response on its way out. A page (text/html) is held until it is whole and its scripts carry the nonce."""
+    """One response on its way out. A page (text/html) is held until it is whole, has our head, and its scripts carry the nonce."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, head: str) -> None:
         self._send = send
+        self._head = head.encode() + b"</head>"
         self._nonce = secrets.token_urlsafe(16)
         self._page_start: Message | None = None
         self._page = bytearray()
@@ -182,8 +185,9 @@ class _Outgoing:
         self._page += message.get("body", b"")
         if message.get("more_body"):
             return
-        # Safe by pattern: Gradio escapes '<' in the data that it puts into its page, so every match is a real script element.
-        page = re.sub(rb"<script(?=[ >])", f'<script nonce="{self._nonce}"'.encode(), bytes(self._page))
+        # Safe by pattern: Gradio escapes '<' in the data that it puts into its page, so every match is a real element.
+        page = bytes(self._page).replace(b"</head>", self._head, 1)
+        page = re.sub(rb"<script(?=[ >])", f'<script nonce="{self._nonce}"'.encode(), page)
         MutableHeaders(raw=start["headers"])["Content-Length"] = str(len(page))
         await self._send(start)
         await self._send({"type": "http.response.body", "body": page})

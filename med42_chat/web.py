@@ -4,11 +4,14 @@
 """
 
 import asyncio
+import inspect
 import json
-import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -26,8 +29,6 @@ _POLL_S = 0.125  # eight updates a second: as smooth as reading needs, and cheap
 _STILL_HERE_S = 15.0  # a comment in a quiet stream, so that a page that has gone is noticed
 _PORTS_TRIED = 20
 
-_log = logging.getLogger(__name__)
-
 
 def build_app(services: Services, port: int) -> ASGIApp:
     """The whole application for `port`. Importing Gradio takes a second or two and happens here."""
@@ -36,8 +37,9 @@ def build_app(services: Services, port: int) -> ASGIApp:
     app.add_route("/v1/stream", _Stream(services).respond)
     app.add_route("/licences/{name}", _licence)
     app.mount("/ui", StaticFiles(directory=ASSETS), name="ui")
-    _mount_page(app, services)
-    return Guard(app, own_names(services.settings.host, port), services.token, cookie=f"med42_{port}")
+    head = _mount_page(app, services)
+    # The cookie's name holds the port: cookies are shared by all ports of one name.
+    return Guard(app, own_names(services.settings.host, port), services.token, f"med42_{port}", head)
 
 
 def serve(services: Services, host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -45,7 +47,7 @@ def serve(services: Services, host: str, port: int, ready: Callable[[str], None]
 
     Takes the next free port where `port` is busy. Raises SettingsError if the address is not this computer's or no port is free.
     """
-    with _listen(host, port) as listening:
+    with listen(host, port) as listening:
         port = int(listening.getsockname()[1])
         config = uvicorn.Config(
             build_app(services, port),
@@ -71,7 +73,7 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A listening socket on `port` or the next free one; port 0 takes any."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for candidate in range(port, port + _PORTS_TRIED) if port else [0]:
@@ -84,14 +86,16 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _shown(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - only compared
+    if host in ("0.0.0.0", "::"):  # only compared
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 
 
-def _mount_page(app: FastAPI, services: Services) -> None:
+def _mount_page(app: FastAPI, services: Services) -> str:
+    """Puts Gradio's application under everything of ours; gives what belongs into the page's head."""
     _prepare_gradio(services)
-    import gradio as gr
+    with _no_stub_files():
+        import gradio as gr
 
     from med42_chat.ui.page import Page
     from med42_chat.ui.theme import head, theme
@@ -101,7 +105,6 @@ def _mount_page(app: FastAPI, services: Services) -> None:
         Page(services).build(),
         path="/",
         theme=theme(),
-        head=head(ASSETS),
         footer_links=[],
         run_history=False,  # the default keeps every input in the browser's storage
         enable_monitoring=False,
@@ -112,6 +115,7 @@ def _mount_page(app: FastAPI, services: Services) -> None:
         max_file_size=1,
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
     )
+    return head(ASSETS)
 
 
 def _prepare_gradio(services: Services) -> None:
@@ -125,6 +129,26 @@ def _prepare_gradio(services: Services) -> None:
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
+
+
+@contextmanager
+def _no_stub_files() -> Iterator[None]:
+    """Keeps Gradio from rewriting stub files (.pyi) in its own folder, which takes half of its import.
+
+    It asks `inspect.getfile` where a component lives and leaves it alone on an OSError. Nobody else is answered so.
+    """
+    getfile = inspect.getfile
+
+    def not_for_stubs(thing: Any) -> str:
+        if sys._getframe(1).f_globals.get("__name__") == "gradio.component_meta":
+            raise OSError("no stub files")
+        return getfile(thing)
+
+    inspect.getfile = not_for_stubs  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        inspect.getfile = getfile
 
 
 async def _healthz(request: Request) -> Response:

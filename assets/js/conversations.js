@@ -257,5 +257,6 @@ med42.conversations = (element, props, trigger, watch) => {
 
   med42.open = (id) => trigger("select", { id });
   med42.refreshList = () => trigger("tick", {});
+  med42.buttons(element);
   redraw();
 };

@@ -52,7 +52,17 @@ med42.connect = () => {
   for (const [name, handle] of Object.entries(med42.handlers)) {
     source.addEventListener(name, (event) => med42.source === source && handle(JSON.parse(event.data)));
   }
+  source.onopen = () => med42.setLost(false);
+  source.onerror = () => setTimeout(() => med42.source === source && source.readyState !== EventSource.OPEN && med42.setLost(true, source), 2500);
   med42.source = source;
+};
+
+/** Says that the program does not answer, and that it does again. A stream that was refused is tried anew: after a restart
+ *  of the program it may be welcome. */
+med42.setLost = (lost, source) => {
+  const place = document.querySelector('[data-live="lost"]');
+  if (place) place.hidden = !lost;
+  if (lost && source.readyState === EventSource.CLOSED) setTimeout(() => med42.source === source && med42.connect(), 3000);
 };
 
 med42.disconnect = () => {
@@ -144,7 +154,7 @@ med42.toggle = (side, open = !med42.isOpen(side)) => {
   document.documentElement.classList.toggle(drawer ? `${side}-open` : `${side}-away`, drawer ? open : !open);
   med42.markDrawers();
   if (!drawer) return;
-  const target = open ? document.querySelector(`#${side} button, #${side} [tabindex]`) : document.querySelector(`[data-do="${side}"]`);
+  const target = open ? document.querySelector(`#${side} button, #${side} [tabindex]`) : document.querySelector(`#header [data-do="${side}"]`);
   if (target) target.focus({ preventScroll: true });
 };
 
@@ -166,7 +176,8 @@ med42.markDrawers = () => {
 
 addEventListener("resize", () => med42.markDrawers());
 
-med42.header = (element) => {
+/** Makes the buttons of the frame work, wherever they stand. */
+med42.buttons = (element) => {
   const actions = {
     left: () => med42.toggle("left"),
     right: () => med42.toggle("right"),

@@ -72,12 +72,12 @@ med42.evidence = (element) => {
 med42.safeUse = (element, props, trigger, watch) => {
   const dialog = element.querySelector("dialog");
   dialog.addEventListener("cancel", (event) => event.preventDefault());
-  dialog.querySelector("button").addEventListener("click", () => trigger("apply", {}));
-  watch("value", () => {
-    const accepted = props.value && props.value.accepted;
-    if (accepted && dialog.open) { dialog.close(); med42.focusComposer(); }
-    if (props.value && !accepted && !dialog.open) dialog.showModal();
+  dialog.querySelector("button").addEventListener("click", () => {
+    dialog.close(); // at once: should keeping it fail, the page says so and asks again at its next start
+    trigger("apply", {});
+    med42.focusComposer();
   });
+  watch("value", () => props.value && !props.value.accepted && !dialog.open && dialog.showModal());
 };
 
 /** About. A click beside the paper closes it. */

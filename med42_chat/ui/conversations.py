@@ -16,20 +16,27 @@ Value = dict[str, object]
 PAGE = 300  # conversations sent at once, about 30 kB
 HITS = 40
 
+_TEMPLATE = """
+<div class="top"><div class="first"><button type="button" class="new"><i class="icon plus"></i>New conversation</button>
+<button type="button" class="tool away" data-do="left" aria-label="Close"><i class="icon close"></i></button></div>
+<input type="search" class="find" placeholder="Search (Ctrl+K)" aria-label="Search conversations" autocomplete="off"
+ spellcheck="false"></div>
+<p class="count" aria-live="polite"></p>
+<div class="rows" role="list" aria-label="Conversations"></div>
+"""
 
-class ConversationList:
-    """Its script is assets/js/conversations.js. Groups by date are made in the page: it knows the reader's time zone."""
 
-    def build(self) -> gr.HTML:
-        """The component. It triggers 'select' (open), 'edit' (rename), 'delete', 'input' (search), 'expand' (more) and 'tick' (refresh)."""
-        return gr.HTML(
-            html_template='<div class="top"><button type="button" class="new"><i class="icon plus"></i>New conversation</button>'
-            '<input type="search" class="find" placeholder="Search (Ctrl+K)" aria-label="Search conversations" autocomplete="off" '
-            'spellcheck="false"></div><p class="count" aria-live="polite"></p><div class="rows" role="list" aria-label="Conversations"></div>',
-            js_on_load="med42.conversations(element, props, trigger, watch)",
-            apply_default_css=False,
-            elem_id="conversations",
-        )
+def build() -> gr.HTML:
+    """The component; its script is assets/js/conversations.js. Groups by date are made in the page: it knows the reader's time zone.
+
+    It triggers 'select' (open), 'edit' (rename), 'delete', 'input' (search), 'expand' (more) and 'tick' (refresh).
+    """
+    return gr.HTML(
+        html_template=_TEMPLATE,
+        js_on_load="med42.conversations(element, props, trigger, watch)",
+        apply_default_css=False,
+        elem_id="conversations",
+    )
 
 
 def rows(conversations: Sequence[Conversation], offset: int, total: int) -> Value:

@@ -13,6 +13,17 @@ _VERDICTS = {"unchecked": "", "found": "Quotation found in this source", "not_fo
 _NOTHING = '<p class="quiet">Sources and the record of an answer appear here.</p>'
 
 
+_TITLE = (
+    '<div class="panel-title"><h2>Sources and evidence</h2>'
+    '<button type="button" class="tool away" data-do="right" aria-label="Close"><i class="icon close"></i></button></div>'
+)
+
+
+def build_title() -> gr.HTML:
+    """The panel's title, with a button that closes it where it is a drawer."""
+    return gr.HTML(_TITLE, js_on_load="med42.buttons(element)", apply_default_css=False)
+
+
 def build() -> gr.HTML:
     """The component; its value is the panel's whole content."""
     return gr.HTML(
@@ -63,6 +74,6 @@ def _lines(evidence: Evidence) -> Iterable[tuple[str, str]]:
     yield "Prompt", f"{usage.prompt_tokens:,} tokens, {usage.cached_tokens:,} of them known from before" if usage.prompt_tokens else ""
     yield "Answer", f"{usage.completion_tokens:,} tokens" if usage.completion_tokens else ""
     yield "Speed", f"{timings.tokens_per_s:.1f} tokens/s, first word after {timings.first_token_s:.1f} s" if timings.tokens_per_s else ""
-    yield "Messages seen", str(len(evidence.seen)) if evidence.model_sha256 else ""
+    yield "Earlier messages", f"{len(evidence.seen)} seen by the model" if evidence.seen else ""
     yield "Always in the prompt", evidence.pinned_facts
     yield "Program", evidence.program + (f", llama-cpp-python {evidence.build}" if evidence.build else "")

@@ -40,17 +40,20 @@ class Page:
 
     def build(self) -> gr.Blocks:
         """The whole page, wired."""
-        with gr.Blocks(analytics_enabled=False, title="Med42 Chat", fill_width=True) as blocks:
+        blocks = gr.Blocks(analytics_enabled=False, title="Med42 Chat", fill_width=True)
+        with blocks:
             # In the page but not in sight: it only gives the page's script a place to put the conversation's id.
             self.here = gr.Textbox(visible="hidden", label="Conversation")
             with gr.Row(elem_id="shell"):
                 self._lay_out()
+            self.safe_use = about.safe_use()
+            about.about(_licences(ASSETS / "licences"))
             self._wire(blocks)
         return blocks
 
     def _lay_out(self) -> None:
         with gr.Column(elem_id="left", min_width=0):
-            self.list = conversations.ConversationList().build()
+            self.list = conversations.build()
         with gr.Column(elem_id="centre", min_width=0):
             header.build()
             self.facts = facts.build()
@@ -59,10 +62,8 @@ class Page:
             self.composer = Composer()
             self.composer.build()
         with gr.Column(elem_id="right", min_width=0):
-            gr.HTML('<h2 class="panel-title">Sources and evidence</h2>', apply_default_css=False)
+            evidence.build_title()
             self.evidence = evidence.build()
-        self.safe_use = about.safe_use()
-        about.about(_licences(ASSETS / "licences"))
 
     def _wire(self, blocks: gr.Blocks) -> None:
         view = [self.transcript, self.facts, self.evidence]
@@ -223,4 +224,4 @@ def _places(error: Exception) -> str:
 
 
 def _licences(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir() if file.is_file())
+    return ["NOTICE", "LICENSE", *sorted(file.name for file in folder.iterdir() if file.is_file())]

@@ -41,7 +41,8 @@ def turns(messages: Iterable[Message]) -> str:
 
 def question(message: Message) -> str:
     """What the person asked, exactly as typed."""
-    return f'<article class="turn question" data-message="{escape(message.id)}"><h2 class="unseen">You asked</h2>{_typed(message.text)}</article>'
+    begin = f'<article class="turn question" data-message="{escape(message.id)}"><h2 class="unseen">You asked</h2>'
+    return f"{begin}{_typed(message.text)}</article>"
 
 
 def _typed(text: str) -> str:
@@ -86,7 +87,8 @@ def left_out(items: Sequence[LeftOut]) -> str:
     if not items:
         return ""
     lines = "".join(f"<li>{escape(item.preview)} <small>{item.tokens:,} tokens</small></li>" for item in items)
-    return f'<details class="left-out"><summary>The model did not see {_counted(items)}: no room in its context.</summary><ul>{lines}</ul></details>'
+    summary = f"The model did not see {_counted(items)}: no room in its context."
+    return f'<details class="left-out"><summary>{summary}</summary><ul>{lines}</ul></details>'
 
 
 def _counted(items: Sequence[LeftOut]) -> str:
@@ -118,8 +120,8 @@ def _tools(message: Message) -> str:
 def _figures(evidence: Evidence) -> str:
     if not evidence.usage.completion_tokens:
         return ""
-    timings = evidence.timings
-    return f"{timings.tokens_per_s:.1f} tokens/s · first word after {timings.first_token_s:.1f} s · {evidence.usage.completion_tokens:,} tokens"
+    timings, tokens = evidence.timings, evidence.usage.completion_tokens
+    return f"{timings.tokens_per_s:.1f} tokens/s · first word after {timings.first_token_s:.1f} s · {tokens:,} tokens"
 
 
 def progress(state: JobState) -> str:
@@ -186,7 +188,8 @@ def meter(use: ContextUse | None) -> str:
         if tokens
     )
     return (
-        f'<button type="button" class="meter" aria-describedby="split"><span class="meter-word">Context</span><span class="bar">{bar}</span>'
+        '<button type="button" class="meter" aria-describedby="split"><span class="meter-word">Context</span>'
+        f'<span class="bar">{bar}</span>'
         f"<span>{use.used / use.size:.0%}</span></button>"
         f'<div class="split" id="split" role="tooltip"><p>{use.used:,} of {use.size:,} tokens</p><ul>{rows}</ul></div>'
     )
