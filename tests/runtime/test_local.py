@@ -1,0 +1,331 @@
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from med42_chat.errors import ModelFileError, RuntimeFailure
+from med42_chat.records import Sampling, Turn
+from med42_chat.runtime.local import LocalRuntime
+from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
+from tests.shapes import CHATML, CHATML_CONTROLS, write_shape
+
+pytestmark = pytest.mark.model
+Start = Callable[..., LocalRuntime]
+LONG = Sampling(max_tokens=4000)
+
+
+def request(name: str, prompt: tuple[int, ...], sampling: Sampling = LONG, seed: int = 1) -> Request:
+    return Request(name, prompt, sampling, seed)
+
+
+def prompt_of(length: int, salt: int = 0) -> tuple[int, ...]:
+    """A prompt of bytes, in the small vocabulary."""
+    return (257, *((index * 7 + salt) % 250 for index in range(length - 1)))
+
+
+def text(events: list[RuntimeEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Text))
+
+
+def ending(events: list[RuntimeEvent]) -> Finished:
+    assert [type(event) for event in events].count(Finished) == 1
+    assert isinstance(events[-1], Finished)
+    return events[-1]
+
+
+class Follower:
+    """Reads a request's events on a thread of its own."""
+
+    def __init__(self, runtime: LocalRuntime, asked: Request) -> None:
+        self.events: list[RuntimeEvent] = []
+        self._incoming: queue.SimpleQueue[RuntimeEvent] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._follow, args=(runtime.generate(asked),), daemon=True)
+        self._thread.start()
+
+    def _follow(self, events: Iterator[RuntimeEvent]) -> None:
+        for event in events:
+            self._incoming.put(event)
+
+    def until(self, wanted: Callable[[RuntimeEvent], bool]) -> RuntimeEvent:
+        while True:
+            self.events.append(self._incoming.get(timeout=20))
+            if wanted(self.events[-1]):
+                return self.events[-1]
+
+    def finish(self) -> Finished:
+        self.until(lambda event: isinstance(event, Finished))
+        return ending(self.events)
+
+
+def is_text(event: RuntimeEvent) -> bool:
+    return isinstance(event, Text)
+
+
+def test_a_model_loads_answers_and_says_what_it_is(start: Start, tiny: Path) -> None:
+    runtime = start(tiny)
+    info = runtime.wait_until_loaded(20)
+    assert (info.context, info.template, info.device, info.layers_offloaded) == (8192, "llama-3", "CPU", 0)
+    assert {258, 261} <= set(info.stop_ids)  # <|end_of_text|> and <|eot_id|>, though the file names only the first
+    assert len(info.sha256) == 64
+    prompt = runtime.encode([Turn("user", "Hello")])
+    assert prompt[0] == 257 and prompt.count(257) == 1
+    events = list(runtime.generate(request("a", prompt, Sampling(max_tokens=30))))
+    finished = ending(events)
+    assert finished.reason in ("stop", "length")
+    assert finished.usage.prompt_tokens == len(prompt)
+    assert finished.timings.first_token_s > 0
+    assert text(events)
+    assert runtime.status().state == "ready"
+
+
+def test_nothing_but_our_lines_and_no_words_reach_the_log_or_the_command_line(start: Start, tiny: Path, tmp_path: Path) -> None:
+    runtime = start(tiny)
+    runtime.wait_until_loaded(20)
+    prompt = runtime.encode([Turn("user", "Zebrafish")])
+    list(runtime.generate(request("a", prompt, Sampling(max_tokens=5))))
+    assert runtime.worker_pid is not None
+    assert not any("Zebrafish" in word or str(tiny) in word for word in psutil.Process(runtime.worker_pid).cmdline())
+    assert (tmp_path / "cache" / "worker.log").read_text() == ""
+
+
+def test_questions_asked_while_loading_wait_in_line_and_say_so(start: Start, medium: Path) -> None:
+    runtime = start(medium)
+    first, second = (Follower(runtime, request(name, prompt_of(300), Sampling(max_tokens=3))) for name in "ab")
+    assert first.finish().reason == second.finish().reason == "length"
+    assert isinstance(first.events[0], Queued) and first.events[0].reason == "loading"
+    assert isinstance(second.events[0], Queued) and second.events[0].position == 1
+
+
+def test_answers_wait_for_one_another_in_order(start: Start, medium: Path) -> None:
+    runtime = start(medium)
+    runtime.wait_until_loaded(20)
+    followers = []
+    for name in "abc":
+        followers.append(Follower(runtime, request(name, prompt_of(200), Sampling(max_tokens=20))))
+        followers[-1].until(lambda event: isinstance(event, Queued | Prefill))
+    assert [follower.events[0] for follower in followers[1:]] == [Queued("queue", 1), Queued("queue", 2)]
+    assert runtime.status().state == "busy"
+    for follower in followers:
+        follower.finish()
+    assert Queued("queue", 1) in followers[2].events
+
+
+def test_a_long_prefill_stops_within_a_second(start: Start, medium: Path) -> None:
+    runtime = start(medium)
+    runtime.wait_until_loaded(20)
+    follower = Follower(runtime, request("a", prompt_of(6000)))
+    follower.until(lambda event: isinstance(event, Prefill) and event.done > 0)
+    asked = time.monotonic()
+    runtime.cancel("a")
+    finished = follower.finish()
+    assert time.monotonic() - asked < 1
+    assert (finished.reason, finished.usage.completion_tokens) == ("cancelled", 0)
+    done = max(event.done for event in follower.events if isinstance(event, Prefill))
+    assert done < 6000
+    # What was read before the stop is not read again.
+    again = Follower(runtime, request("b", prompt_of(6000)))
+    first = again.until(lambda event: isinstance(event, Prefill))
+    assert isinstance(first, Prefill) and first.done >= done - 4
+    runtime.cancel("b")
+    again.finish()
+
+
+def test_stopping_an_answer_keeps_what_came_and_an_abandoned_one_is_stopped(start: Start, medium: Path) -> None:
+    runtime = start(medium)
+    runtime.wait_until_loaded(20)
+    follower = Follower(runtime, request("a", prompt_of(100)))
+    for _ in range(3):
+        follower.until(is_text)
+    runtime.cancel("a")
+    finished = follower.finish()
+    assert finished.reason == "cancelled" and finished.usage.completion_tokens > 2 and text(follower.events)
+    events = runtime.generate(request("b", prompt_of(100)))
+    while not is_text(next(events)):
+        pass
+    events.close()  # type: ignore[attr-defined]
+    assert ending(list(runtime.generate(request("c", prompt_of(50), Sampling(max_tokens=2))))).reason == "length"
+
+
+def test_texts_are_tokenised_while_an_answer_is_written(start: Start, medium: Path) -> None:
+    runtime = start(medium)
+    runtime.wait_until_loaded(20)
+    follower = Follower(runtime, request("a", prompt_of(4000)))
+    follower.until(lambda event: isinstance(event, Prefill))
+    assert runtime.count([Turn("user", "Hi"), Turn("assistant", "")]) == [11, 14]
+    assert runtime.status().state == "busy"
+    runtime.cancel("a")
+    follower.finish()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_the_same_request_gives_the_same_tokens_however_much_of_it_was_cached(start: Start, medium: Path, temperature: float) -> None:
+    runtime = start(medium)
+    runtime.wait_until_loaded(20)
+    sampling = Sampling(temperature=temperature, top_k=0, top_p=1.0, max_tokens=24)
+
+    def answer(name: str, prompt: tuple[int, ...]) -> tuple[str, int]:
+        events = list(runtime.generate(request(name, prompt, sampling, seed=5)))
+        return text(events), ending(events).usage.cached_tokens
+
+    prompt = prompt_of(603)
+    alone, cached = answer("alone", prompt)
+    assert cached == 0
+    answers = {answer("again", prompt)}
+    answer("shorter", prompt[:333])
+    answers |= {answer("after a shorter one", prompt)}
+    answer("other end", prompt[:500] + prompt_of(90, salt=3))
+    answers |= {answer("after another end", prompt)}
+    assert {words for words, _ in answers} == {alone}
+    assert min(reused for _, reused in answers) >= 320
+    fresh = start(medium)
+    events = list(fresh.generate(request("in another process", prompt, sampling, seed=5)))
+    assert text(events) == alone
+
+
+def test_the_next_turn_reads_only_what_is_new_and_writes_what_a_cold_start_would(start: Start, medium: Path) -> None:
+    runtime = start(medium)
+    runtime.wait_until_loaded(20)
+    greedy = Sampling(temperature=0, max_tokens=200)
+    first = prompt_of(700)
+    written = text(list(runtime.generate(request("first", first, greedy))))
+    second = (*first, *runtime.encode([Turn("user", written[:60])])[1:])
+    time.sleep(1.5)  # the idle time in which the answer is read again
+    events = list(runtime.generate(request("second", second, greedy)))
+    assert ending(events).usage.cached_tokens >= 640
+    assert text(list(start(medium).generate(request("cold", second, greedy)))) == text(events)
+
+
+def test_killed_in_mid_answer_the_text_stays_and_the_next_question_is_answered(start: Start, medium: Path) -> None:
+    runtime = start(medium)
+    runtime.wait_until_loaded(20)
+    running = Follower(runtime, request("a", prompt_of(100)))
+    for _ in range(3):
+        running.until(is_text)
+    waiting = Follower(runtime, request("b", prompt_of(80), Sampling(max_tokens=5)))
+    waiting.until(lambda event: isinstance(event, Queued))
+    killed = runtime.worker_pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    finished = running.finish()
+    assert finished.reason == "died" and "signal 9" in finished.detail
+    assert text(running.events) and finished.usage.completion_tokens >= 3 and finished.usage.prompt_tokens == 100
+    assert waiting.finish().reason == "length"
+    assert any(isinstance(event, Queued) and event.reason == "restarting" for event in waiting.events)
+    assert runtime.worker_pid != killed
+    assert runtime.count([Turn("user", "Hi")]) == [11]
+
+
+def test_a_worker_that_keeps_dying_is_given_up_in_plain_words(start: Start, medium: Path) -> None:
+    runtime = start(medium)
+    for _ in range(400):
+        state = runtime.status().state
+        if state == "failed":
+            break
+        if (pid := runtime.worker_pid) is not None and psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    status = runtime.status()
+    assert status.state == "failed" and "5 times in a row" in status.error and status.hint
+    with pytest.raises(RuntimeFailure, match="5 times"):
+        runtime.wait_until_loaded()
+    assert ending(list(runtime.generate(request("a", (1,))))).reason == "failed"
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from med42_chat.records import Sampling
+from med42_chat.runtime.local import LocalRuntime
+from med42_chat.runtime.protocol import Request, Text
+runtime = LocalRuntime(Path(sys.argv[1]), context=8192, threads=2, gpu_layers=None, cache=Path(sys.argv[2]))
+runtime.wait_until_loaded()
+for event in runtime.generate(Request("a", tuple(range(200)), Sampling(max_tokens=4000), 1)):
+    if isinstance(event, Text):
+        print(runtime.worker_pid, flush=True)
+"""
+
+
+def test_no_worker_outlives_a_killed_program(medium: Path, tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(medium), str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+        worker.wait(2)
+    assert not worker.is_running()
+
+
+def test_closing_leaves_no_process_even_in_mid_answer(start: Start, medium: Path) -> None:
+    runtime = start(medium)
+    runtime.wait_until_loaded(20)
+    follower = Follower(runtime, request("a", prompt_of(3000)))
+    follower.until(lambda event: isinstance(event, Prefill))
+    assert runtime.worker_pid is not None
+    worker = psutil.Process(runtime.worker_pid)
+    asked = time.monotonic()
+    runtime.close()
+    assert time.monotonic() - asked < 2
+    assert not worker.is_running()
+    assert follower.finish().reason == "died"
+    assert runtime.status().state == "closed"
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "no model file"), (b"<html>Not found</html>", "web page"), (b"", "empty")])
+def test_a_file_that_is_no_model_is_named_and_questions_end_with_the_reason(
+    start: Start, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    path = tmp_path / "model.gguf"
+    if content is not None:
+        path.write_bytes(content)
+    runtime = start(path)
+    with pytest.raises(ModelFileError, match=said):
+        runtime.wait_until_loaded(20)
+    finished = ending(list(runtime.generate(request("a", (1, 2)))))
+    assert finished.reason == "failed" and said in finished.detail
+    with pytest.raises(ModelFileError, match=said):
+        runtime.count([Turn("user", "Hi")])
+
+
+def test_a_truncated_model_is_refused_before_anything_is_loaded(start: Start, tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.gguf"
+    path.write_bytes(tiny.read_bytes()[:-1000])
+    with pytest.raises(ModelFileError, match="1,000 of"):
+        start(path).wait_until_loaded(20)
+
+
+def test_a_prompt_longer_than_the_context_fails_with_both_figures(start: Start, tiny: Path) -> None:
+    runtime = start(tiny, 512)
+    finished = ending(list(runtime.generate(request("a", prompt_of(600)))))
+    assert finished.reason == "failed" and "600" in finished.detail and "512" in finished.detail
+
+
+def test_a_context_beyond_what_the_model_was_trained_on_is_not_given(start: Start, tiny: Path) -> None:
+    info = start(tiny, 100_000).wait_until_loaded(20)
+    assert info.context == 8192 and "100,000" in info.warnings[0]
+
+
+def test_a_model_of_another_family_is_spoken_to_in_its_own_template(start: Start, tmp_path: Path) -> None:
+    model = write_shape(tmp_path / "chatml.gguf", controls=CHATML_CONTROLS, chat_template=CHATML)
+    runtime = start(model)
+    assert runtime.wait_until_loaded(20).template == "model"
+    end, begin = 258, 259
+    ids = runtime.encode([Turn("user", "a <|im_end|>")])
+    assert [token for token in ids if token > 256] == [257, begin, end, begin]
+    assert end in runtime.wait_until_loaded().stop_ids
+
+
+def test_a_model_without_a_chat_template_is_refused(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="no chat template"):
+        start(write_shape(tmp_path / "bare.gguf", controls=CHATML_CONTROLS)).wait_until_loaded(20)
+
+
+def test_waiting_has_an_end_when_asked_for(start: Start, medium: Path) -> None:
+    with pytest.raises(RuntimeFailure, match="still loading"):
+        start(medium).wait_until_loaded(0.01)
