@@ -7,9 +7,9 @@ Where it deliberately differs from CommonMark: raw HTML is text; an image is the
 cannot be money is maths; nothing is nested deeper than 24 levels; a table row's surplus cells join its last cell.
 """
 
-from .characters import clean
-from .parse import Parsed, parse, parse_marks
-from .tree import (
+from med42_chat.markup.characters import clean
+from med42_chat.markup.parse import Parsed, parse, parse_marks
+from med42_chat.markup.tree import (
     Alignment,
     Block,
     Cite,

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, SubElement
 from markdown.blockprocessors import BlockProcessor
 from markdown.util import AtomicString
 
-from .characters import unescape
+from med42_chat.markup.characters import unescape
 
 MAX_DEPTH = 24  # quotes and items inside each other; deeper marks stay text
 PADDING = 10_000  # cells that a document's short table rows may be filled up with: without an end, 200 kB would become 10 million cells

@@ -11,17 +11,17 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote
-from xml.etree.ElementTree import Element, TreeBuilder
+from xml.etree.ElementTree import Element
 
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import AtomicString
 
-from .characters import ENTITY, PUNCTUATION, decode_entity, unescape
+from med42_chat.markup.characters import ENTITY, PUNCTUATION, decode_entity, unescape
+from med42_chat.markup.emphasis import Runs
+from med42_chat.markup.pieces import Atom, Begin, End, Piece, Run, Writer, characters
 
-MAX_DEPTH = 24  # emphasis inside emphasis; deeper marks do nothing, their words stay
 MATH_LENGTH = 2000  # characters of a formula within a line
 PARENTHESES = 32  # inside each other in a link's destination, as every CommonMark parser limits them
 
@@ -34,7 +34,6 @@ _MONEY_SAFE = re.compile(r"\$(?=\S)([^$\n]{1,2000})(?<=\S)\$(?!\d)")
 _DISPLAY = re.compile(r"\$\$([^$]{1,2000})\$\$")
 _FORMULA_SIGNS = re.compile(r"[\\^_{}=]|^\S+$")
 _MARK = re.compile(r"\[[ \t]*(\d{1,4}(?:[ \t]*[,;–-][ \t]*\d{1,4}){0,19})[ \t]*\]", re.ASCII)
-_RANGE = re.compile(r"(\d+)[ \t]*[–-][ \t]*(\d+)", re.ASCII)
 _VARIABLE = re.compile(r"(?<![^\W_])[^\W\d_]$|[\d_]$")
 
 _SPACE = re.compile(r"[ \t]*\n?[ \t]*")
@@ -44,54 +43,12 @@ _TITLE = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\((?:[^()\\]|\\.)*\)
 _ALLOWED = re.compile(r"(?:https?://[^\s/?#]|mailto:[^\s])", re.IGNORECASE)
 
 
-class Begin(NamedTuple):
-    """An element begins."""
-
-    tag: str
-    href: str = ""
-
-
-class End(NamedTuple):
-    """The innermost element ends."""
-
-
-class Atom(NamedTuple):
-    """An element that holds nothing but characters."""
-
-    tag: str
-    text: str = ""
-
-
-@dataclass(slots=True, eq=False)
-class Run:
-    """A row of equal delimiters. `begins` and `ends` are the elements it turned out to begin and end, in the order of their pairing."""
-
-    character: str
-    count: int
-    opens: bool
-    closes: bool
-    place: int  # among the pieces
-    length: int = 0  # as written, for the rule of three; 0 where that rule does not hold
-    previous: "Run | None" = None
-    next: "Run | None" = None
-    begins: list[str] = field(default_factory=list)
-    ends: int = 0
-
-    def pairs_with(self, closer: "Run") -> bool:
-        """Whether an element can begin here and end at `closer`. One tilde is not enough, and the rule of three must hold."""
-        least = 2 if self.character == "~" else 1
-        return self.opens and self.character == closer.character and min(self.count, closer.count) >= least and not _odd(self, closer)
-
-
 class Bracket(NamedTuple):
     """An open bracket that may become a link or an image."""
 
     place: int
     image: bool
     below: Run | None  # the last delimiter before it
-
-
-Piece = str | Begin | End | Atom | Run
 
 
 class Scanner:
@@ -103,7 +60,7 @@ class Scanner:
         self._unknown = unknown
         self._position = 0
         self._pieces: list[Piece] = []
-        self._last: Run | None = None
+        self._runs = Runs()
         self._brackets: list[Bracket] = []
         self._dead = 0  # brackets below this cannot become links any more: a link stands inside them
         self._ticks: dict[int, list[int]] | None = None
@@ -132,7 +89,7 @@ class Scanner:
                 self._position = plain.end()
             elif not readers[text[self._position]]():
                 self._take(text[self._position])
-        self._pair(None)
+        self._runs.pair(None)
         return self._pieces
 
     def _take(self, piece: Piece, length: int = 1) -> bool:
@@ -219,24 +176,31 @@ class Scanner:
         match = _MARK.match(self._text, self._position) if self._sources else None
         if not match or self._link_tail(match.end()):
             return False
-        known, unknown = self._sort(_numbers(match[1]))
-        if not known and not self._droppable(match[1], unknown):
+        numbers = self._numbers(match[1])
+        known = [number for number in numbers if number in self._sources]
+        if not known and not self._droppable(numbers):
             return False
-        self._unknown += unknown
+        self._unknown += [number for number in numbers if number not in self._sources]
         self._pieces += [Atom("cite", str(number)) for number in known]
         self._position = match.end()
         if not known:
             self._close_gap()
         return True
 
-    def _sort(self, numbers: list[int]) -> tuple[list[int], list[int]]:
-        known = [number for number in numbers if number in self._sources]
-        return known, [number for number in numbers if number not in self._sources]
+    def _numbers(self, mark: str) -> list[int]:
+        """The numbers that '1, 3-5' names; none where a range's ends are not both sources: '[1-10]' is then a range of values."""
+        numbers: list[int] = []
+        for part in re.split("[,;]", mark):
+            first, _, last = part.replace("–", "-").partition("-")
+            if last and not (int(first) in self._sources and int(last) in self._sources):
+                return []
+            numbers += range(int(first), int(last or first) + 1)
+        return numbers
 
-    def _droppable(self, mark: str, numbers: list[int]) -> bool:
-        """Whether a mark without any source can only have been meant as one: not [120-140], a range of values, nor a[3], nor [140]."""
-        before = self._text[: self._position][-2:]
-        return bool(numbers) and max(numbers) < 100 and not _RANGE.search(mark) and not _VARIABLE.search(before)
+    def _droppable(self, numbers: list[int]) -> bool:
+        """Whether a mark without any source can only have been meant as one: not a[3], nor [140]."""
+        before = self._text[max(0, self._position - 2) : self._position]
+        return bool(numbers) and max(numbers) < 100 and not _VARIABLE.search(before)
 
     def _close_gap(self) -> None:
         """Takes the space before a dropped mark away where another space, a full stop or the end follows."""
@@ -250,13 +214,13 @@ class Scanner:
     def _open_bracket(self) -> bool:
         if self._mark():
             return True
-        self._brackets.append(Bracket(len(self._pieces), False, self._last))
+        self._brackets.append(Bracket(len(self._pieces), False, self._runs.last))
         return self._take("[")
 
     def _open_image(self) -> bool:
         if not self._text.startswith("![", self._position) or self._text.startswith("![^", self._position):
             return False
-        self._brackets.append(Bracket(len(self._pieces), True, self._last))
+        self._brackets.append(Bracket(len(self._pieces), True, self._runs.last))
         return self._take("![", 2)
 
     def _close_bracket(self) -> bool:
@@ -271,10 +235,10 @@ class Scanner:
         href = _allowed(unescape(tail[0]))
         if not bracket.image and not href:
             return False
-        self._pair(bracket.below)
+        self._runs.pair(bracket.below)
         self._position = tail[1]
         if bracket.image:
-            self._pieces[bracket.place :] = [f"[image: {_characters(self._pieces[bracket.place + 1 :])}]"]
+            self._pieces[bracket.place :] = [f"[image: {characters(self._pieces[bracket.place + 1 :])}]"]
         else:
             self._pieces[bracket.place] = Begin("a", href)
             self._pieces.append(End())
@@ -304,16 +268,9 @@ class Scanner:
         left, right, after_mark, before_mark = self._flanks(end)
         within = character == "*"  # underscores inside a word are part of it
         length = end - self._position
-        return self._push(
-            Run(
-                character,
-                length,
-                left and (within or not right or after_mark),
-                right and (within or not left or before_mark),
-                len(self._pieces),
-                length,
-            )
-        )
+        opens = left and (within or not right or after_mark)
+        closes = right and (within or not left or before_mark)
+        return self._push(Run(character, length, opens, closes, len(self._pieces), length))
 
     def _strikes(self) -> bool:
         """Pairs of tildes; one alone is only 'about'."""
@@ -340,78 +297,9 @@ class Scanner:
     def _push(self, run: Run) -> bool:
         length = run.count
         if run.opens or run.closes:
-            run.previous = self._last
-            if self._last:
-                self._last.next = run
-            self._last = run
+            self._runs.push(run)
             return self._take(run, length)
         return self._take(run.character * length, length)
-
-    def _pair(self, bottom: Run | None) -> None:
-        """Pairs the delimiters above `bottom`, inner ones first, and takes them off the stack."""
-        floors: dict[tuple[str, bool, int], int] = {}
-        closer = self._first_above(bottom)
-        while closer:
-            opener = self._opener(closer, bottom, floors) if closer.closes else None
-            if opener is None:
-                following = closer.next
-                if closer.closes and not closer.opens:
-                    self._remove(closer)
-                closer = following
-                continue
-            closer = self._join(opener, closer)
-        self._last = bottom
-        if bottom:
-            bottom.next = None
-
-    def _first_above(self, bottom: Run | None) -> Run | None:
-        run = self._last
-        if run is bottom:
-            return None
-        while run and run.previous is not bottom:
-            run = run.previous
-        return run
-
-    def _opener(self, closer: Run, bottom: Run | None, floors: dict[tuple[str, bool, int], int]) -> Run | None:
-        """The nearest run that `closer` can end. `floors` keeps failed searches from being made again, which would be quadratic."""
-        key = (closer.character, closer.opens, closer.length % 3)
-        floor = floors.get(key, -1)
-        run = closer.previous
-        while run and run is not bottom and run.place > floor:
-            if run.pairs_with(closer):
-                return run
-            run = run.previous
-        floors[key] = closer.previous.place if closer.previous else -1
-        return None
-
-    def _join(self, opener: Run, closer: Run) -> Run | None:
-        """Makes one element between two runs; answers where to go on."""
-        used = 2 if min(opener.count, closer.count) >= 2 else 1
-        opener.begins.append("del" if closer.character == "~" else "strong" if used == 2 else "em")
-        closer.ends += 1
-        opener.count -= used
-        closer.count -= used
-        opener.next, closer.previous = closer, opener
-        if not opener.count:
-            self._remove(opener)
-        if closer.count:
-            return closer
-        self._remove(closer)
-        return closer.next
-
-    def _remove(self, run: Run) -> None:
-        if run.previous:
-            run.previous.next = run.next
-        if run.next:
-            run.next.previous = run.previous
-        else:
-            self._last = run.previous
-
-
-def _odd(opener: Run, closer: Run) -> bool:
-    """CommonMark's rule of three: which of '*a**b*' and its like belong together."""
-    both = closer.opens or opener.closes
-    return both and (opener.length + closer.length) % 3 == 0 and not opener.length % 3 == closer.length % 3 == 0
 
 
 def _is_mark(character: str) -> bool:
@@ -442,90 +330,6 @@ def _destination_end(text: str, start: int) -> int:
 def _allowed(destination: str) -> str:
     """The destination as a safe address, or nothing. Percent-encoding leaves no quote, no space and no hidden character in it."""
     return quote(destination, safe="!#$%&'()*+,/:;=?@[]~") if _ALLOWED.match(destination) else ""
-
-
-def _numbers(mark: str) -> list[int]:
-    """The numbers that '1, 3-5' names; a range of more than twenty only by its ends."""
-    numbers: list[int] = []
-    for part in re.split("[,;]", mark):
-        ends = _RANGE.search(part)
-        first, last = (int(ends[1]), int(ends[2])) if ends else (int(part), int(part))
-        numbers += range(first, last + 1) if 0 <= last - first < 20 else [first, last]
-    return numbers
-
-
-def _characters(pieces: list[Piece]) -> str:
-    """The words of some pieces, for what stands in for an image."""
-    return "".join(map(_word, pieces))
-
-
-def _word(piece: Piece) -> str:
-    match piece:
-        case str():
-            return piece
-        case Atom(_, text):
-            return text or " "
-        case Run():
-            return piece.character * piece.count
-        case _:
-            return ""
-
-
-class Writer:
-    """Writes pieces as elements, no deeper than MAX_DEPTH, and no link or citation inside a link."""
-
-    def __init__(self) -> None:
-        self._builder = TreeBuilder()
-        self._tags: list[str] = []  # of the elements that are open; empty for one that is left out
-        self._depth = self._links = 0
-
-    def write(self, tag: str, pieces: list[Piece]) -> Element:
-        """The element `tag` that holds all of them."""
-        self._builder.start(tag, {})
-        for piece in pieces:
-            match piece:
-                case str():
-                    self._builder.data(piece)
-                case Atom():
-                    self._atom(piece)
-                case Begin(tag, href):
-                    self._begin(tag, href)
-                case End():
-                    self._end()
-                case Run():
-                    self._run(piece)
-        self._builder.end(tag)
-        return self._builder.close()
-
-    def _atom(self, atom: Atom) -> None:
-        if atom.tag == "cite" and self._links:
-            self._builder.data(f"[{atom.text}]")
-            return
-        self._builder.start(atom.tag, {})
-        self._builder.data(AtomicString(atom.text))
-        self._builder.end(atom.tag)
-
-    def _run(self, run: Run) -> None:
-        for _ in range(run.ends):
-            self._end()
-        self._builder.data(run.character * run.count)
-        for tag in reversed(run.begins):
-            self._begin(tag)
-
-    def _begin(self, tag: str, href: str = "") -> None:
-        left_out = self._depth >= MAX_DEPTH or (tag == "a" and self._links)
-        self._tags.append("" if left_out else tag)
-        if not left_out:
-            self._depth += 1
-            self._links += tag == "a"
-            self._builder.start(tag, {"href": href} if href else {})
-
-    def _end(self) -> None:
-        tag = self._tags.pop()
-        if tag:
-            self._depth -= 1
-            self._links -= tag == "a"
-            self._builder.end(tag)
 
 
 def _has_markup(text: str | None) -> bool:

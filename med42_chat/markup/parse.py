@@ -10,10 +10,10 @@ from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import Registry
 
-from .blocks import CommonMarkBlocks
-from .characters import clean
-from .inlines import CommonMarkInlines
-from .tree import (
+from med42_chat.markup.blocks import CommonMarkBlocks
+from med42_chat.markup.characters import clean
+from med42_chat.markup.inlines import CommonMarkInlines
+from med42_chat.markup.tree import (
     Alignment,
     Block,
     Cite,

@@ -1,0 +1,252 @@
+"""Tree → HTML for the page. Pure; imports nothing of gradio.
+
+Every tag and every attribute that can come out is written in this file, and everything else is escaped: nobody has to sanitise the result.
+Headings are one level lower than written, because h1 is the page's own.
+"""
+
+import html
+import re
+from collections.abc import Container, Iterable
+from xml.etree.ElementTree import Element
+
+from latex2mathml.converter import convert_to_element
+
+from med42_chat.markup import (
+    Alignment,
+    Block,
+    Cite,
+    Code,
+    CodeBlock,
+    Emphasis,
+    Heading,
+    Inline,
+    LineBreak,
+    Link,
+    List,
+    ListItem,
+    Math,
+    MathBlock,
+    Paragraph,
+    Quote,
+    Rule,
+    Strike,
+    Strong,
+    Table,
+    Text,
+    clean,
+    parse,
+)
+
+MATH_LENGTH = 2000  # characters; latex2mathml takes four seconds for a hundred thousand
+MATH_DEPTH = 30  # levels, of braces as written and of elements as made
+
+_MATH_TAGS = frozenset(
+    [
+        "math",
+        "menclose",
+        "mfrac",
+        "mi",
+        "mmultiscripts",
+        "mn",
+        "mo",
+        "mover",
+        "mpadded",
+        "mphantom",
+        "mprescripts",
+        "mroot",
+        "mrow",
+        "mspace",
+        "msqrt",
+        "mstyle",
+        "msub",
+        "msubsup",
+        "msup",
+        "mtable",
+        "mtd",
+        "mtext",
+        "mtr",
+        "munder",
+        "munderover",
+        "none",
+    ]
+)
+_LENGTH = re.compile(r"-?[0-9]{0,2}(?:\.[0-9]{1,3})?(?:em|ex|px|pt)?")
+# What each attribute may say. No style, class or href, no long lengths: those could reach the network or cover the page.
+_MATH_ATTRIBUTES = {
+    "accent": re.compile("true|false"),
+    "accentunder": re.compile("true|false"),
+    "columnalign": re.compile("(?:left|center|right| )+"),
+    "columnlines": re.compile("(?:none|solid|dashed| )+"),
+    "displaystyle": re.compile("true|false"),
+    "fence": re.compile("true|false"),
+    "form": re.compile("prefix|infix|postfix"),
+    "linethickness": _LENGTH,
+    "lspace": _LENGTH,
+    "mathvariant": re.compile("[a-z-]{1,30}"),
+    "maxsize": _LENGTH,
+    "minsize": _LENGTH,
+    "movablelimits": re.compile("true|false"),
+    "notation": re.compile("[a-z ]{1,40}"),
+    "rspace": _LENGTH,
+    "rowlines": re.compile("(?:none|solid|dashed| )+"),
+    "scriptlevel": re.compile(r"[+-]?[0-3]"),
+    "stretchy": re.compile("true|false"),
+    "width": _LENGTH,
+}
+_NOT_IN_LANGUAGE = re.compile("[^a-z0-9+#-]")
+
+
+def blocks_html(text: str, sources: Container[int] = ()) -> list[str]:
+    """The HTML of each top-level block of a Markdown text, so that a page need only replace those that changed."""
+    return [block_html(block) for block in parse(text, sources)]
+
+
+def to_html(tree: Iterable[Block]) -> str:
+    """The HTML of a whole tree."""
+    return "\n".join(block_html(block) for block in tree)
+
+
+def block_html(block: Block) -> str:
+    """The HTML of one block."""
+    match block:
+        case Paragraph(children):
+            return f'<p dir="auto">{_inlines(children)}</p>'
+        case Heading(level, children):
+            tag = f"h{min(level + 1, 6)}"
+            return f'<{tag} dir="auto">{_inlines(children)}</{tag}>'
+        case List():
+            return _list(block)
+        case Quote(blocks):
+            return f'<blockquote dir="auto">{to_html(blocks)}</blockquote>'
+        case CodeBlock(language, text):
+            return _code_block(language, text)
+        case Table():
+            return _table(block)
+        case Rule():
+            return "<hr>"
+        case MathBlock(tex):
+            return f'<div class="math" dir="ltr">{_math(tex, "block")}</div>'
+
+
+def _list(block: List) -> str:
+    items = "".join(f'<li dir="auto">{_item(item, block.tight)}</li>' for item in block.items)
+    if not block.ordered:
+        return f'<ul dir="auto">{items}</ul>'
+    start = f' start="{block.start}"' if block.start != 1 else ""
+    return f'<ol dir="auto"{start}>{items}</ol>'
+
+
+def _item(item: ListItem, tight: bool) -> str:
+    """A tight item's paragraphs stand without <p>, so that no space comes between the items."""
+    parts = (_inlines(block.children) if tight and isinstance(block, Paragraph) else block_html(block) for block in item.blocks)
+    return "\n".join(parts)
+
+
+def _code_block(language: str, text: str) -> str:
+    name = _NOT_IN_LANGUAGE.sub("", language.lower())
+    chosen = f' class="language-{name}"' if name else ""
+    # A line feed directly after <pre> would be dropped by the browser, and code that begins with an empty line would lose it.
+    return f'<pre dir="ltr"><code{chosen}>{html.escape(text)}\n</code></pre>'
+
+
+def _table(block: Table) -> str:
+    head = _row(block.header, block.alignments, "th", ' scope="col"')
+    body = "".join(_row(row, block.alignments, "td", "") for row in block.rows)
+    body = f"<tbody>{body}</tbody>" if body else ""
+    table = f'<table dir="auto"><thead>{head}</thead>{body}</table>'
+    return f'<div class="table" role="group" tabindex="0" aria-label="Table">{table}</div>'
+
+
+def _row(cells: Iterable[tuple[Inline, ...]], alignments: Iterable[Alignment], tag: str, scope: str) -> str:
+    parts = (
+        f'<{tag}{scope} dir="auto"{_alignment(alignment)}>{_inlines(cell)}</{tag}>'
+        for cell, alignment in zip(cells, alignments, strict=True)
+    )
+    return f"<tr>{''.join(parts)}</tr>"
+
+
+def _alignment(alignment: Alignment) -> str:
+    return f' class="align-{alignment}"' if alignment else ""
+
+
+def _inlines(children: Iterable[Inline]) -> str:
+    return "".join(_inline(child) for child in children)
+
+
+def _inline(inline: Inline) -> str:
+    match inline:
+        case Text(text):
+            return html.escape(text)
+        case Emphasis(children):
+            return f"<em>{_inlines(children)}</em>"
+        case Strong(children):
+            return f"<strong>{_inlines(children)}</strong>"
+        case Strike(children):
+            return f"<del>{_inlines(children)}</del>"
+        case Code(text):
+            return f"<code>{html.escape(text)}</code>"
+        case Link(href, children):
+            return _link(href, children)
+        case LineBreak():
+            return "<br>"
+        case Math(tex):
+            return _math(tex, "inline")
+        case Cite(number):
+            return f'<a class="cite" href="#source-{number}" data-source="{number}" aria-label="Source {number}">{number}</a>'
+
+
+def _link(href: str, children: Iterable[Inline]) -> str:
+    """A link that says where it goes (`title`), tells that place nothing, and leaves this page open."""
+    if not href.lower().startswith(("http://", "https://", "mailto:")):
+        return _inlines(children)  # the parser makes no such link; a tree from elsewhere might
+    address = html.escape(href)
+    return f'<a href="{address}" title="{address}" rel="noopener noreferrer nofollow" target="_blank">{_inlines(children)}</a>'
+
+
+# Maths
+
+
+def _math(tex: str, display: str) -> str:
+    """MathML, or the source where it cannot be made."""
+    element = _mathml(tex, display)
+    made = _mathml_text(element, 0) if element is not None else ""
+    return made or f'<code class="math">{html.escape(tex)}</code>'
+
+
+def _mathml(tex: str, display: str) -> Element | None:
+    if len(tex) > MATH_LENGTH or _brace_depth(tex) > MATH_DEPTH:
+        return None
+    try:
+        return convert_to_element(tex, display=display)
+    except Exception:  # noqa: BLE001 whatever a half-written formula makes the library raise, its source is shown
+        return None
+
+
+def _brace_depth(tex: str) -> int:
+    depth = deepest = 0
+    for character in tex:
+        depth += (character == "{") - (character == "}")
+        deepest = max(deepest, depth)
+    return max(deepest, tex.count("\\left"), tex.count("\\begin"))
+
+
+def _mathml_text(element: Element, depth: int) -> str:
+    """The element written anew, with known tags and attributes only; nothing at all where an unknown tag or too much depth is met."""
+    if element.tag not in _MATH_TAGS or depth > 2 * MATH_DEPTH:
+        return ""
+    children = [_mathml_text(child, depth + 1) for child in element]
+    if not all(children):
+        return ""
+    # The library leaves entities in its text ('&#x0003D;') and would write '\text{<img …>}' as a tag.
+    text = html.escape(clean(html.unescape(element.text or "")))
+    return f"<{element.tag}{_math_attributes(element)}>{text}{''.join(children)}</{element.tag}>"
+
+
+def _math_attributes(element: Element) -> str:
+    kept = (
+        f' {name}="{html.escape(value)}"'
+        for name, value in element.items()
+        if name in _MATH_ATTRIBUTES and _MATH_ATTRIBUTES[name].fullmatch(value)
+    )
+    display = ' display="block"' if element.tag == "math" and element.get("display") == "block" else ""
+    return display + "".join(kept)
