@@ -16,6 +16,8 @@ from med42_chat.errors import DiskFull, StoreBusy, StoreCorrupt, StoreError, Sto
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+DATABASE = "med42.db"  # in the data folder
+DATABASE = "med42.db"
 KEY_BYTES = 32
 
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -116,6 +118,14 @@ def _configure(connection: Any, key: bytes, read_only: bool) -> None:
     connection.execute("select count(*) from sqlite_master").fetchone()
 
 
+def writer(path: Path, key: bytes, busy_timeout_s: float = 10.0) -> "Database":
+    """A connection as sqlite-utils' Database, which migrations are written for."""
+    connection = connect(path, key, busy_timeout_s=busy_timeout_s)
+    from sqlite_utils import Database
+
+    return Database(connection, execute_plugins=False)
+
+
 class Connections:
     """One writer behind a lock and a pool of readers on the same file. Every method may be called from any thread.
 
@@ -124,12 +134,11 @@ class Connections:
     """
 
     def __init__(self, path: Path, key: bytes, readers: int, busy_timeout_s: float = 10.0) -> None:
-        from_sqlite_utils = _database_class()
         self._lock = threading.RLock()
         self._size = readers
         self._log_not_empty = False
         self._busy_timeout_s = busy_timeout_s
-        self._writer = from_sqlite_utils(connect(path, key, busy_timeout_s=busy_timeout_s), execute_plugins=False)
+        self._writer = writer(path, key, busy_timeout_s)
         self._readers: queue.LifoQueue[Any] = queue.LifoQueue()
         for _ in range(readers):
             self._readers.put(connect(path, key, read_only=True, busy_timeout_s=busy_timeout_s))
@@ -198,10 +207,3 @@ class Connections:
             return self._readers.get(timeout=self._busy_timeout_s)
         except queue.Empty:
             raise StoreBusy("The database is busy or closed.", "Wait a moment, then try again.") from None
-
-
-def _database_class() -> type["Database"]:
-    engine()  # the alias must stand before sqlite-utils is imported
-    from sqlite_utils import Database
-
-    return Database

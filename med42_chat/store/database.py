@@ -8,13 +8,11 @@ from typing import Self
 from med42_chat.errors import StoreCorrupt, StoreError
 from med42_chat.records import Health
 from med42_chat.store.audit import Audit
-from med42_chat.store.connection import Connections, engine
+from med42_chat.store.connection import DATABASE, Connections, engine
 from med42_chat.store.conversations import Conversations
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import STEPS, migrate, schema_version
-from med42_chat.store.snapshot import cannot_write, make_private_folder
-
-DATABASE = "med42.db"
+from med42_chat.store.private import cannot_write, make_private_folder
 
 
 class Store:
@@ -102,6 +100,8 @@ def _make_private(home: Path, path: Path) -> None:
     """Folder and file for their owner only. SQLite gives the logs beside the file the file's own permissions."""
     try:
         make_private_folder(home)
-        path.touch(mode=0o600)
+        if not path.exists():
+            path.touch(mode=0o600)
+            keep_private(path)
     except OSError as error:
         raise cannot_write(path, error) from error

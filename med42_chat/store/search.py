@@ -1,81 +1,156 @@
-"""Finding messages and titles by their words. Any text a person can type is a safe search."""
+"""Finding messages and titles by their words. Any text a person can type is a safe search.
+
+SQLite's index finds the candidates and ranks them; the extract with its highlights is made here, from the few texts that are
+shown: asking the index for extracts, or for the beginnings of long words, took seconds at a million messages.
+"""
 
 import re
-import secrets
 import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 
 from med42_chat.records import SearchHit
 from med42_chat.store.connection import Connections, Row
 
-# The newest messages that match are looked at; ranking every match of a common word took seconds at a million messages.
+# Of the messages that match, the newest are ranked: ranking every message with a common word would take seconds.
 _CANDIDATES = 500
 _MOST_WORDS = 12
 _MOST_TITLES = 5
-_SHORTEST_PREFIX = 2
+_INDEXED_PREFIX = 4  # the longest beginning of words that the index keeps (migration 1)
+_EXTRACT_BEFORE, _EXTRACT_AFTER = 40, 160  # characters
 
-_MESSAGES = """
-with candidates as (
-  select rowid as id, bm25(messages_fts) as score from messages_fts where messages_fts match :match order by rowid desc limit :candidates
-), best as (
-  select id, score from candidates order by score, id desc limit :limit
+# Left out of a search that has other words: they are in nearly every message, and say nothing about any.
+_COMMON = (
+    "a an and are as at be but by can do does for from had has have how i if in is it its may me my no not of on or she he should so "
+    "that the their them then there they this to was we were what when which who why will with would you your"
 )
-select c.uid as conversation, m.uid as message, c.title, m.created_at,
-  snippet(messages_fts, 0, :mark, :mark, '…', 16) as snippet
-from best
-join messages_fts on messages_fts.rowid = best.id
-join messages m on m.id = best.id
-join conversations c on c.id = m.conversation_id
-where messages_fts match :match
-order by best.score, best.id desc
+
+_HIT = "select c.uid as conversation, m.uid as message, c.title, m.created_at, m.text"
+_JOINED = "join messages m on m.id = found.id join conversations c on c.id = m.conversation_id"
+
+_RANKED = f"""
+with found as (
+  select rowid as id, bm25(messages_fts) as score from messages_fts where messages_fts match :match order by rowid desc limit {_CANDIDATES}
+)
+{_HIT} from (select * from found order by score, id desc limit :limit) as found {_JOINED} order by found.score, found.id desc
 """
 
-_TITLES = """
-with candidates as (
-  select rowid as id, bm25(titles_fts) as score from titles_fts where titles_fts match :match order by rowid desc limit :candidates
-), best as (
-  select id, score from candidates order by score, id desc limit :limit
-)
-select c.uid as conversation, '' as message, c.title, c.updated_at as created_at,
-  highlight(titles_fts, 0, :mark, :mark) as snippet
-from best
-join titles_fts on titles_fts.rowid = best.id
-join conversations c on c.id = best.id
-where titles_fts match :match
-order by best.score, best.id desc
+_NEWEST = f"""
+with found as (select rowid as id from messages_fts where messages_fts match :match order by rowid desc limit {_CANDIDATES})
+{_HIT} from found {_JOINED} where m.text like :containing order by found.id desc limit :limit
 """
+
+_TITLES = f"""
+with found as (
+  select rowid as id, bm25(titles_fts) as score from titles_fts where titles_fts match :match order by rowid desc limit {_CANDIDATES}
+)
+select c.uid as conversation, '' as message, c.title, c.updated_at as created_at, c.title as text
+from found join conversations c on c.id = found.id order by found.score, found.id desc limit :limit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a search: those that are finished, and the last one, which may still be typed."""
+
+    finished: tuple[str, ...]
+    last: str
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every word, in the order typed."""
+        return (*self.finished, self.last)
 
 
 def search(connections: Connections, text: str, limit: int) -> list[SearchHit]:
-    """Messages with all the words of `text`, or, when there are none, with any of them; conversations by title first."""
-    for match in match_queries(text):
-        messages = _hits(connections, _MESSAGES, match, limit)
-        shown = {hit.conversation_id for hit in messages}
-        titles = [hit for hit in _hits(connections, _TITLES, match, min(limit, _MOST_TITLES)) if hit.conversation_id not in shown]
-        if found := (titles + messages)[:limit]:
-            return found
-    return []
-
-
-def match_queries(text: str) -> list[str]:
-    """What to ask the index, the strictest first: all words, then any word; the last word may be unfinished.
-
-    Every word stands in quotes: nothing typed can be an operator. Text without a letter or digit asks nothing.
-    """
-    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text[:1000]))
-    if not words:
+    """Conversations by their title, then messages with all the words (the last one may be unfinished); failing both, with any of them."""
+    words = words_of(text)
+    if words is None or limit < 1:
         return []
-    last = f'"{words[-1]}"*' if len(words[-1]) >= _SHORTEST_PREFIX else f'"{words[-1]}"'
-    terms = list(dict.fromkeys(f'"{word}"' for word in words[:-1]))[: _MOST_WORDS - 1]
-    terms.append(last)
-    return [" AND ".join(terms), " OR ".join(terms)] if len(terms) > 1 else terms
+    titles = _hits(connections, _TITLES, words, _beginning(words, words.last), min(limit, _MOST_TITLES))
+    hits = titles + _messages(connections, words, limit)
+    if not hits and words.finished:
+        hits = _hits(connections, _RANKED, words, _any(words), limit)
+    return hits[:limit]
 
 
-def _hits(connections: Connections, sql: str, match: str, limit: int) -> list[SearchHit]:
-    # The mark is new for every search, so that no stored text can contain it; splitting at it gives plain, matching, plain, …
-    mark = f"\x02{secrets.token_hex(8)}\x03"
-    rows = connections.rows(sql, {"match": match, "candidates": _CANDIDATES, "limit": limit, "mark": mark})
-    return [_hit(row, mark) for row in rows]
+def words_of(text: str) -> Words | None:
+    """What is searched for; None when the text holds no letter or digit."""
+    found = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text[:1000]))
+    words = list(dict.fromkeys(found[-_MOST_WORDS:]))
+    common = _COMMON.split()
+    telling = [word for word in words if word.lower() not in common] or words
+    return Words(tuple(telling[:-1]), telling[-1]) if telling else None
 
 
-def _hit(row: Row, mark: str) -> SearchHit:
-    return SearchHit(row["conversation"], row["message"], row["title"], tuple(row["snippet"].split(mark)), row["created_at"])
+def extract(text: str, words: Words) -> tuple[str, ...]:
+    """The text's first place with one of the words, on one line: plain and matching pieces in turn, beginning with plain."""
+    first = next(_matches(text, words), None)
+    start = max(0, first.start() - _EXTRACT_BEFORE) if first else 0
+    if start:
+        start = text.find(" ", start, start + _EXTRACT_BEFORE) + 1 or start
+    cut = text[start : start + _EXTRACT_BEFORE + _EXTRACT_AFTER]
+    pieces, end = [], 0
+    for match in _matches(cut, words):
+        pieces += [cut[end : match.start()], match[0]]
+        end = match.end()
+    pieces.append(cut[end:])
+    pieces = [re.sub(r"\s+", " ", piece) for piece in pieces]
+    pieces[0] = ("…" if start else "") + pieces[0]
+    pieces[-1] += "…" if start + len(cut) < len(text) else ""
+    return tuple(pieces)
+
+
+def _messages(connections: Connections, words: Words, limit: int) -> list[SearchHit]:
+    """The best with the words as they stand; where those are few, the newest in which the last word goes on."""
+    hits = _hits(connections, _RANKED, words, _all(words), limit)
+    if len(hits) < limit:
+        # The index gives words that begin with up to four letters at once. More letters it gathers from its beginning to its
+        # end: it is asked for them only when the newest with those four letters have none, for then there is little to gather.
+        hits = _merged(hits, _hits(connections, _NEWEST, words, _beginning(words, words.last[:_INDEXED_PREFIX]), limit, words.last))
+    if not hits:
+        hits = _hits(connections, _NEWEST, words, _beginning(words, words.last), limit)
+    return hits[:limit]
+
+
+def _hits(connections: Connections, sql: str, words: Words, match: str, limit: int, containing: str = "") -> list[SearchHit]:
+    rows = connections.rows(sql, {"match": match, "limit": limit, "containing": f"%{containing}%"})
+    return [_hit(row, words) for row in rows]
+
+
+def _hit(row: Row, words: Words) -> SearchHit:
+    return SearchHit(row["conversation"], row["message"], row["title"], extract(row["text"], words), row["created_at"])
+
+
+def _merged(hits: list[SearchHit], more: list[SearchHit]) -> list[SearchHit]:
+    seen = {hit.message_id for hit in hits}
+    return hits + [hit for hit in more if hit.message_id not in seen]
+
+
+# Every word stands in quotes, so that nothing typed can be an operator of the index's language.
+
+
+def _all(words: Words) -> str:
+    return " AND ".join(f'"{word}"' for word in words.all)
+
+
+def _any(words: Words) -> str:
+    return " OR ".join(f'"{word}"' for word in words.all)
+
+
+def _beginning(words: Words, last: str) -> str:
+    return " AND ".join([*(f'"{word}"' for word in words.finished), f'"{last}"*'])
+
+
+def _matches(text: str, words: Words) -> Iterator[re.Match[str]]:
+    """The words in the text that the search means: the last one may go on, the others may end differently (headache, headaches)."""
+    beginnings = tuple(_folded(word) if word == words.last else _folded(word)[: max(4, len(word) - 3)] for word in words.all)
+    return islice((match for match in re.finditer(r"[^\W_]+", text) if _folded(match[0]).startswith(beginnings)), 100)
+
+
+def _folded(word: str) -> str:
+    """Without case and accents, as the index sees it."""
+    if word.isascii():
+        return word.lower()
+    return "".join(letter for letter in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(letter))

@@ -29,18 +29,18 @@ FUNCTION_WORDS = (
     "the of and to in a is that for with as was on are be by at or not an from this which have it were should if no can may "
     "patients patient treatment you after when than more there has been what do before also risk but all these other pain their "
     "clinical dose days history blood"
-).split()
-BEGINNINGS = "cardi hepat nephr neur gastr derm oste haem pulmon thyr cyt my arthr enter encephal angi bronch col cyst lip".split()
-MIDDLES = "o io a e ic al ar opath ogen otox oscler omal ostat ophag oscop".split()
-ENDINGS = "itis osis emia oma pathy ectomy gram lysis plasty algia pril olol statin azole mycin cillin mab ide ine one".split()
+)
+BEGINNINGS = "cardi hepat nephr neur gastr derm oste haem pulmon thyr cyt my arthr enter encephal angi bronch col cyst lip"
+MIDDLES = "o io a e ic al ar opath ogen otox oscler omal ostat ophag oscop"
+ENDINGS = "itis osis emia oma pathy ectomy gram lysis plasty algia pril olol statin azole mycin cillin mab ide ine one"
 
 
 def vocabulary(size: int = 30_000) -> list[str]:
     """Function words first, then invented terms, the most frequent first."""
-    terms = [a + b + c for a, b, c in itertools.product(BEGINNINGS, MIDDLES, ENDINGS)]
+    terms = [a + b + c for a, b, c in itertools.product(BEGINNINGS.split(), MIDDLES.split(), ENDINGS.split())]
     random.Random(1).shuffle(terms)
     tail = [f"{term}{extra}" for extra in ("", "s", "al", "ic", "oid", "less") for term in terms]
-    return (FUNCTION_WORDS + tail)[:size]
+    return (FUNCTION_WORDS.split() + tail)[:size]
 
 
 def zipf(count: int) -> list[float]:

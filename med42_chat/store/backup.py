@@ -1,0 +1,233 @@
+"""The whole store in one encrypted file, and back.
+
+The file is a zip container, uncompressed (encrypted pages do not shrink): `med42.db`, a copy of the database under its own
+key; `manifest.json`, its size and checksum; and, where a passphrase protects it, `key.json`, the wrapped key. With that the
+backup opens anywhere by the passphrase, otherwise only where the key is. Backups and copies set aside still hold what is
+deleted later.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from med42_chat.errors import NotFound, StoreCorrupt, StoreError, StoreKeyError, StoreTooNew
+from med42_chat.store.connection import DATABASE, Connections, connect, plain_errors
+from med42_chat.store.database import Store
+from med42_chat.store.keys import load_or_create, wrapped_key
+from med42_chat.store.lock import FolderLock
+from med42_chat.store.migrations import schema_version
+from med42_chat.store.private import cannot_write, make_private_folder, new_private_file, put_in_place
+from med42_chat.store.snapshot import check_file, remove_with_logs, snapshot
+from med42_chat.store.wrapping import Wrapped, unwrap, wrap
+
+FORMAT = 1
+_CHUNK = 1 << 20
+
+
+def backup(store: Store, file: Path, passphrase: str | None = None) -> str:
+    """Writes the whole store into `file` while it is in use, and checks it. Returns a sentence on where it can be restored.
+
+    Without `passphrase` the folder's own one protects the backup too, if there is one. Raises StoreError or DiskFull; a
+    file of that name stays as it was until the new one is finished.
+    """
+    wrapped = wrap(store.key, passphrase) if passphrase else wrapped_key(store.home)
+    copy, part = (file.with_name(file.name + end) for end in (".db.part", ".part"))
+    try:
+        snapshot(store.path, store.key, copy)
+        new_private_file(part)
+        _pack(copy, part, wrapped)
+        put_in_place(part, file)
+    except OSError as error:
+        raise cannot_write(file, error) from error
+    finally:
+        remove_with_logs(copy)
+        part.unlink(missing_ok=True)
+    store.audit.append("store.backed_up", "", {"bytes": str(file.stat().st_size)})
+    if wrapped:
+        return "It can be restored on any computer with its passphrase."
+    return f"It can be restored only together with the key of {store.home}; give a passphrase to make a backup that opens anywhere."
+
+
+def restore(home: Path, file: Path, passphrase: str | None = None, use_keyring: bool = True) -> str:
+    """Puts the backup in the place of the folder's database, whose present state is kept in `backups`. Returns a sentence on that.
+
+    The folder keeps its own key: a backup made under another is encrypted anew. Raises NotFound, StoreInUse, StoreKeyError,
+    StoreCorrupt, StoreTooNew or DiskFull; until the very last step the present database is untouched.
+    """
+    if not file.is_file():
+        raise NotFound(f"There is no file {file}.", "Check the name of the backup.")
+    incoming = home / f"{DATABASE}.restoring"
+    try:
+        make_private_folder(home)
+        lock = FolderLock(home)
+        try:
+            manifest = _unpack(file, incoming)
+            key = load_or_create(home, passphrase, use_keyring).data
+            _make_ours(incoming, key, manifest, passphrase)
+            aside = _set_aside(home / DATABASE, key)
+            put_in_place(incoming, home / DATABASE)
+        finally:
+            remove_with_logs(incoming)
+            lock.release()
+    except OSError as error:
+        raise cannot_write(home / DATABASE, error) from error
+    return f"What was there before is kept in {aside}." if aside else "The data folder was empty before."
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    sha256: str
+    created_at: int
+    wrapped: Wrapped | None
+
+
+def _pack(copy: Path, target: Path, wrapped: Wrapped | None) -> None:
+    about = {"format": FORMAT, "created_at": int(time.time() * 1000), "bytes": copy.stat().st_size, "sha256": _sha256(copy)}
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as container:
+        container.writestr("manifest.json", json.dumps(about, indent=1))
+        if wrapped:
+            container.writestr("key.json", json.dumps(dict(wrapped), indent=1))
+        container.write(copy, DATABASE)
+
+
+def _unpack(file: Path, target: Path) -> _Manifest:
+    """Writes the container's database to `target`, checked against the manifest."""
+    try:
+        with zipfile.ZipFile(file) as container:
+            about = json.loads(container.read("manifest.json"))
+            if about["format"] > FORMAT:
+                raise StoreTooNew("This backup was made by a newer version of Med42 Chat.", "Update Med42 Chat, then restore it.")
+            wrapped = json.loads(container.read("key.json")) if "key.json" in container.namelist() else None
+            new_private_file(target)
+            with container.open(DATABASE) as packed, target.open("wb") as out:
+                shutil.copyfileobj(packed, out, _CHUNK)
+            manifest = _Manifest(about["sha256"], about["created_at"], wrapped)
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+        raise _not_a_backup(file) from error
+    if _sha256(target) != manifest.sha256:
+        raise _not_a_backup(file)
+    return manifest
+
+
+def _make_ours(incoming: Path, key: bytes, manifest: _Manifest, passphrase: str | None) -> None:
+    """Checks the database that came, and encrypts it anew where it came under another key than this folder's."""
+    try:
+        check_file(incoming, key)
+    except StoreKeyError:
+        if manifest.wrapped is None:
+            raise StoreKeyError(
+                "This backup was made with another key, which is not in it.",
+                "Restore it in the data folder that it was made from, or make a backup with a passphrase there.",
+            ) from None
+        theirs = unwrap(manifest.wrapped, passphrase)
+        check_file(incoming, theirs)
+        _encrypt_anew(incoming, theirs, key)
+    connections = Connections(incoming, key, readers=0)
+    try:
+        with connections.alone() as db:
+            schema_version(db, STEPS)  # raises StoreTooNew
+    finally:
+        connections.close()
+    check_file(incoming, key)  # also leaves one file without logs
+
+
+def _encrypt_anew(path: Path, old: bytes, new: bytes) -> None:
+    connection = connect(path, old)
+    try:
+        with plain_errors():
+            connection.execute("pragma journal_mode=delete").fetchall()  # a key cannot be changed in WAL mode
+            connection.execute(f"pragma rekey=\"x'{new.hex()}'\"").fetchall()
+    finally:
+        connection.close()
+
+
+def _set_aside(database: Path, key: bytes) -> Path | None:
+    """Keeps what is there in `backups`, logs included, and removes those logs: they would be replayed into the restored file."""
+    if not database.exists() or not database.stat().st_size:
+        remove_with_logs(database)
+        return None
+    aside = database.parent / "backups" / f"{time.strftime('%Y%m%d-%H%M%S')}-before-restore.db"
+    try:
+        snapshot(database, key, aside)
+    except (StoreKeyError, StoreCorrupt):
+        # Often the very reason for restoring: kept as it is, for somebody who can make more of it.
+        for end in ("-wal", ""):
+            part = database.with_name(database.name + end)
+            if part.exists():
+                part.replace(aside.with_name(aside.name + end))
+    remove_with_logs(database)
+    return aside
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _not_a_backup(file: Path) -> StoreError:
+    return StoreCorrupt(f"{file.name} is not a backup of Med42 Chat, or it is damaged.", "Choose another file, or an older backup.")
+
+
+def _make_ours(incoming: Path, key: bytes, manifest: _Manifest, passphrase: str | None) -> None:
+    """Checks the unpacked database, under the folder's key or the backup's own; in the end it is under the folder's."""
+    theirs = key if _opens(incoming, key) else _its_key(manifest, passphrase)
+    check_file(incoming, theirs)
+    db = writer(incoming, theirs)
+    try:
+        schema_version(db)
+        with plain_errors():
+            db.conn.execute("pragma journal_mode=delete").fetchall()
+            if theirs != key:
+                db.conn.execute(f"pragma rekey=\"x'{key.hex()}'\"").fetchall()
+    finally:
+        db.conn.close()
+    if theirs != key:
+        check_file(incoming, key)
+
+
+def _opens(path: Path, key: bytes) -> bool:
+    try:
+        connect(path, key).close()
+    except StoreKeyError:
+        return False
+    return True
+
+
+def _its_key(manifest: _Manifest, passphrase: str | None) -> bytes:
+    if manifest.wrapped is None:
+        raise StoreKeyError(
+            "This backup was made with another key and holds none of its own.",
+            "Restore it into the data folder it came from, whose key opens it.",
+        )
+    return unwrap(manifest.wrapped, passphrase)
+
+
+def _set_aside(database: Path, key: bytes) -> Path | None:
+    """Copies the present database, with what its log still holds, into `backups`; then removes the log, which would be replayed into the next."""
+    if not database.exists() or not database.stat().st_size:
+        return None
+    aside = database.parent / "backups" / f"{time.strftime('%Y%m%d-%H%M%S')}-before-restore.db"
+    try:
+        snapshot(database, key, aside)
+    except StoreError:  # damaged, or under a key that is lost: kept as it is, it may be all there is
+        for end in ("", "-wal"):
+            part = database.with_name(database.name + end)
+            if part.exists():
+                new_private_file(aside.with_name(aside.name + end))
+                shutil.copyfile(part, aside.with_name(aside.name + end))
+    for end in ("-wal", "-shm"):
+        database.with_name(database.name + end).unlink(missing_ok=True)
+    return aside
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _not_a_backup(file: Path) -> StoreCorrupt:
+    return StoreCorrupt(f"{file} is not a whole Med42 Chat backup.", "Choose another file, or take a fresh copy of this one.")
