@@ -30,11 +30,14 @@ _STILL_HERE_S = 15.0  # a comment in a quiet stream, so that a page that has gon
 _PORTS_TRIED = 20
 
 
-def build_app(services: Services, port: int) -> ASGIApp:
-    """The whole application for `port`. Importing Gradio takes a second or two and happens here."""
+def build_app(services: Services, port: int, is_closing: Callable[[], bool] = lambda: False) -> ASGIApp:
+    """The whole application for `port`. Importing Gradio takes a second or two and happens here.
+
+    Open pages' streams end by themselves once `is_closing` says so.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_route("/healthz", _healthz)
-    app.add_route("/v1/stream", _Stream(services).respond)
+    app.add_route("/v1/stream", _Stream(services, is_closing).respond)
     app.add_route("/licences/{name}", _licence)
     app.mount("/ui", StaticFiles(directory=ASSETS), name="ui")
     head = _mount_page(app, services)
@@ -49,15 +52,14 @@ def serve(services: Services, host: str, port: int, ready: Callable[[str], None]
     """
     with listen(host, port) as listening:
         port = int(listening.getsockname()[1])
-        config = uvicorn.Config(
-            build_app(services, port),
-            access_log=False,
-            log_level="error",
-            # Open pages hold their streams for ever; a second is enough for every other answer to end.
-            timeout_graceful_shutdown=1,
-            server_header=False,
-        )
-        _Server(config, lambda: ready(f"http://{_shown(host)}:{port}/?k={services.token}")).run([listening])
+        app = build_app(services, port, lambda: server.should_exit)
+        server = _Server(config(app), lambda: ready(f"http://{_shown(host)}:{port}/?k={services.token}"))
+        server.run([listening])
+
+
+def config(app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves it: no log of who read what, and an end that does not wait for open pages."""
+    return uvicorn.Config(app, access_log=False, log_level="error", server_header=False, timeout_graceful_shutdown=2)
 
 
 class _Server(uvicorn.Server):
@@ -165,8 +167,9 @@ async def _licence(request: Request) -> Response:
 class _Stream:
     """Tells open pages what changes. One stream for each visible page."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, is_closing: Callable[[], bool]) -> None:
         self._services = services
+        self._is_closing = is_closing
 
     async def respond(self, request: Request) -> Response:
         """The stream of one conversation, which may be none yet; ends when the page goes away or its conversation is deleted."""
@@ -176,7 +179,7 @@ class _Stream:
         from med42_chat.ui.follow import Follower
 
         follower, quiet = Follower(self._services, conversation_id), 0.0
-        while True:
+        while not self._is_closing():
             try:
                 changes = await asyncio.to_thread(follower.poll)
             except Med42Error as error:

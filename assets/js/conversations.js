@@ -113,7 +113,7 @@ med42.conversations = (element, props, trigger, watch) => {
       return one;
     },
     row: ({ row }) => {
-      const one = make("div", "row");
+      const one = make("div", "entry");
       one.setAttribute("role", "listitem");
       if (med42.isHere(row[0])) one.dataset.current = "true";
       if (changing && changing.id === row[0]) one.append(...editors[changing.how](row));
@@ -121,7 +121,7 @@ med42.conversations = (element, props, trigger, watch) => {
       return one;
     },
     hit: ({ hit: [conversation, message, title, snippet] }) => {
-      const one = make("div", "row hit");
+      const one = make("div", "entry hit");
       one.setAttribute("role", "listitem");
       const open = make("button", "open");
       open.dataset.key = `m${message}`;

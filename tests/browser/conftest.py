@@ -1,0 +1,75 @@
+"""One server and one open page for all browser tests: loading Gradio's page takes seconds, a new conversation takes none."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from med42_chat.services import Services
+from tests.conftest import serving
+from tests.ui.fakes import MED42, PacedRuntime, services
+
+
+@dataclass
+class Site:
+    """The served application, and every request that pages made to reach it or anything else."""
+
+    address: str
+    services: Services
+    runtime: PacedRuntime
+    requests: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def open(self, browser: Any, path: str = "", **context: Any) -> Any:
+        """A page of a new visitor, watched."""
+        page = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **context}).new_page()
+        page.set_default_timeout(15_000)
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
+        page.goto(self.address)
+        page.wait_for_url(lambda url: "k=" not in url)
+        if path:
+            page.goto(self.root + path)
+            page.reload()
+        page.wait_for_selector(".greeting, .turn")
+        return page
+
+    @property
+    def root(self) -> str:
+        """The address without the key."""
+        parts = urlsplit(self.address)
+        return f"{parts.scheme}://{parts.netloc}/"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    runtime = PacedRuntime(model=MED42)
+    opened = services(tmp_path_factory.mktemp("site") / "home", runtime)
+    with serving(opened) as address:
+        yield Site(address, opened, runtime)
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def only_page(browser: Any, site: Site) -> Any:
+    page = site.open(browser)
+    page.click("#safe-use dialog .primary")
+    return page
+
+
+@pytest.fixture
+def page(only_page: Any, site: Site) -> Iterator[Any]:
+    """The open page, at a new conversation, with an unhurried model that answers as it does by default."""
+    fresh = PacedRuntime(model=MED42)
+    for name, value in vars(fresh).items():
+        setattr(site.runtime, name, value)
+    only_page.set_viewport_size({"width": 1440, "height": 900})
+    only_page.evaluate("med42.tell(null); med42.write(''); med42.drafts.clear(); med42.show('')")
+    only_page.wait_for_selector(".greeting")
+    yield only_page
+    if site.runtime.gate:
+        site.runtime.gate.set()
+    site.services.jobs.close()
