@@ -132,7 +132,7 @@ class Scanner:
 
     def _code(self) -> bool:
         run = _BACKTICKS.match(self._text, self._position)
-        assert run
+        assert run  # this reader is only called at a backtick
         end = self._closing_ticks(len(run[0]), run.end())
         if end is None:
             return self._take_match(run[0], run)
