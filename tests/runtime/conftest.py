@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from med42_chat.runtime.local import LocalRuntime
-from tests.shapes import MEDIUM, TINY, write_shape
+from tests.shapes import MEDIUM, SMALL, TINY, write_shape
 from tests.vocabulary import llama3_vocabulary
 
 
@@ -14,6 +14,12 @@ from tests.vocabulary import llama3_vocabulary
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that loads in a moment, with bytes for tokens."""
     return write_shape(tmp_path_factory.mktemp("models") / "tiny.gguf", TINY)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fast model that is quantised as real ones are."""
+    return write_shape(tmp_path_factory.mktemp("models") / "small.gguf", SMALL)
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from llama_cpp import llama_cpp as native
 
 from med42_chat.errors import ModelFileError, RuntimeFailure
 from med42_chat.records import Role, Turn
 from med42_chat.runtime import llama
 from med42_chat.runtime.template import FileTemplate, Llama3Template, Template, choose_template
-from tests.shapes import CHATML, TINY, write_shape
+from tests.shapes import CHATML
 
 BOS, END_OF_TEXT, START, END, EOT = 128000, 128001, 128006, 128007, 128009
 SYSTEM, USER, ASSISTANT, BLANK_LINE = 9125, 882, 78191, 271
@@ -49,11 +50,13 @@ def turns(*words: str) -> list[Turn]:
 
 
 @pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory, vocabulary: Path) -> Llama3Template:
-    path = write_shape(tmp_path_factory.mktemp("models") / "real.gguf", TINY, vocabulary=vocabulary)
-    model, _ = llama.load(path, 256, llama.Placement(1, 0), llama.Log(), lambda _: None)
-    assert model.context.stop_ids >= {END_OF_TEXT, EOT}
-    template = choose_template(model.vocabulary, "")
+def real(vocabulary: Path) -> Llama3Template:
+    llama.Log()
+    params = native.llama_model_default_params()
+    params.vocab_only = True
+    words = llama.LlamaVocabulary(native.llama_model_load_from_file(str(vocabulary).encode(), params))
+    assert words.stop_ids() >= {END_OF_TEXT, EOT}
+    template = choose_template(words, "")
     assert isinstance(template, Llama3Template)
     return template
 
