@@ -45,7 +45,7 @@ class Services:
     def acknowledge(self) -> None:
         """Keeps that the safe-use text was accepted, and when."""
         _acknowledgement(self.settings).write_text(json.dumps({"accepted_at": int(time.time() * 1000)}), "utf-8")
-        self.store.audit.append("person", "safe_use_accepted", "", {})
+        self.store.audit.append("safe_use.accepted", "", {})
 
     def close(self) -> None:
         """Stops the answers, then the model, then closes the store: each needs the next."""

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 CHROMIUM = Path(os.environ.get("MED42_CHROMIUM", "/usr/bin/chromium"))
+_KEPT = ("MED42_CHROMIUM", "MED42_OFFLINE", "MED42_REQUIRE_BROWSER")  # what the suite itself is told
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of whoever runs the tests reaches them, and no test reaches his keyring."""
-    for name in [name for name in os.environ if name.startswith("MED42_") and name not in ("MED42_CHROMIUM", "MED42_REQUIRE_BROWSER")]:
+    for name in [name for name in os.environ if name.startswith("MED42_") and name not in _KEPT]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
 

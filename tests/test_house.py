@@ -13,7 +13,7 @@ PACKAGE = ROOT / "med42_chat"
 
 # Lowest first. A file may import from floors below its own and from its own room (the folder it is in).
 FLOORS = [
-    {"__init__"},
+    {"__init__", "__version__"},
     {"records", "errors"},
     {"events", "settings", "markup", "gguf"},
     {"prompt"},

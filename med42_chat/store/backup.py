@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from med42_chat.errors import NotFound, StoreCorrupt, StoreError, StoreKeyError, StoreTooNew
-from med42_chat.store.connection import DATABASE, Connections, connect, plain_errors
+from med42_chat.store.connection import DATABASE, connect, plain_errors, writer
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create, wrapped_key
 from med42_chat.store.lock import FolderLock
@@ -114,65 +114,6 @@ def _unpack(file: Path, target: Path) -> _Manifest:
 
 
 def _make_ours(incoming: Path, key: bytes, manifest: _Manifest, passphrase: str | None) -> None:
-    """Checks the database that came, and encrypts it anew where it came under another key than this folder's."""
-    try:
-        check_file(incoming, key)
-    except StoreKeyError:
-        if manifest.wrapped is None:
-            raise StoreKeyError(
-                "This backup was made with another key, which is not in it.",
-                "Restore it in the data folder that it was made from, or make a backup with a passphrase there.",
-            ) from None
-        theirs = unwrap(manifest.wrapped, passphrase)
-        check_file(incoming, theirs)
-        _encrypt_anew(incoming, theirs, key)
-    connections = Connections(incoming, key, readers=0)
-    try:
-        with connections.alone() as db:
-            schema_version(db, STEPS)  # raises StoreTooNew
-    finally:
-        connections.close()
-    check_file(incoming, key)  # also leaves one file without logs
-
-
-def _encrypt_anew(path: Path, old: bytes, new: bytes) -> None:
-    connection = connect(path, old)
-    try:
-        with plain_errors():
-            connection.execute("pragma journal_mode=delete").fetchall()  # a key cannot be changed in WAL mode
-            connection.execute(f"pragma rekey=\"x'{new.hex()}'\"").fetchall()
-    finally:
-        connection.close()
-
-
-def _set_aside(database: Path, key: bytes) -> Path | None:
-    """Keeps what is there in `backups`, logs included, and removes those logs: they would be replayed into the restored file."""
-    if not database.exists() or not database.stat().st_size:
-        remove_with_logs(database)
-        return None
-    aside = database.parent / "backups" / f"{time.strftime('%Y%m%d-%H%M%S')}-before-restore.db"
-    try:
-        snapshot(database, key, aside)
-    except (StoreKeyError, StoreCorrupt):
-        # Often the very reason for restoring: kept as it is, for somebody who can make more of it.
-        for end in ("-wal", ""):
-            part = database.with_name(database.name + end)
-            if part.exists():
-                part.replace(aside.with_name(aside.name + end))
-    remove_with_logs(database)
-    return aside
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _not_a_backup(file: Path) -> StoreError:
-    return StoreCorrupt(f"{file.name} is not a backup of Med42 Chat, or it is damaged.", "Choose another file, or an older backup.")
-
-
-def _make_ours(incoming: Path, key: bytes, manifest: _Manifest, passphrase: str | None) -> None:
     """Checks the unpacked database, under the folder's key or the backup's own; in the end it is under the folder's."""
     theirs = key if _opens(incoming, key) else _its_key(manifest, passphrase)
     check_file(incoming, theirs)
@@ -207,7 +148,7 @@ def _its_key(manifest: _Manifest, passphrase: str | None) -> bytes:
 
 
 def _set_aside(database: Path, key: bytes) -> Path | None:
-    """Copies the present database, with what its log still holds, into `backups`; then removes the log, which would be replayed into the next."""
+    """Copies the present database into `backups`, with what its log still holds, and removes the log: the next file would replay it."""
     if not database.exists() or not database.stat().st_size:
         return None
     aside = database.parent / "backups" / f"{time.strftime('%Y%m%d-%H%M%S')}-before-restore.db"

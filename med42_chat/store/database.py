@@ -12,7 +12,7 @@ from med42_chat.store.connection import DATABASE, Connections, engine
 from med42_chat.store.conversations import Conversations
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import STEPS, migrate, schema_version
-from med42_chat.store.private import cannot_write, make_private_folder
+from med42_chat.store.private import cannot_write, keep_private, make_private_folder
 
 
 class Store:

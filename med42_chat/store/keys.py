@@ -141,7 +141,8 @@ def _bytes(text: str, complaint: str) -> bytes:
 def _gone(message: str) -> StoreKeyError:
     return StoreKeyError(
         message,
-        "Put the key back (unlock the keyring, or restore the key's file from a copy); or restore a backup made with a passphrase into a new folder.",
+        "Put the key back (unlock the keyring, or restore the key's file from a copy), or restore a backup made with a passphrase "
+        "into a new folder.",
     )
 
 
