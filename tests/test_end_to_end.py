@@ -18,7 +18,7 @@ from med42_chat.jobs import Job, JobState
 from med42_chat.records import Message, Sampling
 from med42_chat.services import Services
 from med42_chat.settings import Settings
-from tests.model_files import shape_file
+from tests.model_files import llama3_shape
 
 pytestmark = pytest.mark.model
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def settings(tmp_path: Path) -> Settings:
     """A model that answers nonsense, slowly enough to be caught at it, and never stops by itself."""
     return Settings(
-        home=tmp_path, model=str(shape_file("small")), keyring=False, context=4096, gpu_layers=0, sampling=Sampling(max_tokens=2000)
+        home=tmp_path, model=str(llama3_shape()), keyring=False, context=4096, gpu_layers=0, sampling=Sampling(max_tokens=2000)
     )
 
 

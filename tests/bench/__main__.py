@@ -15,7 +15,7 @@ import psutil
 
 from tests.bench import decode, start, store
 from tests.bench.rows import Row
-from tests.model_files import shape_file
+from tests.model_files import llama3_shape
 
 _KEPT = Path("bench.json")
 
@@ -24,7 +24,7 @@ def main(names: list[str]) -> int:
     """Measures, prints the table, keeps it as JSON; returns 1 when a row misses its limit."""
     parts: dict[str, Callable[[], list[Row]]] = {
         "start": start.measure,
-        "decode": lambda: decode.measure(shape_file("100m")),
+        "decode": lambda: decode.measure(llama3_shape()),
         "store": store.measure,
     }
     rows = [row for name in names or parts for row in _run(name, parts[name])]
