@@ -69,7 +69,7 @@ def answer(message: Message) -> str:
 
 def blocks(text: str, sources: Sequence[int] = ()) -> list[str]:
     """The answer's top-level blocks, each in an element of its own that can be replaced alone."""
-    return [f'<div class="block" dir="auto">{block}</div>' for block in blocks_html(text, sources)]
+    return [f'<div class="block">{block}</div>' for block in blocks_html(text, sources)]
 
 
 def is_demonstration(evidence: Evidence | None) -> bool:

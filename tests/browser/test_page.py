@@ -186,11 +186,11 @@ class TestEvidence:
 
     def test_what_the_model_did_not_see_is_listed_at_the_answer(self, page: Any, site: Site) -> None:
         site.runtime.text = "word " * 4000
-        for question in ("first long one", "second long one", "third long one"):
-            site.runtime.pause_s, site.runtime.piece = 0.0, 4000
+        site.runtime.pause_s, site.runtime.piece = 0.0, 4000
+        for count, question in enumerate(("first long one", "second long one", "third long one"), 1):
             ask(page, question)
-            until(lambda: page.locator('.answer[data-status="streaming"]').count() == 0, "no end")
-            until(lambda: page.locator("#send").is_visible(), "still answering")
+            page.wait_for_selector(f".turn >> nth={2 * count - 1}")
+            page.wait_for_selector("#send", state="visible")
         until(lambda: page.locator(".left-out").count() > 0, "nothing is said to be left out")
         page.click(".left-out summary >> nth=-1")
         assert "first long one" in page.locator(".left-out").last.inner_text()
@@ -312,7 +312,7 @@ class TestLooks:
 
     def test_on_a_phone_the_list_is_a_drawer_that_escape_closes(self, page: Any) -> None:
         page.set_viewport_size({"width": 390, "height": 844})
-        assert not page.locator("#left").is_visible()
+        page.wait_for_selector("#left", state="hidden")
         page.click('#header [data-do="left"]')
         page.wait_for_selector("#left", state="visible")
         page.keyboard.press("Escape")
