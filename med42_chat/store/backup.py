@@ -45,7 +45,7 @@ def backup(store: Store, file: Path, passphrase: str | None = None) -> str:
         raise cannot_write(file, error) from error
     finally:
         remove_with_logs(copy)
-        part.unlink(missing_ok=True)
+        remove_with_logs(part)
     store.audit.append("store.backed_up", "", {"bytes": str(file.stat().st_size)})
     if wrapped:
         return "It can be restored on any computer with its passphrase."

@@ -68,8 +68,10 @@ def search(connections: Connections, text: str, limit: int) -> list[SearchHit]:
     words = words_of(text)
     if words is None or limit < 1:
         return []
+    messages = _messages(connections, words, limit)
+    shown = {hit.conversation_id for hit in messages}
     titles = _hits(connections, _TITLES, words, _beginning(words, words.last), min(limit, _MOST_TITLES))
-    hits = titles + _messages(connections, words, limit)
+    hits = [hit for hit in titles if hit.conversation_id not in shown] + messages
     if not hits and words.finished:
         hits = _hits(connections, _RANKED, words, _any(words), limit)
     return hits[:limit]

@@ -1,5 +1,6 @@
 """Checked copies of the database: written by SQLite itself from one moment, readable by the same key."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from med42_chat.errors import StoreCorrupt
@@ -46,9 +47,10 @@ def keep_newest(folder: Path, pattern: str, count: int) -> None:
 
 
 def remove_with_logs(path: Path) -> None:
-    """Removes a database file and the logs beside it. A log left behind would be replayed into the next file of that name."""
+    """Removes a database file that is not needed and the logs beside it. Failing to tidy up must not hide why it was not needed."""
     for end in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
+        with suppress(OSError):
+            path.with_name(path.name + end).unlink()
 
 
 def _vacuum_into(path: Path, key: bytes, target: Path) -> None:

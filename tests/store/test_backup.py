@@ -1,0 +1,218 @@
+"""Backups: one encrypted file, checked, restorable with the key or the passphrase, never over what is there."""
+
+import json
+import shutil
+import stat
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from med42_chat.errors import NotFound, StoreCorrupt, StoreError, StoreInUse, StoreKeyError, StoreTooNew
+from med42_chat.store import wrapping
+from med42_chat.store.backup import backup, restore
+from med42_chat.store.connection import connect, writer
+from med42_chat.store.database import Store
+from med42_chat.store.keys import Key, load_or_create, set_passphrase
+from med42_chat.store.migrations import STEPS
+from tests.store.samples import asked
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wrapping, "_MEMORY_KIB", 64)
+    monkeypatch.setattr(wrapping, "_ITERATIONS", 1)
+
+
+@pytest.fixture
+def key(home: Path) -> Key:
+    return load_or_create(home, None, use_keyring=False)
+
+
+@pytest.fixture
+def made(home: Path, key: Key, tmp_path: Path) -> Path:
+    """A backup, without a passphrase, of a store with one conversation."""
+    with Store.open(home, key.data) as store:
+        asked(store, "Kept in the backup?")
+        backup(store, tmp_path / "med42.backup")
+    return tmp_path / "med42.backup"
+
+
+def questions(home: Path, key: bytes) -> list[str]:
+    with Store.open(home, key) as store:
+        assert {health.state for health in store.check()} == {"ok"}
+        return sorted(head.title for head in store.conversations.recent())
+
+
+def test_a_backup_is_one_private_file_in_which_nothing_can_be_read(made: Path, tmp_path: Path) -> None:
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "med42.backup"}
+    assert b"Kept in the backup" not in made.read_bytes()
+    assert b"SQLite" not in made.read_bytes()
+    if sys.platform != "win32":
+        assert stat.S_IMODE(made.stat().st_mode) == 0o600
+
+
+def test_a_backup_holds_what_is_still_in_the_log(home: Path, key: Key, tmp_path: Path) -> None:
+    with Store.open(home, key.data) as store:
+        for number in range(5):
+            asked(store, f"Question {number}")
+        note = backup(store, tmp_path / "b")
+        assert home.joinpath("med42.db-wal").stat().st_size > 0
+        asked(store, "After the backup")
+    assert "only together with the key" in note
+    restore(home, tmp_path / "b", use_keyring=False)
+    assert questions(home, key.data) == [f"Question {number}" for number in range(5)]
+
+
+def test_restoring_keeps_what_was_there(home: Path, key: Key, made: Path) -> None:
+    with Store.open(home, key.data) as store:
+        asked(store, "Only in the present one")
+    note = restore(home, made, use_keyring=False)
+    assert questions(home, key.data) == ["Kept in the backup?"]
+    (aside,) = (home / "backups").iterdir()
+    assert str(aside) in note
+    kept = connect(aside, key.data)
+    assert kept.execute("select count(*) from conversations").fetchone()[0] == 2
+    kept.close()
+
+
+def test_an_old_log_is_not_replayed_into_the_restored_database(home: Path, key: Key, made: Path, tmp_path: Path) -> None:
+    with Store.open(home, key.data) as store:
+        asked(store, "Only in the log")
+        shutil.copytree(home, tmp_path / "crashed")  # as a crash would leave it, log and all
+    assert (tmp_path / "crashed" / "med42.db-wal").stat().st_size > 0
+    restore(tmp_path / "crashed", made, use_keyring=False)
+    assert questions(tmp_path / "crashed", key.data) == ["Kept in the backup?"]
+    (aside,) = (tmp_path / "crashed" / "backups").iterdir()
+    kept = connect(aside, key.data)
+    assert kept.execute("select count(*) from conversations").fetchone()[0] == 2
+    kept.close()
+
+
+def test_a_backup_with_a_passphrase_opens_anywhere_under_the_new_folders_own_key(home: Path, key: Key, tmp_path: Path) -> None:
+    with Store.open(home, key.data) as store:
+        asked(store, "From afar?")
+        note = backup(store, tmp_path / "b", passphrase="open sesame")
+    assert "any computer" in note
+    elsewhere = tmp_path / "elsewhere"
+    own = load_or_create(elsewhere, None, use_keyring=False)
+    restore(elsewhere, tmp_path / "b", passphrase="open sesame", use_keyring=False)
+    assert own.data != key.data
+    assert questions(elsewhere, own.data) == ["From afar?"]
+
+
+def test_a_backup_restores_into_a_folder_that_does_not_exist_yet(home: Path, key: Key, tmp_path: Path) -> None:
+    with Store.open(home, key.data) as store:
+        asked(store, "From afar?")
+        backup(store, tmp_path / "b", passphrase="pw")
+    elsewhere = tmp_path / "elsewhere"
+    assert "empty" in restore(elsewhere, tmp_path / "b", passphrase="pw", use_keyring=False)
+    assert questions(elsewhere, load_or_create(elsewhere, "pw", use_keyring=False).data) == ["From afar?"]
+
+
+def test_the_folders_own_passphrase_protects_its_backups(home: Path, key: Key, tmp_path: Path) -> None:
+    set_passphrase(home, key.data, "the folder's", use_keyring=False)
+    with Store.open(home, key.data) as store:
+        asked(store, "From afar?")
+        assert "any computer" in backup(store, tmp_path / "b")
+    restore(tmp_path / "elsewhere", tmp_path / "b", passphrase="the folder's", use_keyring=False)
+    elsewhere = load_or_create(tmp_path / "elsewhere", "the folder's", use_keyring=False)
+    assert questions(tmp_path / "elsewhere", elsewhere.data) == ["From afar?"]
+
+
+@pytest.mark.parametrize("passphrase", [None, "wrong"])
+def test_a_backup_under_another_key_needs_its_passphrase(home: Path, key: Key, tmp_path: Path, passphrase: str | None) -> None:
+    with Store.open(home, key.data) as store:
+        backup(store, tmp_path / "b", passphrase="right")
+    elsewhere = tmp_path / "elsewhere"
+    own = load_or_create(elsewhere, None, use_keyring=False)
+    with Store.open(elsewhere, own.data) as store:
+        asked(store, "Still here")
+    with pytest.raises(StoreKeyError):
+        restore(elsewhere, tmp_path / "b", passphrase=passphrase, use_keyring=False)
+    assert questions(elsewhere, own.data) == ["Still here"]
+
+
+def test_a_backup_without_a_key_does_not_open_elsewhere(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreKeyError, match="another key") as caught:
+        restore(tmp_path / "elsewhere", made, passphrase="x", use_keyring=False)
+    assert caught.value.hint
+    assert not (tmp_path / "elsewhere" / "med42.db").exists()
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_touched(home: Path, key: Key, made: Path, tmp_path: Path) -> None:
+    content = made.read_bytes()
+    damaged = [content[: len(content) // 2], b"", b"not a zip", bytes([content[0]]) + content[1:5000] + b"\xff" * 64 + content[5064:]]
+    for number, data in enumerate(damaged):
+        (tmp_path / f"{number}").write_bytes(data)
+        with pytest.raises(StoreCorrupt):
+            restore(home, tmp_path / f"{number}", use_keyring=False)
+    for name in ("manifest.json", "med42.db"):
+        without(made, tmp_path / "without", name)
+        with pytest.raises(StoreCorrupt):
+            restore(home, tmp_path / "without", use_keyring=False)
+    assert questions(home, key.data) == ["Kept in the backup?"]
+    assert not (home / "med42.db.restoring").exists()
+
+
+def without(source: Path, target: Path, left_out: str) -> None:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            if name != left_out:
+                new.writestr(name, old.read(name))
+
+
+def test_a_backup_of_a_newer_program_is_refused(home: Path, key: Key, made: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(made) as old, zipfile.ZipFile(tmp_path / "newer", "w") as new:
+        manifest = json.loads(old.read("manifest.json"))
+        new.writestr("manifest.json", json.dumps({**manifest, "format": 2}))
+        new.writestr("med42.db", old.read("med42.db"))
+    with pytest.raises(StoreTooNew):
+        restore(home, tmp_path / "newer", use_keyring=False)
+
+
+def test_a_backup_with_a_newer_schema_is_refused(home: Path, key: Key, tmp_path: Path) -> None:
+    with Store.open(home, key.data) as store:
+        with store._connections.alone() as db:
+            db.conn.execute(f"pragma user_version={len(STEPS) + 1}")
+        backup(store, tmp_path / "b")
+        with store._connections.alone() as db:
+            db.conn.execute(f"pragma user_version={len(STEPS)}")
+    with pytest.raises(StoreTooNew):
+        restore(home, tmp_path / "b", use_keyring=False)
+    assert questions(home, key.data) == []
+
+
+def test_an_open_store_cannot_be_restored_over(home: Path, key: Key, made: Path) -> None:
+    with Store.open(home, key.data), pytest.raises(StoreInUse):
+        restore(home, made, use_keyring=False)
+
+
+def test_a_damaged_database_can_be_replaced_by_a_backup(home: Path, key: Key, made: Path) -> None:
+    (home / "med42.db").write_bytes(b"damaged beyond recognition" * 999)
+    restore(home, made, use_keyring=False)
+    assert questions(home, key.data) == ["Kept in the backup?"]
+    (aside,) = (home / "backups").iterdir()
+    assert aside.read_bytes().startswith(b"damaged")
+
+
+def test_a_missing_file_is_said(home: Path, key: Key, tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        restore(home, tmp_path / "nothing", use_keyring=False)
+
+
+def test_a_place_that_cannot_be_written_is_said_and_an_older_backup_stays(home: Path, key: Key, made: Path, tmp_path: Path) -> None:
+    before = made.read_bytes()
+    with Store.open(home, key.data) as store:
+        with pytest.raises(StoreError) as caught:
+            backup(store, made / "inside a file" / "b")
+        assert caught.value.hint
+    assert made.read_bytes() == before
+
+
+def test_an_older_schema_is_brought_up_to_date_when_it_is_opened(home: Path, key: Key, made: Path) -> None:
+    restore(home, made, use_keyring=False)
+    db = writer(home / "med42.db", key.data)
+    assert db.conn.execute("pragma user_version").fetchone()[0] == len(STEPS)
+    db.conn.close()
