@@ -238,6 +238,8 @@ class LlamaContext:
         self._stop = stop
         self._log = log
         self._batch = _one_sequence_batch()
+        # ctypes makes a new object each time that a structure's pointer is read, which shows in a loop over tokens.
+        self._tokens, self._positions, self._wanted = self._batch.token, self._batch.pos, self._batch.logits
         self.size: int = native.llama_n_ctx(context)
         self.batch = BATCH
         self.grain, self.least = (_GRAIN, _LEAST) if on_cpu else (1, 1)
@@ -256,13 +258,12 @@ class LlamaContext:
 
         After False nothing of `tokens` is kept. Raises RuntimeFailure when llama.cpp cannot.
         """
-        batch = self._batch
-        batch.n_tokens = count = len(tokens)
+        self._batch.n_tokens = count = len(tokens)
         for index, token in enumerate(tokens):
-            batch.token[index] = token
-            batch.pos[index] = position + index
-            batch.logits[index] = index == count - 1
-        code = native.llama_decode(self._context, batch)
+            self._tokens[index] = token
+            self._positions[index] = position + index
+            self._wanted[index] = index == count - 1
+        code = native.llama_decode(self._context, self._batch)
         if code == _ABORTED:
             self.forget(position)
             return False

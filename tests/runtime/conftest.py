@@ -40,7 +40,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., LocalRuntime]]:
     runtimes = []
 
     def make(model: Path, context: int = 8192) -> LocalRuntime:
-        runtimes.append(LocalRuntime(model, context=context, threads=2, gpu_layers=None, cache=tmp_path / "cache"))
+        runtimes.append(LocalRuntime(model, context=context, threads=1, gpu_layers=None, cache=tmp_path / "cache"))
         return runtimes[-1]
 
     yield make

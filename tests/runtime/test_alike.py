@@ -17,7 +17,7 @@ class Model:
     """A real model behind a scheduler, with the tokens that it chose."""
 
     def __init__(self, path: Path) -> None:
-        model, _ = llama.load(path, 2048, llama.Placement(2, 0), llama.Log(), lambda _: None)
+        model, _ = llama.load(path, 2048, llama.Placement(1, 0), llama.Log(), lambda _: None)
         self.context = model.context
         self.context.stop_ids = frozenset()  # so that every answer is as long as it is asked to be
         self._piece = model.context.piece

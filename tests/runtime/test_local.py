@@ -213,7 +213,7 @@ from pathlib import Path
 from med42_chat.records import Sampling
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Request, Text
-runtime = LocalRuntime(Path(sys.argv[1]), context=8192, threads=2, gpu_layers=None, cache=Path(sys.argv[2]))
+runtime = LocalRuntime(Path(sys.argv[1]), context=8192, threads=1, gpu_layers=None, cache=Path(sys.argv[2]))
 runtime.wait_until_loaded()
 for event in runtime.generate(Request("a", tuple(range(200)), Sampling(max_tokens=4000), 1)):
     if isinstance(event, Text):
