@@ -36,11 +36,13 @@ med42.conversations = (element, props, trigger, watch) => {
     };
     const words = query();
     const shown = words ? rows.filter((row) => row[1].toLowerCase().includes(words)) : rows;
+    const known = new Set(shown.map((row) => row[0]));
+    const others = hits.filter(([conversation, message]) => message || !known.has(conversation));
     if (words) {
       if (shown.length) put({ kind: "head", text: "Titles" });
       for (const row of shown) put({ kind: "row", row });
-      if (hits.length) put({ kind: "head", text: "In messages" });
-      for (const hit of hits) put({ kind: "hit", hit });
+      if (others.length) put({ kind: "head", text: "In messages" });
+      for (const hit of others) put({ kind: "hit", hit });
     } else {
       const today = midnight();
       let last = "";
@@ -50,7 +52,7 @@ med42.conversations = (element, props, trigger, watch) => {
         put({ kind: "row", row });
       }
     }
-    counter.textContent = words ? found(shown.length, hits.length) : counted(total, "conversation");
+    counter.textContent = words ? found(shown.length, others.length) : counted(total, "conversation");
   };
   const counted = (number, word) => `${number.toLocaleString()} ${word}${number === 1 ? "" : "s"}`;
   const found = (titles, messages) =>
@@ -178,7 +180,8 @@ med42.conversations = (element, props, trigger, watch) => {
     },
     delete: (row) => {
       const sure = make("div", "sure");
-      const yes = make("button", "danger", "Delete for good");
+      const yes = make("button", "danger", "Delete");
+      yes.setAttribute("aria-label", `Delete ${row[1]} for good`);
       const no = make("button", "", "Keep");
       yes.addEventListener("click", () => {
         changing = null;
@@ -189,7 +192,7 @@ med42.conversations = (element, props, trigger, watch) => {
       sure.addEventListener("keydown", (event) => {
         if (event.key === "Escape") { event.preventDefault(); event.stopPropagation(); unchange(row[0]); }
       });
-      sure.append(yes, no);
+      sure.append(make("span", "title", row[1]), yes, no);
       return [sure];
     },
   };

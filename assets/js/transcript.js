@@ -18,6 +18,7 @@ med42.transcript = (element, props, trigger, watch) => {
     following = isAtEnd();
     toEnd.hidden = following;
   }, { passive: true });
+  new ResizeObserver(stay).observe(scroll); // a growing composer or a turned phone does not hide the newest line
   toEnd.addEventListener("click", () => {
     following = true;
     stay();
@@ -97,10 +98,8 @@ med42.transcript = (element, props, trigger, watch) => {
   med42.handlers.part = ({ message, part, html }) => {
     const place = turn(message) && turn(message).querySelector(`[data-part="${part}"]`);
     if (!place) return;
-    const words = place.querySelector("[data-phase] span");
     place.innerHTML = html;
-    if (words) stay();
-    else stay();
+    stay();
   };
   med42.handlers.end = ({ message, html, status }) => {
     med42.setAnswering(false);

@@ -97,8 +97,9 @@ class Follower:
         self._job, self._blocks = None, []
         for part in _PARTS:
             self._told.pop(part, None)
+        problem = f"{state.answered.error} {state.answered.hint}".strip() if state.answered else ""
         return [
-            ("end", {"message": state.answer.id, "html": view.answer(state.answer), "status": state.answer.status}),
+            ("end", {"message": state.answer.id, "html": view.answer(state.answer, problem), "status": state.answer.status}),
             ("live", {"name": "speed", "html": view.speed(state.answer.evidence)}),
         ]
 

@@ -53,8 +53,11 @@ def _typed(text: str) -> str:
     return f'{begin}<details class="long"><summary>Show all {len(text):,} characters</summary>{words}</details>'
 
 
-def answer(message: Message) -> str:
-    """One answer: its marks, its blocks, why it ended where it ended, and what can be done with it."""
+def answer(message: Message, problem: str = "") -> str:
+    """One answer: its marks, its blocks, why it ended where it ended, and what can be done with it.
+
+    `problem` is what went wrong, for an answer whose evidence does not say it.
+    """
     numbers = [citation.source.number for citation in message.citations]
     evidence = message.evidence
     return (
@@ -63,7 +66,7 @@ def answer(message: Message) -> str:
         f'<div data-part="mark">{mark(is_demonstration(evidence))}</div>'
         f'<div data-part="leftout">{left_out(evidence.left_out if evidence else ())}</div>'
         f'<div class="blocks">{"".join(blocks(message.text, numbers))}</div>'
-        f'<div data-part="live">{ending(message)}</div>{_tools(message)}</article>'
+        f'<div data-part="live">{ending(message, problem)}</div>{_tools(message)}</article>'
     )
 
 
@@ -97,12 +100,13 @@ def _counted(items: Sequence[LeftOut]) -> str:
     return " and ".join(f"{count} {word}{'s' if count != 1 else ''}" for count, word in found if count)
 
 
-def ending(message: Message) -> str:
+def ending(message: Message, problem: str = "") -> str:
     """Why an answer is not complete, and what went wrong; empty for a complete one."""
     sentence = _ENDINGS.get(message.status, "")
     if not sentence:
         return ""
-    notes = message.evidence.notes if message.evidence and message.status in ("failed", "interrupted") else ()
+    kept = message.evidence.notes if message.evidence and message.status in ("failed", "interrupted") else ()
+    notes = kept or ((problem,) if problem else ())
     detail = "".join(f"<p>{escape(note)}</p>" for note in notes)
     return f'<div class="ending" data-kind="{message.status}"><p>{sentence}</p>{detail}</div>'
 
@@ -169,9 +173,9 @@ def trouble(status: RuntimeStatus) -> str:
 
 
 def model(info: ModelInfo | None) -> str:
-    """The model's name as the file gives it; the demonstration model is never shown without its mark."""
+    """The model's name as the file gives it, nothing while there is none; the demonstration model is named by its mark."""
     if info is None:
-        return '<span class="chip">Model loading</span>'
+        return ""
     name = f'<span class="chip" title="{escape(info.quantization)}, {escape(info.device)}">{escape(info.name)}</span>'
     return f'<span class="chip demonstration">{DEMONSTRATION}</span>' if info.demonstration else name
 

@@ -225,10 +225,10 @@ class TestConversations:
         wait_for_answer(page)
         id, total = here(page), site.services.store.conversations.total()
         page.click('.entry[data-current] [aria-label^="Delete"]')
-        page.click("text=Keep")
+        page.click(".sure button:text('Keep')")
         assert site.services.store.conversations.total() == total
         page.click('.entry[data-current] [aria-label^="Delete"]')
-        page.click("text=Delete for good")
+        page.click(".sure .danger")
         page.wait_for_selector(".greeting")
         until(lambda: site.services.store.conversations.total() == total - 1, "still there")
         assert here(page) == ""
