@@ -316,7 +316,9 @@ class LlamaSampler:
 
 
 def _links(sampling: Sampling, seed: int, vocabulary: int) -> list[Any]:
-    """The chain in llama.cpp's usual order. Temperature 0 is greedy: after the penalty, the likeliest token."""
+    """The chain in the order of the library that Med42's card samples with: temperature before top-p, which is narrower than
+    llama.cpp's usual order. (Before or after top-k is the same, and after it is cheaper.) Temperature 0 is greedy.
+    """
     links = []
     if sampling.repeat_penalty != 1:
         links.append(native.llama_sampler_init_penalties(vocabulary, _PENALTY_WINDOW, sampling.repeat_penalty, 0.0, 0.0))
@@ -325,9 +327,9 @@ def _links(sampling: Sampling, seed: int, vocabulary: int) -> list[Any]:
     return [
         *links,
         native.llama_sampler_init_top_k(sampling.top_k),
+        native.llama_sampler_init_temp(sampling.temperature),
         native.llama_sampler_init_top_p(sampling.top_p, 1),
         native.llama_sampler_init_min_p(sampling.min_p, 1),
-        native.llama_sampler_init_temp(sampling.temperature),
         native.llama_sampler_init_dist(seed),
     ]
 

@@ -4,12 +4,8 @@ Knows `wire`'s lines and processes, nothing of llama.cpp. A supervisor thread re
 whoever waits for it; nobody's slowness reaches the process, because every request has an unbounded queue.
 """
 
-import contextlib
 import itertools
-import os
 import queue
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,69 +15,13 @@ from typing import Literal
 
 from med42_chat.errors import RuntimeFailure, WorkerDied
 from med42_chat.records import ModelInfo, Timings, Turn, Usage
+from med42_chat.runtime.process import Process
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, RuntimeStatus, Text
-from med42_chat.runtime.wire import Cancel, Command, Failure, Happened, Load, Loading, Ready, Report, Submit, Tokenise, Tokens, pack, unpack
+from med42_chat.runtime.wire import Cancel, Failure, Happened, Load, Loading, Ready, Report, Submit, Tokenise, Tokens
 
 _DEATHS_ALLOWED = 5  # in a row, with no answer finished between them
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0  # before a new process is started
-_CLOSE_S = 2.0  # how long a process may take to end by itself
-
-
-class _Process:
-    """One worker process and the two pipes to it."""
-
-    def __init__(self, load: Load, log: Path) -> None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as errors:
-            self._popen = subprocess.Popen(
-                # -P: a file in the current folder must not stand in for a module.
-                [sys.executable, "-P", "-m", "med42_chat.runtime.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=_environment(),
-                start_new_session=True,  # Ctrl+C in the terminal is for the program alone
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-        self._lock = threading.Lock()
-        self.send(load)
-
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
-
-    def send(self, command: Command) -> None:
-        """Writes a command. One that reaches nobody is no error here: the end of the process is noticed where its reports are read."""
-        stdin = self._popen.stdin
-        with self._lock, contextlib.suppress(OSError, ValueError):
-            if stdin is not None:
-                stdin.write(pack(command))
-                stdin.flush()
-
-    def reports(self) -> Iterator[Report]:
-        """What the process says, until it ends."""
-        with contextlib.suppress(ValueError):  # a line that the process's death cut off, or one that is none
-            for line in self._popen.stdout or ():
-                yield unpack(line)
-
-    def end(self) -> int:
-        """Asks the process to end, makes it end if it does not, and gives its exit status."""
-        if self._lock.acquire(timeout=_CLOSE_S):  # not to be had when a send is stuck in a full pipe
-            with contextlib.suppress(OSError):
-                if self._popen.stdin is not None:
-                    self._popen.stdin.close()
-            self._lock.release()
-        try:
-            return self._popen.wait(_CLOSE_S)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            return self._popen.wait()
-
-
-def _environment() -> dict[str, str]:
-    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    # Without the second, a llama.cpp that aborts would wait for a debugger to print its backtrace.
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "GGML_NO_BACKTRACE": "1"}
+_CLOSE_S = 5.0  # how long the supervisor may take to bury an ended process
 
 
 @dataclass(slots=True)
@@ -91,7 +31,7 @@ class _Job:
     request: Request
     events: "queue.SimpleQueue[RuntimeEvent]" = field(default_factory=queue.SimpleQueue)
     arrived: float = field(default_factory=time.monotonic)
-    process: _Process | None = None  # where it was sent
+    process: Process | None = None  # where it was sent
     started: bool = False  # the model has begun with it
     cancelled: bool = False
     cached: int = 0
@@ -135,7 +75,7 @@ class LocalRuntime:
         self._progress = 0.0
         self._model: ModelInfo | None = None
         self._error: RuntimeFailure | None = None
-        self._process: _Process | None = None
+        self._process: Process | None = None
         self._deaths = 0
         self._jobs: dict[str, _Job] = {}
         self._calls: dict[int, queue.SimpleQueue[Tokens | Failure | WorkerDied]] = {}
@@ -213,7 +153,7 @@ class LocalRuntime:
             self._changed.notify_all()
         if process is not None:
             process.end()
-        self._supervisor.join(2 * _CLOSE_S)
+        self._supervisor.join(_CLOSE_S)
 
     # Requests
 
@@ -229,7 +169,7 @@ class LocalRuntime:
         if process is not None:
             self._submit(job, process)
 
-    def _submit(self, job: _Job, process: _Process) -> None:
+    def _submit(self, job: _Job, process: Process) -> None:
         process.send(Submit(job.request))
         if job.cancelled:  # asked for before the process knew the request, which it would then not have heard
             process.send(Cancel(job.request.id))
@@ -279,14 +219,14 @@ class LocalRuntime:
         with self._changed:
             self._end_jobs("died", "The program was closed.")
 
-    def _start(self) -> _Process | None:
+    def _start(self) -> Process | None:
         """The next process, after a pause if others died; None when there is to be no other."""
         pause = min(_FIRST_PAUSE_S * 2 ** (self._deaths - 1), _LONGEST_PAUSE_S) if self._deaths else 0
         with self._changed:
             if self._changed.wait_for(lambda: self._state in ("failed", "closed"), pause):
                 return None
             try:
-                self._process = _Process(self._load, self._log)
+                self._process = Process(self._load, self._log)
             except OSError as error:
                 self._fail(
                     RuntimeFailure(f"The model's process cannot be started: {error.strerror}.", "Check the data folder and free space.")
@@ -294,7 +234,7 @@ class LocalRuntime:
                 return None
             return self._process
 
-    def _take(self, report: Report, process: _Process) -> None:
+    def _take(self, report: Report, process: Process) -> None:
         match report:
             case Happened():
                 self._pass_on(report)
@@ -326,7 +266,7 @@ class LocalRuntime:
             self._progress = progress
             self._announce_positions()
 
-    def _welcome(self, model: ModelInfo, process: _Process) -> None:
+    def _welcome(self, model: ModelInfo, process: Process) -> None:
         """A process has loaded: gives it everything that waited."""
         with self._changed:
             if self._state == "closed":

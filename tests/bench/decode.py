@@ -111,9 +111,9 @@ class BareLoop:
         chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
         links: list[Callable[[], object]] = [
             lambda: native.llama_sampler_init_top_k(_SAMPLING.top_k),
+            lambda: native.llama_sampler_init_temp(_SAMPLING.temperature),
             lambda: native.llama_sampler_init_top_p(_SAMPLING.top_p, 1),
             lambda: native.llama_sampler_init_min_p(_SAMPLING.min_p, 1),
-            lambda: native.llama_sampler_init_temp(_SAMPLING.temperature),
             lambda: native.llama_sampler_init_dist(seed),
         ]
         for link in links:
