@@ -44,13 +44,13 @@ def browser() -> Iterator[Any]:
 
 
 @contextmanager
-def serving(services: Any) -> Iterator[str]:
-    """Serves the whole application in this process; gives the address with its key."""
+def serving(services: Any, port: int = 0) -> Iterator[str]:
+    """Serves the whole application in this process, on any free port by default; gives the address with its key."""
     import uvicorn
 
     from med42_chat.web import build_app, config, listen
 
-    with listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", port) as listening:
         port = listening.getsockname()[1]
         server = uvicorn.Server(config(build_app(services, port, lambda: server.should_exit)))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

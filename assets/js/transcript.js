@@ -39,7 +39,9 @@ med42.transcript = (element, props, trigger, watch) => {
       goTo(med42.wanted);
       stay();
     },
-    asked: ({ html, count: now, conversation }) => {
+    asked: ({ html, count: now, conversation, page }) => {
+      med42.drafts.delete(page);
+      following = true;
       if (!med42.conversation()) {
         history.replaceState(null, "", `#c=${conversation}`);
         scroll.dataset.conversation = conversation;
@@ -68,7 +70,6 @@ med42.transcript = (element, props, trigger, watch) => {
     const greeting = scroll.querySelector(".greeting");
     if (greeting) greeting.remove();
     scroll.append(...fresh);
-    following = true;
     med42.setAnswering(true);
     stay();
   };

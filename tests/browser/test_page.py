@@ -4,13 +4,15 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.browser.conftest import Site
-from tests.ui.fakes import gate
+from tests.conftest import serving
+from tests.ui.fakes import MED42, PacedRuntime, gate, services
 
 pytestmark = pytest.mark.browser
 
@@ -298,6 +300,23 @@ class TestPinnedFacts:
         wait_for_answer(page)
         assert site.services.store.conversations.get(here(page)).pinned_facts == "Allergy: penicillin\nCKD 3b"
         assert "Allergy: penicillin" in site.runtime.encoded[-1][0].text
+
+
+class TestRestart:
+    def test_a_page_outlives_the_program_and_loses_no_draft(self, browser: Any, tmp_path: Path) -> None:
+        opened = services(tmp_path / "home", PacedRuntime(model=MED42))
+        opened.acknowledge()
+        with serving(opened) as address:
+            page = Site(address, opened, PacedRuntime()).open(browser)
+            page.fill("#question textarea", "not sent yet")
+        page.wait_for_selector("[data-live=lost]", state="visible")
+        with serving(opened, urlsplit(address).port or 0):
+            page.wait_for_selector("[data-live=lost]", state="hidden")
+            assert page.input_value("#question textarea") == "not sent yet"
+            page.press("#question textarea", "Enter")
+            wait_for_answer(page)
+            page.context.close()
+        opened.close()
 
 
 class TestLooks:
