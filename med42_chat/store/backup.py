@@ -11,6 +11,7 @@ import json
 import shutil
 import time
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,21 +149,26 @@ def _its_key(manifest: _Manifest, passphrase: str | None) -> bytes:
 
 
 def _set_aside(database: Path, key: bytes) -> Path | None:
-    """Copies the present database into `backups`, with what its log still holds, and removes the log: the next file would replay it."""
+    """Copies the present database and its log into `backups` as they are: damaged or under a lost key, they may be all there is."""
     if not database.exists() or not database.stat().st_size:
         return None
     aside = database.parent / "backups" / f"{time.strftime('%Y%m%d-%H%M%S')}-before-restore.db"
-    try:
-        snapshot(database, key, aside)
-    except StoreError:  # damaged, or under a key that is lost: kept as it is, it may be all there is
-        for end in ("", "-wal"):
-            part = database.with_name(database.name + end)
-            if part.exists():
-                new_private_file(aside.with_name(aside.name + end))
-                shutil.copyfile(part, aside.with_name(aside.name + end))
+    make_private_folder(aside.parent)
+    for end in ("", "-wal"):
+        part = database.with_name(database.name + end)
+        if part.exists():
+            new_private_file(aside.with_name(aside.name + end))
+            shutil.copyfile(part, aside.with_name(aside.name + end))
+    _drop_log(database, key)
+    return aside
+
+
+def _drop_log(database: Path, key: bytes) -> None:
+    """Moves the log into the database where that works, then removes it: the restored database would replay it."""
+    with suppress(StoreError):
+        connect(database, key).close()
     for end in ("-wal", "-shm"):
         database.with_name(database.name + end).unlink(missing_ok=True)
-    return aside
 
 
 def _sha256(path: Path) -> str:

@@ -40,19 +40,25 @@ class FolderLock:
     def release(self) -> None:
         """Gives the folder free. Releasing twice does nothing."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            # Said, not only closed: a program just being started may hold the descriptor for another moment.
+            _unlock(self._descriptor)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Closes this process's copy without giving the lock up for others that have one."""
+        os.close(self._descriptor)
+        self._descriptor = -1
 
     def _keep_from_children(self) -> None:
         # Started programs never see the descriptor (it is closed on exec); a forked child would keep the lock past our death.
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=partial(_release, weakref.ref(self)))
+            os.register_at_fork(after_in_child=partial(_forget_in_child, weakref.ref(self)))
 
 
-def _release(lock: "weakref.ref[FolderLock]") -> None:
+def _forget_in_child(lock: "weakref.ref[FolderLock]") -> None:
     held = lock()
-    if held is not None:
-        held.release()
+    if held is not None and held._descriptor >= 0:
+        held._forget()
 
 
 def _lock(descriptor: int) -> None:
@@ -66,6 +72,13 @@ def _lock(descriptor: int) -> None:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _unlock(descriptor: int) -> None:
+    if sys.platform != "win32":  # there, closing is enough
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _holder(descriptor: int) -> str:

@@ -18,6 +18,7 @@ _CANDIDATES = 500
 _MOST_WORDS = 12
 _MOST_TITLES = 5
 _INDEXED_PREFIX = 4  # the longest beginning of words that the index keeps (migration 1)
+_LONGEST_ENDING = 8  # letters that the index's stemmer may take off
 _EXTRACT_BEFORE, _EXTRACT_AFTER = 40, 160  # characters
 
 # Left out of a search that has other words: they are in nearly every message, and say nothing about any.
@@ -113,6 +114,8 @@ def _messages(connections: Connections, words: Words, limit: int) -> list[Search
         hits = _merged(hits, _hits(connections, _NEWEST, words, _beginning(words, words.last[:_INDEXED_PREFIX]), limit, words.last))
     if not hits:
         hits = _hits(connections, _NEWEST, words, _beginning(words, words.last), limit)
+    if not hits:
+        hits = _hits(connections, _NEWEST, words, _stems(words), limit, words.last)
     return hits[:limit]
 
 
@@ -143,6 +146,13 @@ def _any(words: Words) -> str:
 
 def _beginning(words: Words, last: str) -> str:
     return " AND ".join([*(f'"{word}"' for word in words.finished), f'"{last}"*'])
+
+
+def _stems(words: Words) -> str:
+    """For a word typed further than the stem the index keeps of it (contraindicatio, kept as contraind): everything it may be kept as."""
+    shorter = range(len(words.last), max(_INDEXED_PREFIX, len(words.last) - _LONGEST_ENDING) - 1, -1)
+    stems = " OR ".join(f'"{words.last[:length]}"' for length in shorter) or f'"{words.last}"'
+    return " AND ".join([*(f'"{word}"' for word in words.finished), f"({stems})"])
 
 
 def _matches(text: str, words: Words) -> Iterator[re.Match[str]]:

@@ -84,7 +84,7 @@ def test_an_old_log_is_not_replayed_into_the_restored_database(home: Path, key: 
     assert (tmp_path / "crashed" / "med42.db-wal").stat().st_size > 0
     restore(tmp_path / "crashed", made, use_keyring=False)
     assert questions(tmp_path / "crashed", key.data) == ["Kept in the backup?"]
-    (aside,) = (tmp_path / "crashed" / "backups").iterdir()
+    (aside,) = (tmp_path / "crashed" / "backups").glob("*.db")
     kept = connect(aside, key.data)
     assert kept.execute("select count(*) from conversations").fetchone()[0] == 2
     kept.close()
@@ -195,6 +195,21 @@ def test_a_damaged_database_can_be_replaced_by_a_backup(home: Path, key: Key, ma
     assert questions(home, key.data) == ["Kept in the backup?"]
     (aside,) = (home / "backups").iterdir()
     assert aside.read_bytes().startswith(b"damaged")
+
+
+def test_the_log_of_a_damaged_database_is_not_replayed_into_the_restored_one(home: Path, key: Key, made: Path, tmp_path: Path) -> None:
+    with Store.open(home, key.data) as store:
+        asked(store, "Only in the log")
+        shutil.copytree(home, tmp_path / "crashed")
+    with (tmp_path / "crashed" / "med42.db-wal").open("r+b") as log:
+        log.seek(32 + 24 + 100)  # in the first page that the log holds
+        log.write(b"\xff" * 8)
+    with (tmp_path / "crashed" / "med42.db").open("r+b") as database:
+        database.write(bytes(4096))
+    restore(tmp_path / "crashed", made, use_keyring=False)
+    assert not (tmp_path / "crashed" / "med42.db-wal").exists()
+    assert len(list((tmp_path / "crashed" / "backups").iterdir())) == 2  # the damaged database, and its log
+    assert questions(tmp_path / "crashed", key.data) == ["Kept in the backup?"]
 
 
 def test_a_missing_file_is_said(home: Path, key: Key, tmp_path: Path) -> None:
