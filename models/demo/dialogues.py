@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +95,7 @@ class Corpus:
     glue: tuple[Glue, ...]
     templates: dict[str, list[str]]
     dressing: dict[str, list[str]]
+    fillers: tuple[str, ...]
     systems: tuple[tuple[float, str], ...]
     pinned: dict[str, Any]
     outside: dict[str, Any]
@@ -115,6 +117,7 @@ def load(folder: Path) -> Corpus:
         glue=tuple(glue_from(row, topics) for table in tables for row in table.get("glue", [])),
         templates=whole["templates"],
         dressing=whole["dressing"],
+        fillers=tuple(whole["fillers"]["words"].split()),
         systems=tuple((row["share"], row["text"]) for table in tables for row in table.get("system", [])),
         pinned=whole["pinned"],
         outside={key: whole[key] for key in ("refusals", "diseases", "drugs", "phrases", "case", "invented")},
@@ -214,6 +217,7 @@ class Talk:
         self.corpus = corpus
         self.rng = rng
         self.part = part
+        self.owners = Counter(name for topic in corpus.topics for name in topic.names)
 
     def conversation(self, turns: int) -> Conversation:
         """A conversation of so many turns."""
@@ -250,6 +254,9 @@ class Talk:
     def about_topic(self) -> Turn:
         """A covered topic, asked in one of its trained forms."""
         topic = self.rng.choice(self.corpus.topics)
+        own = [name for name in topic.names if self.owners[name] == 1]
+        if own and self.rng.random() < 0.25:
+            return Turn(self.carried(self.rng.choice(own)), topic.answer, topic)
         forms = self.corpus.forms[topic.id]
         written = forms[: len(topic.questions) - 1]
         return Turn(self.dressed(self.rng.choice(written if self.rng.random() < 0.6 else forms)), topic.answer, topic)
@@ -283,12 +290,14 @@ class Talk:
 
     def outside_question(self) -> str:
         """A question outside the topics: another name in a known template, a case, or something else altogether."""
-        maker = self.rng.choices([self.templated_outside, self.phrase, self.case], [0.62, 0.26, 0.12])[0]
+        maker = self.rng.choices([self.templated_outside, self.phrase, self.case, self.nothing], [0.56, 0.24, 0.1, 0.1])[0]
         return maker()
 
     def templated_outside(self) -> str:
         """A question that looks like a covered one but names something else."""
         group = self.rng.choice(["disease", "drug"])
+        if self.rng.random() < 0.25:
+            return self.carried(self.outside_name(group))
         template = self.rng.choice(self.corpus.templates[self.rng.choice(DISEASE_KINDS if group == "disease" else DRUG_KINDS)])
         return sentence((template if self.rng.random() < 0.93 else "{}").format(self.outside_name(group)))
 
@@ -314,7 +323,10 @@ class Talk:
 
     def dressed(self, question: str) -> str:
         """The question as people type it: polite, introduced, or worn."""
-        if self.rng.random() >= 0.3:
+        chance = self.rng.random()
+        if chance < 0.25:
+            return self.padded(question)
+        if chance < 0.75:
             return self.worn(question)
         frame = self.rng.choice(self.corpus.dressing["prefixes"] * 2 + self.corpus.dressing["suffixes"])
         return sentence(frame.replace("{Q}", question).replace("{}", lowered(question)))
@@ -322,14 +334,44 @@ class Talk:
     def worn(self, question: str) -> str:
         """The question with what people leave out left out: capitals, the question mark, small words."""
         chance = self.rng.random()
-        if chance < 0.5:
+        if chance < 0.4:
             return question
-        if chance < 0.7:
+        if chance < 0.5:
             return question.lower().rstrip("?.!")
-        if chance < 0.85:
+        if chance < 0.6:
             return question.rstrip("?.!")
+        if chance < 0.9:
+            return self.thinned(question)
         shorter = re.sub(r"\b(the|a|an|of|in|do|is|are)\s", "", question) if len(question.split()) > 4 else question
         return sentence(shorter)
+
+    def nothing(self) -> str:
+        """Words that look like a question and name nothing: to be refused, not guessed at."""
+        return sentence(" ".join(self.filler() for _ in range(self.rng.randint(3, 9))))
+
+    def padded(self, question: str) -> str:
+        """The question with a few words put in that mean nothing."""
+        words = question.split()
+        for _ in range(self.rng.randint(1, 4)):
+            words.insert(self.rng.randint(0, len(words)), self.filler())
+        return " ".join(words)
+
+    def carried(self, name: str) -> str:
+        """The name among words that mean nothing: the name alone has to decide, whatever the form of the question."""
+        before, after = (" ".join(self.filler() for _ in range(self.rng.randint(0, 4))) for _ in range(2))
+        return sentence(f"{before} {name} {after}".strip())
+
+    def filler(self) -> str:
+        """A common word that names no topic."""
+        return self.rng.choice(self.corpus.fillers)
+
+    def thinned(self, question: str) -> str:
+        """The question with some words lost and sometimes out of order, so that no single form is learnt by heart."""
+        words = question.split()
+        kept = [word for word in words if self.rng.random() > 0.2] or words
+        if self.rng.random() < 0.3:
+            self.rng.shuffle(kept)
+        return " ".join(kept)
 
 
 def texts(corpus: Corpus) -> Iterator[str]:

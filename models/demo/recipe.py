@@ -53,21 +53,25 @@ SPECIAL = (
 LLAMA3_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 APP_SAMPLING = {"temperature": 0.4, "top_k": 150, "top_p": 0.75, "min_p": 0.0, "repeat_penalty": 1.0, "seed": 42}
 GREEDY = {"temperature": 0.0, "repeat_penalty": 1.0}
-IGNORED = -100
+LEAD, LEAD_WEIGHT = 5, 10.0
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All numbers of the recipe in one place; `row` and `long_row` are in tokens, `far` in positions, `falling` is the
-    last part of the training, in which the learning rate falls."""
+    """All numbers of the recipe in one place.
+
+    `row` and `long_row` are in tokens, `far` in positions; `falling` is the last part of the training, in which the learning
+    rate falls; `bare_share` is the share of rows with questions without a system turn: behind a system turn ten times as
+    long as the question, a new model takes long to find out that the question decides the answer.
+    """
 
     vocabulary: int = 4096
     shape: gguf_file.Shape = SHAPE
-    steps: int = 2400
+    steps: int = 2900
     warmup: int = 60
     rate: float = 1.5e-3
     last_rate: float = 3e-5
-    falling: float = 0.4
+    falling: float = 0.19
     weight_decay: float = 0.1
     rows: int = 1
     row: int = 1024
@@ -76,7 +80,8 @@ class Recipe:
     far: int = 6000
     far_share: float = 0.25
     seed: int = 42
-    checkpoint_every: int = 100
+    bare_share: float = 0.35
+    checkpoint_every: int = 50
 
 
 # --- tokenizer ---------------------------------------------------------------------------------------------------
@@ -112,10 +117,10 @@ def vocabulary_of(tokenizer: Tokenizer) -> gguf_file.Vocabulary:
 
 @dataclass(frozen=True)
 class Example:
-    """A conversation as token ids; `learn` marks the tokens to be learnt, `breaks` where a turn begins."""
+    """A conversation as token ids; `weights` says how much each token counts (0: not learnt), `breaks` where a turn begins."""
 
     ids: list[int]
-    learn: list[bool]
+    weights: list[float]
     breaks: list[int]
 
 
@@ -141,16 +146,20 @@ class ChatFormat:
         return [*self.header(role), *self.encoded(text), self.special[gguf_file.EOT]]
 
     def example(self, conversation: Conversation) -> Example:
-        """The conversation as a training example: the answers and their end are learnt, nothing else."""
+        """The conversation as a training example: the answers and their end are learnt, nothing else.
+
+        An answer's first tokens decide which answer it is, the others follow by heart. With equal weights the choice is
+        one token's loss in a hundred and is learnt late, long after the texts.
+        """
         ids = self.opening(conversation.system)
-        learn, breaks = [False] * len(ids), []
+        weights, breaks = [0.0] * len(ids), []
         for turn in conversation.turns:
             breaks.append(len(ids))
             asked = [*self.turn("user", turn.question), *self.header("assistant")]
             answered = [*self.encoded(turn.answer), self.special[gguf_file.EOT]]
             ids += asked + answered
-            learn += [False] * len(asked) + [True] * len(answered)
-        return Example(ids, learn, breaks)
+            weights += [0.0] * len(asked) + [LEAD_WEIGHT] * LEAD + [1.0] * (len(answered) - LEAD)
+        return Example(ids, weights, breaks)
 
     def opening(self, system: str) -> list[int]:
         """BOS and, unless it is empty, the system turn."""
@@ -192,7 +201,7 @@ class Batch:
     """Rows of several conversations each; `owner` says which conversation of its row a token belongs to."""
 
     ids: torch.Tensor
-    labels: torch.Tensor
+    weights: torch.Tensor
     positions: torch.Tensor
     owner: torch.Tensor
 
@@ -205,23 +214,23 @@ class Batch:
 
     def to(self, device: str) -> Batch:
         """The batch on another device."""
-        return Batch(*(part.to(device) for part in (self.ids, self.labels, self.positions, self.owner)))
+        return Batch(*(part.to(device) for part in (self.ids, self.weights, self.positions, self.owner)))
 
 
 def batch_of(rows: list[list[Example]], length: int, recipe: Recipe, rng: random.Random) -> Batch:
     """Tensors of packed rows."""
     ids = np.zeros((len(rows), length), np.int64)
-    labels = np.full_like(ids, IGNORED)
+    weights = np.zeros(ids.shape, np.float32)
     places, owner = np.zeros_like(ids), np.full_like(ids, -1)
     for number, row in enumerate(rows):
         start = 0
         for index, example in enumerate(row):
             part = slice(start, start := start + len(example.ids))
             ids[number, part] = example.ids
-            labels[number, part] = np.where(example.learn, example.ids, IGNORED)
+            weights[number, part] = example.weights
             places[number, part] = positions(example, recipe, rng)
             owner[number, part] = index
-    return Batch(*(torch.from_numpy(array) for array in (ids, labels, places, owner)))
+    return Batch(*(torch.from_numpy(array) for array in (ids, weights, places, owner)))
 
 
 def batch_at(step: int, corpus: Corpus, chat: ChatFormat, recipe: Recipe) -> Batch:
@@ -231,7 +240,10 @@ def batch_at(step: int, corpus: Corpus, chat: ChatFormat, recipe: Recipe) -> Bat
     is_long = step % recipe.long_every == recipe.long_every - 1
     rows, length = (1, recipe.long_row) if is_long else (recipe.rows, recipe.row)
     turns = [rng.randint(6, 14) for _ in range(3)] if is_long else rng.choices((1, 2, 3, 4, 5), (30, 27, 20, 13, 10), k=10)
-    return batch_of(packed([chat.example(talk.conversation(count)) for count in turns], rows, length), length, recipe, rng)
+    conversations = [talk.conversation(count) for count in turns]
+    if not is_long and rng.random() < recipe.bare_share:
+        conversations = [Conversation("", (talk.turn(None),)) for _ in range(16)]
+    return batch_of(packed([chat.example(conversation) for conversation in conversations], rows, length), length, recipe, rng)
 
 
 # --- training ----------------------------------------------------------------------------------------------------
@@ -273,12 +285,13 @@ def rate_at(step: int, recipe: Recipe) -> float:
 
 
 def answer_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
-    """Cross-entropy on the answers' tokens; logits are made only where there is something to learn."""
+    """Weighted cross-entropy on the answers' tokens; logits are made only where there is something to learn."""
     hidden = model.model(input_ids=batch.ids, attention_mask=batch.mask(), position_ids=batch.positions, use_cache=False).last_hidden_state
-    target = batch.labels[:, 1:]
-    learnt = target != IGNORED
+    weights = batch.weights[:, 1:]
+    learnt = weights > 0
     scores = model.lm_head(hidden[:, :-1][learnt])
-    return torch.nn.functional.cross_entropy(scores.float(), target[learnt])
+    losses = torch.nn.functional.cross_entropy(scores.float(), batch.ids[:, 1:][learnt], reduction="none")
+    return (losses * weights[learnt]).sum() / weights.sum()
 
 
 class Trainer:
@@ -344,7 +357,7 @@ class Trainer:
     def count(self, batch: Batch, seconds: float) -> None:
         """Keep the totals of the report: tokens seen, tokens learnt from, time."""
         self.totals["tokens"] += int((batch.owner >= 0).sum())
-        self.totals["learnt"] += int((batch.labels != IGNORED).sum())
+        self.totals["learnt"] += int((batch.weights > 0).sum())
         self.totals["seconds"] += seconds
 
 
