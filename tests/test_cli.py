@@ -35,7 +35,7 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 @pytest.mark.model
 def test_ask_answers_keeps_the_conversation_and_says_how_the_answer_came_about(capsys: pytest.CaptureFixture[str]) -> None:
     first = run_json(capsys, "ask", "What are the red flags of headache?", "--facts", "Allergic to penicillin")
-    assert first["status"] == "complete" and first["finish_reason"] == "stop" and "red flags" in first["text"].lower()
+    assert first["status"] == "complete" and first["finish_reason"] == "stop" and "thunderclap" in first["text"].lower()
     assert first["usage"]["completion_tokens"] > 10 and first["timings"]["tokens_per_s"] > 0
     assert len(first["evidence"]["model_sha256"]) == 64 and first["evidence"]["demonstration"]
     assert first["evidence"]["pinned_facts"] == "Allergic to penicillin" and first["left_out"] == [] and first["citations"] == []
