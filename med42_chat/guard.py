@@ -22,10 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LARGEST_BODY = 4 * 1024 * 1024  # bytes; a paste of 200,000 characters is at most 0.8 MB, and JSON may double it
 
 # Everything that the page asks for. Gradio's other doors (files by path, proxy, uploads, API page, monitoring …) stay shut.
-OPEN_PATHS = re.compile(
-    r"/(healthz|about|v1/.*|ui/.*|licences/.*|theme\.css|favicon\.ico|manifest\.json|assets/.*|static/.*|svelte/.*)?"
-    r"|/gradio_api/(startup-events|heartbeat/[^/]+|run/predict/?|queue/(join|data)/?)"
-)
+OPEN_PATHS = re.compile(r"/(healthz|v1/.*|ui/.*|licences/.*|theme\.css|favicon\.ico|assets/.*|static/.*|gradio_api/run/predict/?)?")
 
 # 'unsafe-eval' is Gradio's: its page compiles component templates and js= handlers, and stays blank without it.
 POLICY = (
