@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _TITLE_LENGTH = 60
 _LONGEST_TITLE = 200
+_STEP = 5  # messages deleted in one transaction
+_PAUSE_S = 0.005
 
 _CONVERSATION = "select uid, title, created_at, updated_at, pinned_facts, n_messages, pinned, archived from conversations"
 
@@ -77,7 +79,7 @@ class Conversations:
 
     def get(self, id: str) -> Conversation:
         """Raises NotFound."""
-        row = self._connections.row(f"{_CONVERSATION} where uid = ?", (id,))
+        row = self._connections.row(f"{_CONVERSATION} where uid = ? and not deleting", (id,))
         if row is None:
             raise _no_conversation(id)
         return _conversation(row)
@@ -85,14 +87,14 @@ class Conversations:
     def recent(self, limit: int = 50, offset: int = 0, archived: bool = False) -> list[Conversation]:
         """Pinned ones first, then those with the newest messages."""
         rows = self._connections.rows(
-            f"{_CONVERSATION} where archived = ? order by pinned desc, updated_at desc, id desc limit ? offset ?",
+            f"{_CONVERSATION} where archived = ? and not deleting order by pinned desc, updated_at desc, id desc limit ? offset ?",
             (int(archived), limit, offset),
         )
         return [_conversation(row) for row in rows]
 
     def total(self, archived: bool = False) -> int:
         """How many there are to page through with `recent`."""
-        row = self._connections.row("select count(*) as n from conversations where archived = ?", (int(archived),))
+        row = self._connections.row("select count(*) as n from conversations where archived = ? and not deleting", (int(archived),))
         return int(row["n"]) if row else 0
 
     def rename(self, id: str, title: str) -> None:
@@ -104,19 +106,25 @@ class Conversations:
         self._set(id, "pinned_facts", sound_text(text))
 
     def delete(self, id: str) -> None:
-        """Removes the conversation and all that belongs to it, from the search index and the file's free space too. Raises NotFound."""
+        """Removes the conversation and all that belongs to it, from the search index and the file's free space too. Raises NotFound.
+
+        For everybody else it is gone at once. Cleaning the index takes some 15 ms a message in a very large store: that goes
+        in small steps, so that streaming answers are saved meanwhile, and is taken up again after a crash.
+        """
         with self._connections.write() as db:
             head = _head(db, id)
-            db.conn.execute("delete from conversations where id = ?", (head["id"],))
+            db.conn.execute("update conversations set deleting = 1, title = '', pinned_facts = '' where id = ?", (head["id"],))
             self._audit.append("conversation.deleted", id, {"messages": str(head["n_messages"])})
+        self._remove(head["id"])
         self._connections.empty_log()
 
     def branch(self, id: str, leaf: str | None = None) -> list[Message]:
         """The messages from the first question to `leaf`, or to the active leaf, with evidence and citations. Raises NotFound."""
-        sql = "select leaf_id from conversations where uid = ?"
+        sql = "select leaf_id from conversations where uid = ? and not deleting"
         parameters: tuple[str, ...] = (id,)
         if leaf is not None:
-            sql = "select m.id as leaf_id from messages m join conversations c on c.id = m.conversation_id where c.uid = ? and m.uid = ?"
+            sql = """select m.id as leaf_id from messages m join conversations c on c.id = m.conversation_id
+                where c.uid = ? and m.uid = ? and not c.deleting"""
             parameters = (id, leaf)
         end = self._connections.row(sql, parameters)
         if end is None:
@@ -183,7 +191,9 @@ class Conversations:
         return self.message(answer_id)
 
     def recover(self) -> int:
-        """Ends answers that a crash cut short: what was acknowledged is their text, and they are marked. Gives their number."""
+        """Ends what a crash cut short: answers keep what was acknowledged and are marked (their number is returned); deletions go on."""
+        for row in self._connections.rows("select id from conversations where deleting"):
+            self._remove(row["id"])
         with self._connections.write() as db:
             ended = db.conn.execute(f"update messages as m set text = {_TEXT}, status = 'interrupted' where status = 'streaming'")
             db.conn.execute("delete from stream_deltas")
@@ -193,9 +203,22 @@ class Conversations:
         """Messages and titles with the words of `text`; nothing when it holds no letter or digit. A hit on a title names no message."""
         return search(self._connections, text, limit)
 
+    def _remove(self, conversation: int) -> None:
+        """Removes messages from the last to the first, which nothing refers to any more by then, and the conversation in the end."""
+        removed = 1
+        while removed:
+            with self._connections.write() as db:
+                removed = db.conn.execute(
+                    "delete from messages where id in (select id from messages where conversation_id = ? order by id desc limit ?)",
+                    (conversation, _STEP),
+                ).rowcount
+            time.sleep(_PAUSE_S)  # the lock goes to whoever asks first after it is free, and that would always be this loop
+        with self._connections.write() as db:
+            db.conn.execute("delete from conversations where id = ?", (conversation,))
+
     def _set(self, id: str, column: str, value: str) -> None:
         with self._connections.write() as db:
-            if db.conn.execute(f"update conversations set {column} = ? where uid = ?", (value, id)).rowcount != 1:
+            if db.conn.execute(f"update conversations set {column} = ? where uid = ? and not deleting", (value, id)).rowcount != 1:
                 raise _no_conversation(id)
 
 
@@ -218,7 +241,9 @@ def _one_line(text: str) -> str:
 
 
 def _head(db: "Database", uid: str) -> Row:
-    row: Row | None = db.conn.execute("select id, title, leaf_id, n_messages from conversations where uid = ?", (uid,)).fetchone()
+    row: Row | None = db.conn.execute(
+        "select id, title, leaf_id, n_messages from conversations where uid = ? and not deleting", (uid,)
+    ).fetchone()
     if row is None:
         raise _no_conversation(uid)
     return row

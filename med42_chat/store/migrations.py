@@ -28,10 +28,12 @@ create table conversations(
   updated_at integer not null,
   pinned integer not null default 0,
   archived integer not null default 0,
+  deleting integer not null default 0,
   leaf_id integer,
   n_messages integer not null default 0
 ) strict;
-create index conversations_recent on conversations(archived, pinned desc, updated_at desc, id desc);
+create index conversations_recent on conversations(archived, pinned desc, updated_at desc, id desc) where not deleting;
+create index conversations_deleting on conversations(id) where deleting;
 
 create table messages(
   id integer primary key,
@@ -128,7 +130,7 @@ create table audit(
 -- Only finished messages are searched. The view makes the index's own rebuild and integrity check agree with the triggers.
 create view messages_indexed as select id, text from messages where status <> 'streaming';
 create virtual table messages_fts using fts5(
-  text, content="messages_indexed", content_rowid="id", tokenize='porter unicode61 remove_diacritics 2', prefix='2 3 4');
+  text, content="messages_indexed", content_rowid="id", tokenize='porter unicode61 remove_diacritics 2', prefix='3');
 create trigger messages_fts_insert after insert on messages when new.status <> 'streaming' begin
   insert into messages_fts(rowid, text) values (new.id, new.text);
 end;
@@ -142,7 +144,7 @@ when old.status <> 'streaming' or new.status <> 'streaming' begin
 end;
 
 create virtual table titles_fts using fts5(
-  title, content="conversations", content_rowid="id", tokenize='porter unicode61 remove_diacritics 2', prefix='2 3 4');
+  title, content="conversations", content_rowid="id", tokenize='porter unicode61 remove_diacritics 2', prefix='3');
 create trigger titles_fts_insert after insert on conversations begin
   insert into titles_fts(rowid, title) values (new.id, new.title);
 end;

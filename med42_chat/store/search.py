@@ -13,11 +13,11 @@ from itertools import islice
 from med42_chat.records import SearchHit
 from med42_chat.store.connection import Connections, Row
 
-# Of the messages that match, the newest are ranked: ranking every message with a common word would take seconds.
+# Only so many matches are ranked: ranking every message with a common word would take seconds.
 _CANDIDATES = 500
 _MOST_WORDS = 12
 _MOST_TITLES = 5
-_INDEXED_PREFIX = 4  # the longest beginning of words that the index keeps (migration 1)
+_INDEXED_PREFIX = 3  # letters; the beginnings of words that the index keeps (migration 1)
 _LONGEST_ENDING = 8  # letters that the index's stemmer may take off
 _EXTRACT_BEFORE, _EXTRACT_AFTER = 40, 160  # characters
 
@@ -34,12 +34,15 @@ _RANKED = f"""
 with found as (
   select rowid as id, bm25(messages_fts) as score from messages_fts where messages_fts match :match order by rowid desc limit {_CANDIDATES}
 )
-{_HIT} from (select * from found order by score, id desc limit :limit) as found {_JOINED} order by found.score, found.id desc
+{_HIT} from (select * from found order by score, id desc limit :limit) as found {_JOINED}
+where not c.deleting order by found.score, found.id desc
 """
+
+_COUNT = f"select count(*) as n from (select 1 from messages_fts where messages_fts match ? limit {_CANDIDATES})"
 
 _NEWEST = f"""
 with found as (select rowid as id from messages_fts where messages_fts match :match order by rowid desc limit {_CANDIDATES})
-{_HIT} from found {_JOINED} where m.text like :containing order by found.id desc limit :limit
+{_HIT} from found {_JOINED} where not c.deleting and m.text like :containing order by found.id desc limit :limit
 """
 
 _TITLES = f"""
@@ -47,7 +50,7 @@ with found as (
   select rowid as id, bm25(titles_fts) as score from titles_fts where titles_fts match :match order by rowid desc limit {_CANDIDATES}
 )
 select c.uid as conversation, '' as message, c.title, c.updated_at as created_at, c.title as text
-from found join conversations c on c.id = found.id order by found.score, found.id desc limit :limit
+from found join conversations c on c.id = found.id where not c.deleting order by found.score, found.id desc limit :limit
 """
 
 
@@ -74,7 +77,7 @@ def search(connections: Connections, text: str, limit: int) -> list[SearchHit]:
     titles = _hits(connections, _TITLES, words, _beginning(words, words.last), min(limit, _MOST_TITLES))
     hits = [hit for hit in titles if hit.conversation_id not in shown] + messages
     if not hits and words.finished:
-        hits = _hits(connections, _RANKED, words, _any(words), limit)
+        hits = _best(connections, words, _any(words), limit)
     return hits[:limit]
 
 
@@ -107,16 +110,25 @@ def extract(text: str, words: Words) -> tuple[str, ...]:
 
 def _messages(connections: Connections, words: Words, limit: int) -> list[SearchHit]:
     """The best with the words as they stand; where those are few, the newest in which the last word goes on."""
-    hits = _hits(connections, _RANKED, words, _all(words), limit)
+    hits = _best(connections, words, _all(words), limit)
+    if len(words.last) < _INDEXED_PREFIX:
+        return hits
     if len(hits) < limit:
-        # The index gives words that begin with up to four letters at once. More letters it gathers from its beginning to its
-        # end: it is asked for them only when the newest with those four letters have none, for then there is little to gather.
+        # The index gives words that begin with three letters at once. More letters it gathers from its beginning to its end:
+        # it is asked for them only when the newest with those three letters have none, for then there is little to gather.
         hits = _merged(hits, _hits(connections, _NEWEST, words, _beginning(words, words.last[:_INDEXED_PREFIX]), limit, words.last))
     if not hits:
         hits = _hits(connections, _NEWEST, words, _beginning(words, words.last), limit)
     if not hits:
         hits = _hits(connections, _NEWEST, words, _stems(words), limit, words.last)
     return hits[:limit]
+
+
+def _best(connections: Connections, words: Words, match: str, limit: int) -> list[SearchHit]:
+    """The best matches, or the newest where there are so many that most would not even be compared."""
+    count = connections.row(_COUNT, (match,))
+    many = count is not None and count["n"] == _CANDIDATES
+    return _hits(connections, _NEWEST if many else _RANKED, words, match, limit)
 
 
 def _hits(connections: Connections, sql: str, words: Words, match: str, limit: int, containing: str = "") -> list[SearchHit]:
@@ -145,6 +157,8 @@ def _any(words: Words) -> str:
 
 
 def _beginning(words: Words, last: str) -> str:
+    if len(last) < _INDEXED_PREFIX:
+        return _all(words)
     return " AND ".join([*(f'"{word}"' for word in words.finished), f'"{last}"*'])
 
 

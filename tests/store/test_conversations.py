@@ -13,7 +13,7 @@ from med42_chat.records import Citation, ContextUse, Evidence, LeftOut, Sampling
 from med42_chat.store.conversations import Conversations, sound_text, title_of
 from med42_chat.store.database import Store
 from med42_chat.store.evidence import from_json, to_json
-from tests.store.samples import CITATIONS, EVIDENCE, asked, decrypted
+from tests.store.samples import CITATIONS, EVIDENCE, KEY, asked, decrypted
 
 words = st.text(st.characters(codec="utf-8"))
 numbers = st.integers(0, 2**40)
@@ -256,6 +256,45 @@ def test_deleted_means_gone_from_the_file_and_its_log(store: Store) -> None:
     assert store.conversations.search("Quackenbush") == []
     assert store.conversations.total() == 30
     assert {health.state for health in store.check()} == {"ok"}
+
+
+def test_a_deletion_that_was_cut_short_shows_nothing_and_goes_on_at_the_next_start(home: Path) -> None:
+    with Store.open(home, KEY) as store:
+        kept, _ = asked(store)
+        conversation, answer = asked(store, "About Quackenbush?", "Quackenbush is well.")
+        with store._connections.write() as db:
+            db.conn.execute("update conversations set deleting = 1 where uid = ?", (conversation,))
+        assert [head.id for head in store.conversations.recent()] == [kept]
+        assert store.conversations.total() == 1
+        assert store.conversations.search("Quackenbush") == []
+        for attempt in (store.conversations.get, store.conversations.branch, store.conversations.delete):
+            with pytest.raises(NotFound):
+                attempt(conversation)
+        with pytest.raises(NotFound):
+            store.conversations.branch(conversation, leaf=answer)
+        with pytest.raises(NotFound):
+            store.conversations.begin(conversation, "Why?")
+    with Store.open(home, KEY) as store:
+        assert [row["uid"] for row in store._connections.rows("select uid from conversations")] == [kept]
+        assert b"uackenbush" not in decrypted(store.path)
+
+
+def test_answers_are_saved_while_a_long_conversation_is_deleted(store: Store) -> None:
+    long, _ = asked(store)
+    for number in range(60):
+        _, answer = store.conversations.begin(long, f"Question {number}?")
+        store.conversations.finish(answer.id, "word " * 50, "complete", None)
+    _, streaming = store.conversations.begin(store.conversations.create().id, "Why?")
+    with ThreadPoolExecutor(1) as pool:
+        deletion = pool.submit(store.conversations.delete, long)
+        saved = 0
+        while not deletion.done():
+            store.conversations.append(streaming.id, "x")
+            saved += 1
+        deletion.result()
+    assert saved > 1
+    assert store.conversations.message(streaming.id).text == "x" * saved
+    assert store._connections.row("select count(*) as n from messages")["n"] == 2  # type: ignore[index]
 
 
 def test_deleting_beside_a_reader_empties_the_log_as_soon_as_it_has_gone(store: Store) -> None:
