@@ -4,7 +4,6 @@ Messages form a tree. A conversation's active branch runs from its first questio
 earlier message makes a sibling and keeps the old version. Knows nothing of models or pages.
 """
 
-import json
 import secrets
 import time
 from collections.abc import Sequence
@@ -12,11 +11,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from med42_chat.errors import NotFound
-from med42_chat.records import Citation, Conversation, Evidence, Message, SearchHit, Source, Status
+from med42_chat.records import Citation, Conversation, Evidence, Message, SearchHit, Status
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import Connections, Row
-from med42_chat.store.evidence import from_json, to_json
+from med42_chat.store.evidence import to_json
 from med42_chat.store.search import search
+from med42_chat.store.selects import BRANCH, CONVERSATION, MESSAGE, TEXT, to_conversation, to_message
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -25,32 +25,6 @@ _TITLE_LENGTH = 60
 _LONGEST_TITLE = 200
 _STEP = 5  # messages deleted in one transaction
 _PAUSE_S = 0.005
-
-_CONVERSATION = "select uid, title, created_at, updated_at, pinned_facts, n_messages, pinned, archived from conversations"
-
-# What a streaming message's deltas say belongs to its text: a reader sees everything that has been acknowledged.
-_TEXT = """m.text || coalesce(
-    (select group_concat(d.text, '' order by d.seq) from stream_deltas d where d.message_id = m.id and m.status = 'streaming'), '')"""
-
-_MESSAGE = f"""
-select m.uid, c.uid as conversation, p.uid as parent, m.role, {_TEXT} as text, m.status, m.created_at, r.evidence,
-  (select json_group_array(json_array(k.number, k.title, k.text, k.page, k.document_sha256, k.quote, k.verdict) order by k.ordinal)
-   from citations k where k.message_id = m.id) as citations
-from messages m
-join conversations c on c.id = m.conversation_id
-left join messages p on p.id = m.parent_id
-left join runs r on r.message_id = m.id
-"""
-
-# A message is always younger than its parent: the order of ids is the order from root to leaf.
-_BRANCH = f"""
-with recursive up(id, parent_id) as (
-  select id, parent_id from messages where id = ?
-  union all
-  select above.id, above.parent_id from up join messages above on above.id = up.parent_id
-)
-{_MESSAGE} where m.id in (select id from up) order by m.id
-"""
 
 
 class Parent(Enum):
@@ -79,18 +53,18 @@ class Conversations:
 
     def get(self, id: str) -> Conversation:
         """Raises NotFound."""
-        row = self._connections.row(f"{_CONVERSATION} where uid = ? and not deleting", (id,))
+        row = self._connections.row(f"{CONVERSATION} where uid = ? and not deleting", (id,))
         if row is None:
             raise _no_conversation(id)
-        return _conversation(row)
+        return to_conversation(row)
 
     def recent(self, limit: int = 50, offset: int = 0, archived: bool = False) -> list[Conversation]:
         """Pinned ones first, then those with the newest messages."""
         rows = self._connections.rows(
-            f"{_CONVERSATION} where archived = ? and not deleting order by pinned desc, updated_at desc, id desc limit ? offset ?",
+            f"{CONVERSATION} where archived = ? and not deleting order by pinned desc, updated_at desc, id desc limit ? offset ?",
             (int(archived), limit, offset),
         )
-        return [_conversation(row) for row in rows]
+        return [to_conversation(row) for row in rows]
 
     def total(self, archived: bool = False) -> int:
         """How many there are to page through with `recent`."""
@@ -129,14 +103,14 @@ class Conversations:
         end = self._connections.row(sql, parameters)
         if end is None:
             raise _no_conversation(id) if leaf is None else _no_message(leaf)
-        return [_message(row) for row in self._connections.rows(_BRANCH, (end["leaf_id"],))]
+        return [to_message(row) for row in self._connections.rows(BRANCH, (end["leaf_id"],))]
 
     def message(self, id: str) -> Message:
         """One message with its evidence and citations. Raises NotFound."""
-        row = self._connections.row(f"{_MESSAGE} where m.uid = ?", (id,))
+        row = self._connections.row(f"{MESSAGE} where m.uid = ?", (id,))
         if row is None:
             raise _no_message(id)
-        return _message(row)
+        return to_message(row)
 
     def begin(self, id: str, question: str, parent: str | Parent | None = Parent.LEAF) -> tuple[Message, Message]:
         """Saves the question and its still empty answer, and makes that answer the active leaf.
@@ -195,7 +169,7 @@ class Conversations:
         for row in self._connections.rows("select id from conversations where deleting"):
             self._remove(row["id"])
         with self._connections.write() as db:
-            ended = db.conn.execute(f"update messages as m set text = {_TEXT}, status = 'interrupted' where status = 'streaming'")
+            ended = db.conn.execute(f"update messages as m set text = {TEXT}, status = 'interrupted' where status = 'streaming'")
             db.conn.execute("delete from stream_deltas")
         return int(ended.rowcount)
 
@@ -279,37 +253,6 @@ def _insert_citations(db: "Database", message: int, citations: Sequence[Citation
             for s in (c.source,)
         ],
     )
-
-
-def _conversation(row: Row) -> Conversation:
-    return Conversation(
-        id=row["uid"],
-        title=row["title"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        pinned_facts=row["pinned_facts"],
-        message_count=row["n_messages"],
-        pinned=bool(row["pinned"]),
-        archived=bool(row["archived"]),
-    )
-
-
-def _message(row: Row) -> Message:
-    return Message(
-        id=row["uid"],
-        conversation_id=row["conversation"],
-        parent_id=row["parent"],
-        role=row["role"],
-        text=row["text"],
-        status=row["status"],
-        created_at=row["created_at"],
-        evidence=from_json(row["evidence"]) if row["evidence"] else None,
-        citations=tuple(_citation(*fields) for fields in json.loads(row["citations"])),
-    )
-
-
-def _citation(number: int, title: str, text: str, page: int | None, sha256: str, quote: str, verdict: str) -> Citation:
-    return Citation(Source(number, title, text, page, sha256), quote, verdict)  # type: ignore[arg-type]  # the table checks the verdict
 
 
 def _new_id() -> str:

@@ -1,0 +1,66 @@
+"""What the tables of conversations say, as records: the queries, and their rows made into values."""
+
+import json
+
+from med42_chat.records import Citation, Conversation, Message, Source
+from med42_chat.store.connection import Row
+from med42_chat.store.evidence import from_json
+
+CONVERSATION = "select uid, title, created_at, updated_at, pinned_facts, n_messages, pinned, archived from conversations"
+
+# What a streaming message's deltas say belongs to its text: a reader sees everything that has been acknowledged.
+TEXT = """m.text || coalesce(
+    (select group_concat(d.text, '' order by d.seq) from stream_deltas d where d.message_id = m.id and m.status = 'streaming'), '')"""
+
+MESSAGE = f"""
+select m.uid, c.uid as conversation, p.uid as parent, m.role, {TEXT} as text, m.status, m.created_at, r.evidence,
+  (select json_group_array(json_array(k.number, k.title, k.text, k.page, k.document_sha256, k.quote, k.verdict) order by k.ordinal)
+   from citations k where k.message_id = m.id) as citations
+from messages m
+join conversations c on c.id = m.conversation_id
+left join messages p on p.id = m.parent_id
+left join runs r on r.message_id = m.id
+"""
+
+# A message is always younger than its parent: the order of ids is the order from root to leaf.
+BRANCH = f"""
+with recursive up(id, parent_id) as (
+  select id, parent_id from messages where id = ?
+  union all
+  select above.id, above.parent_id from up join messages above on above.id = up.parent_id
+)
+{MESSAGE} where m.id in (select id from up) order by m.id
+"""
+
+
+def to_conversation(row: Row) -> Conversation:
+    """A row of CONVERSATION."""
+    return Conversation(
+        id=row["uid"],
+        title=row["title"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        pinned_facts=row["pinned_facts"],
+        message_count=row["n_messages"],
+        pinned=bool(row["pinned"]),
+        archived=bool(row["archived"]),
+    )
+
+
+def to_message(row: Row) -> Message:
+    """A row of MESSAGE or BRANCH."""
+    return Message(
+        id=row["uid"],
+        conversation_id=row["conversation"],
+        parent_id=row["parent"],
+        role=row["role"],
+        text=row["text"],
+        status=row["status"],
+        created_at=row["created_at"],
+        evidence=from_json(row["evidence"]) if row["evidence"] else None,
+        citations=tuple(_citation(*fields) for fields in json.loads(row["citations"])),
+    )
+
+
+def _citation(number: int, title: str, text: str, page: int | None, sha256: str, quote: str, verdict: str) -> Citation:
+    return Citation(Source(number, title, text, page, sha256), quote, verdict)  # type: ignore[arg-type]  # the table checks the verdict
