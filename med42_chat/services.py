@@ -18,6 +18,7 @@ from med42_chat.runtime.protocol import Runtime
 from med42_chat.settings import ASSETS, Settings, is_demonstration, model_file
 from med42_chat.store.database import Store
 from med42_chat.store.keys import Key, load_or_create, wrapped_key
+from med42_chat.store.private import write_private
 
 _LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not fit
 
@@ -32,7 +33,7 @@ class Services:
     runtime: Runtime
     chat: Chat
     jobs: Jobs
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    token: str = field(repr=False)
 
     def meter(self, conversation_id: str) -> ContextUse | None:
         """How the conversation fills the context now; None while no model is loaded."""
@@ -62,8 +63,9 @@ def open_services(settings: Settings, ask_passphrase: Callable[[], str] | None =
         runtime = open_runtime(settings)
         opened.callback(runtime.close)
         chat = open_chat(settings, store, runtime)
+        token = _page_key(settings.home)
         opened.pop_all()
-    return Services(settings, store, key, runtime, chat, Jobs(chat))
+    return Services(settings, store, key, runtime, chat, Jobs(chat), token)
 
 
 def open_store(settings: Settings, ask_passphrase: Callable[[], str] | None = None) -> tuple[Store, Key]:
@@ -102,6 +104,14 @@ def open_chat(settings: Settings, store: Store, runtime: Runtime) -> Chat:
 def health(settings: Settings, store: Store, key: Key, runtime: Runtime) -> list[Health]:
     """What this installation has and what is wrong with it. Waits for the model to load."""
     return [*store.check(), _key_health(key), _model_health(runtime), _disk_health(settings), _offline_health(settings)]
+
+
+def _page_key(home: Path) -> str:
+    """What a browser must know to be let in: the same at each start, so that an open page outlives a restart of the program."""
+    file = home / "page-key"
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(24))
+    return file.read_text("utf-8").strip()
 
 
 def _acknowledgement(settings: Settings) -> Path:

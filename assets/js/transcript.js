@@ -14,8 +14,11 @@ med42.transcript = (element, props, trigger, watch) => {
     if (following) scroll.scrollTop = scroll.scrollHeight;
     toEnd.hidden = following || isAtEnd();
   };
+  let place = 0;
   scroll.addEventListener("scroll", () => {
-    following = isAtEnd();
+    // Only the reader moves up; a text that grew since the last event would otherwise look like that, too.
+    following = isAtEnd() || (following && scroll.scrollTop >= place);
+    place = scroll.scrollTop;
     toEnd.hidden = following;
   }, { passive: true });
   new ResizeObserver(stay).observe(scroll); // a growing composer or a turned phone does not hide the newest line
@@ -28,14 +31,14 @@ med42.transcript = (element, props, trigger, watch) => {
   // -- what the server's handlers say --
   const kinds = {
     open: ({ html, count: now }) => {
-      const place = scroll.scrollTop;
+      const before = scroll.scrollTop;
       const again = scroll.dataset.conversation === med42.conversation() && !following;
       scroll.innerHTML = html;
       scroll.dataset.conversation = med42.conversation();
       count = now;
       med42.setAnswering(Boolean(scroll.querySelector('[data-status="streaming"]')));
       following = !again;
-      if (again) scroll.scrollTop = place;
+      if (again) scroll.scrollTop = before;
       goTo(med42.wanted);
       stay();
     },

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-QUIET = "Runs on this computer · nothing leaves it · Med42 is not ready for clinical use: check before acting"
+QUIET = "Runs on this computer, nothing leaves it · Med42 is not ready for clinical use: check before acting · Built with Meta Llama 3"
 
 
 class Composer:

@@ -6,17 +6,16 @@ and every answer names it: what comes too late for another conversation is dropp
 
 import functools
 import logging
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from med42_chat.errors import InputError, Med42Error, NotFound
+from med42_chat.errors import InputError, Med42Error, NotFound, places
 from med42_chat.records import Message
 from med42_chat.services import Services
-from med42_chat.settings import ASSETS
+from med42_chat.settings import ASSETS, is_demonstration, model_file
 from med42_chat.ui import about, conversations, evidence, facts, header
 from med42_chat.ui.composer import Composer
 from med42_chat.ui.transcript import Transcript
@@ -36,7 +35,7 @@ class Page:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._store = services.store.conversations
-        self._transcript = Transcript(ASSETS / "examples.toml")
+        self._transcript = Transcript(ASSETS / "examples.toml", is_demonstration(model_file(services.settings)))
 
     def build(self) -> gr.Blocks:
         """The whole page, wired."""
@@ -107,7 +106,7 @@ class Page:
                 return {self.notice: _notice(error.message, error.hint)}
             except Exception as error:  # noqa: BLE001
                 # The edge. Where it happened is logged, never the values: they may be a patient's.
-                _log.error("%s in %s: %s", type(error).__name__, handler.__name__, _places(error))
+                _log.error("in %s: %s", handler.__name__, places(error))
                 return {
                     self.notice: _notice("The program made a mistake.", "Nothing typed is lost. Try again; if it stays, start it anew.")
                 }
@@ -217,10 +216,6 @@ def _last_answer(messages: Sequence[Message]) -> Message | None:
 
 def _notice(message: str, hint: str) -> dict[str, str]:
     return {"message": message, "hint": hint}
-
-
-def _places(error: Exception) -> str:
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__)))
 
 
 def _licences(folder: Path) -> list[str]:

@@ -15,12 +15,18 @@ from med42_chat.ui import view
 Value = dict[str, object]
 
 _EXAMPLES = 6
+_WHO_ANSWERS = "Med42 answers on this computer. Check every answer against a source you trust before you act on it."
+_DEMONSTRATION_ANSWERS = (
+    "A small <strong>demonstration model</strong> answers here, so that you can try the program at once. It is not Med42: it knows some "
+    "seventy topics by heart. To ask Med42, put its weights into the folder <code>models</code> and start the program again."
+)
 
 
 class Transcript:
     """Its script (assets/js/transcript.js) owns the messages on the screen; a value says what to do with them."""
 
-    def __init__(self, examples: Path) -> None:
+    def __init__(self, examples: Path, demonstration: bool) -> None:
+        self._who_answers = _DEMONSTRATION_ANSWERS if demonstration else _WHO_ANSWERS
         self._questions: list[str] = tomllib.loads(examples.read_text("utf-8"))["questions"][:_EXAMPLES]
 
     def build(self) -> gr.HTML:
@@ -51,7 +57,7 @@ class Transcript:
         buttons = "".join(f'<button type="button" class="example">{escape(text)}</button>' for text in self._questions)
         return (
             '<section class="greeting"><h2>What would you like to know?</h2>'
-            "<p>Med42 answers on this computer. Check every answer against a source you trust before you act on it.</p>"
+            f"<p>{self._who_answers}</p>"
             f'<div class="examples" role="group" aria-label="Example questions">{buttons}</div></section>'
         )
 

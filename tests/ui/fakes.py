@@ -1,6 +1,6 @@
 """Services for tests of the page: the real store, chat and jobs over a scripted runtime that takes its time as a model does."""
 
-import threading
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -86,9 +86,6 @@ def services(home: Path, runtime: ScriptedRuntime | None = None) -> Services:
     runtime = runtime or PacedRuntime(model=MED42)
     store = Store.open(home, bytes(range(32)))
     chat = Chat(store.conversations, runtime, "You are a careful assistant.")
-    return Services(Settings(home=home, keyring=False), store, Key(bytes(range(32)), "file", "a test's key"), runtime, chat, Jobs(chat))
-
-
-def gate() -> threading.Event:
-    """A shut gate for a runtime: nothing is written until the test sets it."""
-    return threading.Event()
+    key = Key(bytes(range(32)), "file", "a test's key")
+    settings = Settings(home=home, keyring=False, model="scripted.gguf")
+    return Services(settings, store, key, runtime, chat, Jobs(chat), token=secrets.token_urlsafe(24))

@@ -79,7 +79,7 @@ def test_a_fault_is_told_plainly_and_its_log_holds_no_patients_words(page: Page,
     with caplog.at_level(logging.ERROR):
         updates: Any = page._told(break_down)("Mrs Smith has a rash")
     assert "mistake" in updates[page.notice]["message"]
-    assert "ValueError in break_down: test_handlers.py" in caplog.text
+    assert "in break_down: ValueError at test_handlers.py" in caplog.text
     assert "Smith" not in caplog.text + updates[page.notice]["message"]
 
 
