@@ -28,9 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A model that answers nonsense, slowly enough to be caught at it, and never stops by itself."""
-    return Settings(
-        home=tmp_path, model=str(llama3_shape()), keyring=False, context=4096, gpu_layers=0, sampling=Sampling(max_tokens=2000)
-    )
+    return Settings(home=tmp_path, model=str(llama3_shape()), keyring=False, context=4096, gpu_layers=0, sampling=Sampling(max_tokens=2000))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Services for tests of the page: the real store, chat and jobs over a scripted runtime that takes its time as a model does."""
 
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -89,3 +90,8 @@ def services(home: Path, runtime: ScriptedRuntime | None = None) -> Services:
     key = Key(bytes(range(32)), "file", "a test's key")
     settings = Settings(home=home, keyring=False, model="scripted.gguf")
     return Services(settings, store, key, runtime, chat, Jobs(chat), token=secrets.token_urlsafe(24))
+
+
+def gate() -> threading.Event:
+    """A shut gate for a runtime: nothing is written until the test sets it."""
+    return threading.Event()
