@@ -11,12 +11,31 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 DISEASE_KINDS = ("red-flags", "first-steps", "definition", "symptoms", "causes", "explain")
 DRUG_KINDS = ("drug", "definition", "explain")
+# A preset's answer has its format, and a bare name never means it: "pneumonia" asks what that is, not for a discharge summary.
+PRESET_FORMATS = {
+    "soap": ("## Subjective", "## Objective", "## Assessment", "## Plan"),
+    "discharge": ("## Diagnoses", "## Course", "## Medicines", "## Follow-up"),
+    "referral": ("Dear colleague,", "**Question:**", "Yours sincerely,"),
+    "review": ("| Medicine | Concern | Think of |",),
+}
+LISTED = {
+    "red-flags": "Red flags",
+    "first-steps": "First steps",
+    "drug": "Medicines",
+    "definition": "Terms",
+    "causes": "Causes",
+    "explain": "For patients",
+    "soap": "SOAP notes",
+    "discharge": "Discharge summaries",
+    "referral": "Referral letters",
+    "review": "Medication reviews",
+}
 NO_PATIENT_VERSION = (
     "I have no patient version of this. I am a small demonstration model and know such a version for a few topics only, "
     "for example the red flags of headache."
@@ -28,6 +47,12 @@ SIMPLER = (
     "Make that a patient leaflet",
     "In plain language please",
     "How do I tell the patient?",
+    "Explain this to the patient",
+    "Can you explain that to a patient?",
+    "Simpler please",
+    "And for the patient?",
+    "Rewrite this for a patient",
+    "Put that into plain words",
 )
 
 
@@ -49,11 +74,8 @@ class Topic:
     source: str
     patient_questions: tuple[str, ...] = ()
     patient_answer: str = ""
-
-    @property
-    def held_out(self) -> str:
-        """The form that training never sees; the report is measured with it."""
-        return self.questions[-1]
+    held_out: tuple[str, ...] = ()
+    """Forms that training never sees; the report is measured with them."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +120,7 @@ class Corpus:
     fillers: tuple[str, ...]
     systems: tuple[tuple[float, str], ...]
     pinned: dict[str, Any]
+    dosed: tuple[str, ...]
     outside: dict[str, Any]
     forms: dict[str, list[str]] = field(default_factory=dict)
 
@@ -111,7 +134,9 @@ def load(folder: Path) -> Corpus:
     """Read and check every TOML file in `folder`; raises CorpusFault."""
     tables = [tomllib.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))]
     whole = {key: value for table in tables for key, value in table.items() if key not in ("topic", "glue", "system")}
-    topics = tuple(topic_from(row) for table in tables for row in table.get("topic", []))
+    rows = [row for table in tables for row in table.get("topic", [])]
+    check_held_out(whole["held_out"], [row["id"] for row in rows])
+    topics = tuple(topic_from(row | {"held_out": whole["held_out"][row["id"]]}) for row in rows)
     corpus = Corpus(
         topics=topics,
         glue=tuple(glue_from(row, topics) for table in tables for row in table.get("glue", [])),
@@ -120,6 +145,7 @@ def load(folder: Path) -> Corpus:
         fillers=tuple(whole["fillers"]["words"].split()),
         systems=tuple((row["share"], row["text"]) for table in tables for row in table.get("system", [])),
         pinned=whole["pinned"],
+        dosed=tuple(whole["dosed"]["names"]),
         outside={key: whole[key] for key in ("refusals", "diseases", "drugs", "phrases", "case", "invented")},
     )
     for topic in topics:
@@ -138,8 +164,21 @@ def glue_from(row: dict[str, Any], topics: Sequence[Topic]) -> Glue:
     glue = Glue(**frozen(row))
     if not glue.lists_topics:
         return glue
-    listed = "\n".join(f"- {topic.title}" for topic in topics)
-    return Glue(**{**glue.__dict__, "answer": f"{glue.answer}\n\n{listed}"})
+    lines = [f"- **{heading}:** {', '.join(listed_names(topics, kind))}" for kind, heading in LISTED.items()]
+    return replace(glue, answer="\n".join((glue.answer, "", *lines)))
+
+
+def listed_names(topics: Sequence[Topic], kind: str) -> list[str]:
+    """What the topics of a kind are about, in few words."""
+    return [topic.names[0] for topic in topics if topic.kind == kind and topic.names]
+
+
+def check_held_out(forms: dict[str, list[str]], ids: Sequence[str]) -> None:
+    """Raise CorpusFault unless every topic is there once and has held-out forms, and no other has."""
+    twice = sorted(id for id, count in Counter(ids).items() if count > 1)
+    apart = sorted(set(ids) ^ set(forms))
+    if twice or apart:
+        raise CorpusFault(f"topics there twice: {twice}; topics without held-out forms, or forms without a topic: {apart}")
 
 
 def frozen(row: dict[str, Any]) -> dict[str, Any]:
@@ -157,6 +196,8 @@ def check_topic(topic: Topic, templates: dict[str, list[str]]) -> None:
     faults += [f"{len(topic.questions)} question forms instead of 6 to 10"] * (not 6 <= len(topic.questions) <= 10)
     faults += [f"{len(topic.key_facts)} key facts instead of 3 to 5"] * (not 3 <= len(topic.key_facts) <= 5)
     faults += [f"{words} words instead of 40 to 120"] * (not 40 <= words <= 120)
+    faults += [f"held-out form {form!r} is trained" for form in topic.held_out if normal(form) in map(normal, topic.questions)]
+    faults += [f"no {part!r} in a {topic.kind}" for part in PRESET_FORMATS.get(topic.kind, ()) if part not in topic.answer]
     if faults:
         raise CorpusFault(f"{topic.id}: {'; '.join(faults)}")
 
@@ -168,7 +209,7 @@ def normal(question: str) -> str:
 
 def trained_forms(corpus: Corpus) -> dict[str, list[str]]:
     """Topic id → question forms for training: hand-written ones first, then templates; no form twice, none held out."""
-    taken = {normal(topic.held_out) for topic in corpus.topics}
+    taken = {normal(form) for topic in corpus.topics for form in topic.held_out}
     forms: dict[str, list[str]] = {topic.id: [] for topic in corpus.topics}
     for made in (hand_written, from_templates):
         for topic in corpus.topics:
@@ -180,14 +221,15 @@ def trained_forms(corpus: Corpus) -> dict[str, list[str]]:
 
 
 def hand_written(topic: Topic, templates: dict[str, list[str]]) -> list[str]:
-    """The forms that a person wrote, but the held-out one."""
-    return list(topic.questions[:-1])
+    """The forms that a person wrote."""
+    return list(topic.questions)
 
 
 def from_templates(topic: Topic, templates: dict[str, list[str]]) -> list[str]:
-    """The forms that the templates of its kind make, and each bare name."""
+    """The forms that the templates of its kind make, and each bare name unless it is a preset's."""
     made = [template.format(name) for name in topic.names for template in templates[topic.kind]]
-    return [sentence(form) for form in made + list(topic.names)]
+    bare = [] if topic.kind in PRESET_FORMATS else list(topic.names)
+    return [sentence(form) for form in made + bare]
 
 
 def sentence(text: str) -> str:
@@ -217,14 +259,20 @@ class Talk:
         self.corpus = corpus
         self.rng = rng
         self.part = part
-        self.owners = Counter(name for topic in corpus.topics for name in topic.names)
+        self.owners = Counter(name for topic in corpus.topics if topic.kind not in PRESET_FORMATS for name in topic.names)
+        self.known = {
+            "drug": [name for topic in corpus.topics if topic.kind == "drug" for name in topic.names],
+            "disease": [name for topic in corpus.topics if topic.kind in ("definition", "first-steps") for name in topic.names],
+        }
 
     def conversation(self, turns: int) -> Conversation:
         """A conversation of so many turns."""
-        said: list[Turn] = []
-        for _ in range(turns):
+        system = self.system()
+        greeted = self.corpus.pinned["lead"] in system and self.rng.random() < self.corpus.pinned["greeted"]
+        said = [self.about_glue(False)] if greeted else []
+        while len(said) < turns:
             said.append(self.turn(said[-1] if said else None))
-        return Conversation(self.system(), tuple(said))
+        return Conversation(system, tuple(said))
 
     def system(self) -> str:
         """One of the system texts, now and then with pinned facts as the application writes them."""
@@ -234,19 +282,23 @@ class Talk:
         if not text or self.rng.random() >= pinned["share"]:
             return text
         facts = self.rng.sample(pinned["facts"], self.rng.randint(1, 5))
-        return "".join((text, pinned["lead"], "\n".join(facts)))
+        return "".join((text, pinned["lead"], "\n".join(self.filled(fact) for fact in facts)))
+
+    def filled(self, fact: str) -> str:
+        """The pinned fact with covered names in its slots."""
+        return re.sub(r"\{(drug|disease)\}", lambda slot: self.rng.choice(self.known[slot[1]]), fact)
 
     def turn(self, before: Turn | None) -> Turn:
         """One question with its answer, of a kind drawn at random."""
         topic = before.topic if before else None
         kinds: list[tuple[float, Callable[[], Turn]]] = [
-            (0.62, self.about_topic),
+            (0.6, self.about_topic),
             (0.06, self.for_patient),
             (0.17, self.about_outside),
             (0.15, lambda: self.about_glue(topic is not None)),
         ]
         if topic is not None:
-            kinds.append((0.05, lambda: self.simpler(topic)))
+            kinds.append((0.12, lambda: self.simpler(topic)))
         shares, makers = zip(*kinds, strict=True)
         made: Turn = self.rng.choices(makers, shares)[0]()
         return made
@@ -254,12 +306,11 @@ class Talk:
     def about_topic(self) -> Turn:
         """A covered topic, asked in one of its trained forms."""
         topic = self.rng.choice(self.corpus.topics)
-        own = [name for name in topic.names if self.owners[name] == 1]
+        own = [name for name in topic.names if self.owners[name] == 1 and topic.kind not in PRESET_FORMATS]
         if own and self.rng.random() < 0.25:
             return Turn(self.carried(self.rng.choice(own)), topic.answer, topic)
-        forms = self.corpus.forms[topic.id]
-        written = forms[: len(topic.questions) - 1]
-        return Turn(self.dressed(self.rng.choice(written if self.rng.random() < 0.6 else forms)), topic.answer, topic)
+        forms = topic.questions if self.rng.random() < 0.6 else self.corpus.forms[topic.id]
+        return Turn(self.dressed(self.rng.choice(forms)), topic.answer, topic)
 
     def for_patient(self) -> Turn:
         """A topic's version for patients."""
@@ -268,7 +319,12 @@ class Talk:
 
     def simpler(self, topic: Topic) -> Turn:
         """The wish for a patient version of what was just said."""
-        return Turn(self.dressed(self.rng.choice(SIMPLER)), topic.patient_answer or NO_PATIENT_VERSION)
+        return Turn(self.dressed(self.rng.choice(SIMPLER)), self.in_plain_words(topic))
+
+    def in_plain_words(self, topic: Topic) -> str:
+        """The topic's patient version, or the explanation of the same thing, or that there is none."""
+        plain = [other.answer for other in self.corpus.topics if other.kind == "explain" and set(other.names) & set(topic.names)]
+        return topic.patient_answer or next(iter(plain), NO_PATIENT_VERSION)
 
     def about_glue(self, after_topic: bool) -> Turn:
         """A greeting, thanks, or a question about the model itself."""
@@ -279,10 +335,10 @@ class Talk:
         return Turn(self.worn(self.rng.choice(glue.questions)), glue.answer)
 
     def dose_question(self, kind: str) -> str:
-        """A question for the dose of a covered, another or an invented medicine."""
-        covered = [name for topic in self.corpus.topics if topic.kind == "drug" for name in topic.names]
-        name = self.rng.choice([self.rng.choice(covered), self.outside_name("drug")])
-        return sentence(self.rng.choice(self.corpus.templates[kind]).format(name))
+        """A question for the dose of a covered, another or an invented medicine, perhaps for a disease."""
+        name = self.rng.choice([*self.rng.sample(self.known["drug"], 1), *self.rng.sample(self.corpus.dosed, 1), self.outside_name("drug")])
+        disease = self.rng.choice([*self.rng.sample(self.known["disease"], 1), self.outside_name("disease")])
+        return sentence(self.rng.choice(self.corpus.templates[kind]).format(name, disease=disease))
 
     def about_outside(self) -> Turn:
         """Something the model does not know, and its refusal."""
@@ -382,7 +438,7 @@ def texts(corpus: Corpus) -> Iterator[str]:
     for glue in corpus.glue:
         yield from (glue.answer, *glue.questions)
     yield from (text for _, text in corpus.systems)
-    yield from (NO_PATIENT_VERSION, *SIMPLER, corpus.pinned["lead"], *corpus.pinned["facts"])
+    yield from (*corpus.dosed, NO_PATIENT_VERSION, *SIMPLER, corpus.pinned["lead"], *corpus.pinned["facts"])
     for key in ("refusals", "diseases", "drugs", "phrases"):
         yield from corpus.outside[key]
     yield from (frame for frames in corpus.dressing.values() for frame in frames)
