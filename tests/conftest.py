@@ -28,9 +28,12 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The system's Chromium, started once. Without one the test is skipped, or fails where MED42_REQUIRE_BROWSER is set."""
+    """The system's Chromium. Without one the test is skipped, or fails where MED42_REQUIRE_BROWSER is set.
+
+    Once a module and not once a session: while Playwright is there, no other test can run an event loop.
+    """
     if not CHROMIUM.exists():
         if os.environ.get("MED42_REQUIRE_BROWSER") == "1":
             pytest.fail(f"{CHROMIUM} is missing and MED42_REQUIRE_BROWSER is set")

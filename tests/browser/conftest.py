@@ -44,7 +44,7 @@ class Site:
         return f"{parts.scheme}://{parts.netloc}/"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     runtime = PacedRuntime(model=MED42)
     opened = services(tmp_path_factory.mktemp("site") / "home", runtime)
@@ -53,7 +53,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def only_page(browser: Any, site: Site) -> Any:
     page = site.open(browser)
     page.click("#safe-use dialog .primary")
