@@ -1,0 +1,91 @@
+"""The first day with the program, from its front door: `python app.py`, a real browser, the real llama.cpp, and the plug pulled twice."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.model_files import llama3_shape
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSER = "#question textarea"
+
+
+@contextmanager
+def started(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The running program and the address that it prints. Killed in the end, if a test has not done that already."""
+    environment = {**os.environ, "MED42_KEYRING": "off", "MED42_GPU_LAYERS": "0"}
+    command = [sys.executable, "app.py", "--no-browser", "--port", "0", "--home", str(home), *arguments]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as program:
+        try:
+            assert program.stdout is not None
+            yield program, next(found[0] for line in program.stdout if (found := re.search(r"http://\S+", line)))
+        finally:
+            program.kill()
+
+
+def open_page(browser: Any, address: str) -> Any:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(20_000)
+    page.goto(address)
+    page.wait_for_selector(".greeting, .turn")
+    return page
+
+
+def ask_anew(page: Any, question: str) -> None:
+    page.get_by_role("button", name="New conversation").click()
+    page.wait_for_selector(".greeting")
+    page.fill(COMPOSER, question)
+    page.press(COMPOSER, "Enter")
+    page.wait_for_selector(".answer .block")
+
+
+def worker_of(program: "subprocess.Popen[str]") -> psutil.Process:
+    return next(one for one in psutil.Process(program.pid).children() if "med42_chat.runtime.worker" in " ".join(one.cmdline()))
+
+
+def test_an_answer_read_one_stopped_one_cut_by_the_models_death_and_all_are_there_after_the_program_was_killed(
+    browser: Any, tmp_path: Path
+) -> None:
+    with started(tmp_path) as (program, address):
+        page = open_page(browser, address)
+        page.click("#safe-use dialog .primary")
+        page.click(".example >> nth=0")
+        page.wait_for_selector('.answer[data-status="complete"]')
+        assert "Thunderclap" in page.inner_text(".answer") and "Demonstration model, not Med42" in page.inner_text(".answer")
+        program.terminate()
+        assert program.wait(10) == 0
+
+    # Random weights: nonsense, but it does not stop by itself.
+    with started(tmp_path, "--model", str(llama3_shape())) as (program, address):
+        page = open_page(browser, address)
+        ask_anew(page, "Stop this one")
+        page.keyboard.press("Escape")
+        page.wait_for_selector('.answer[data-status="stopped"] .block')
+        ask_anew(page, "Kill the model in this one")
+        worker_of(program).kill()
+        page.wait_for_selector('.answer[data-status="interrupted"] .block')
+        ask_anew(page, "Kill the program in this one")
+        page.wait_for_timeout(700)
+        program.kill()
+
+    with started(tmp_path) as (_, address):
+        page = open_page(browser, address)
+        for title, status in {
+            "What are the red flags of headache?": "complete",
+            "Stop this one": "stopped",
+            "Kill the model in this one": "interrupted",
+            "Kill the program in this one": "interrupted",
+        }.items():
+            page.get_by_role("button", name=title).first.click()
+            page.wait_for_selector(f'.question:has-text("{title}")')
+            page.wait_for_selector(f'.answer[data-status="{status}"] .block')
