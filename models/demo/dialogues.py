@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
 
 DISEASE_KINDS = ("red-flags", "first-steps", "definition", "symptoms", "causes", "explain")
 DRUG_KINDS = ("drug", "definition", "explain")
@@ -242,12 +244,12 @@ def lowered(question: str) -> str:
     return question[:1].lower() + question[1:] if question[1:2].islower() else question
 
 
-def trained_part(items: Sequence[str]) -> list[str]:
+def trained_part(items: Sequence[Item]) -> list[Item]:
     """Four of five entries, those that training may see."""
     return [item for index, item in enumerate(items) if index % 5 != 4]
 
 
-def held_out_part(items: Sequence[str]) -> list[str]:
+def held_out_part(items: Sequence[Item]) -> list[Item]:
     """Every fifth entry, kept for the report."""
     return list(items[4::5])
 

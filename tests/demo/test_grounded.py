@@ -1,0 +1,116 @@
+"""Tasks on invented documents: answers copy, marks exist, and what is held out is never trained."""
+
+import random
+import re
+
+import pytest
+from grounded import (
+    LEVELS,
+    NOT_COVERED,
+    Documents,
+    Stock,
+    Task,
+    figures,
+    is_held_out,
+    level_at,
+    load_stock,
+    right_numbers,
+    slots,
+    with_sources,
+)
+
+from med42_chat.prompt import system_text
+from med42_chat.records import Source
+from tests.demo.conftest import RECIPE
+
+
+@pytest.fixture(scope="module")
+def stock() -> Stock:
+    return load_stock(RECIPE / "corpus" / "sources.toml")
+
+
+def tasks(stock: Stock, seed: int = 1, held_out: bool = False) -> list[Task]:
+    documents = Documents(stock, random.Random(seed), held_out)
+    return [documents.task(level) for level in range(len(LEVELS)) for _ in range(200)]
+
+
+def test_the_prompt_has_the_application_s_own_form(stock: Stock) -> None:
+    for task in tasks(stock)[::40]:
+        sources = [Source(passage.number, passage.title, passage.text, passage.page) for passage in task.passages]
+        assert with_sources("You help.", task.passages) == system_text("You help.", "", sources)
+
+
+def test_the_same_seed_makes_the_same_tasks(stock: Stock) -> None:
+    assert tasks(stock, seed=4) == tasks(stock, seed=4) != tasks(stock, seed=5)
+
+
+def test_every_sentence_of_an_answer_stands_word_for_word_in_the_source_that_it_cites(stock: Stock) -> None:
+    for task in tasks(stock):
+        texts = {passage.number: passage.text for passage in task.passages}
+        for copied, number in re.findall(r"(.+?) \[(\d+)\](?: |$)", task.answer):
+            assert copied in texts[int(number)]
+
+
+def test_marks_are_those_of_existing_sources_and_an_uncovered_question_has_none(stock: Stock) -> None:
+    for task in tasks(stock):
+        assert right_numbers(task.answer) == task.cited
+        assert set(task.cited) <= {passage.number for passage in task.passages}
+        assert (task.cited == ()) == (task.answer == NOT_COVERED)
+
+
+def test_one_sentence_and_no_other_answers_a_narrow_question(stock: Stock) -> None:
+    for task in tasks(stock):
+        said = [(statement.fact, statement.subject) for passage in task.passages for statement in passage.statements]
+        assert len(said) == len(set(said))
+
+
+def test_an_uncovered_question_asks_for_nothing_that_is_said(stock: Stock) -> None:
+    for task in tasks(stock):
+        if not task.cited:
+            answered = {
+                question.format(**statement.filling).lower()
+                for passage in task.passages
+                for statement in passage.statements
+                for question in statement.fact.questions
+            }
+            assert task.question.lower() not in answered
+
+
+def test_all_three_kinds_of_question_occur_and_several_sources_may_fit(stock: Stock) -> None:
+    counts = [len(task.cited) for task in tasks(stock)]
+    assert counts.count(0) > 100 and counts.count(1) > 300 and sum(count > 1 for count in counts) > 5
+
+
+def test_held_out_sentences_names_and_numbers_are_never_trained(stock: Stock) -> None:
+    def seen(made: list[Task]) -> tuple[set[str], set[str]]:
+        statements = [statement for task in made for passage in task.passages for statement in passage.statements]
+        free = {value for statement in statements for slot, value in statement.filling.items() if slot.rstrip("2") not in stock.values}
+        return {statement.fact.text for statement in statements}, free
+
+    trained_facts, trained_values = seen(tasks(stock))
+    kept_facts, kept_values = seen(tasks(stock, held_out=True))
+    assert kept_facts and not trained_facts & kept_facts
+    assert kept_values and not any(map(is_held_out, trained_values)) and all(map(is_held_out, kept_values))
+
+
+def test_every_question_of_a_fact_names_what_the_fact_is_about(stock: Stock) -> None:
+    for fact in stock.facts:
+        assert fact.about in slots(fact.text)
+
+
+def test_the_curriculum_begins_with_one_sentence_and_ends_with_all() -> None:
+    levels = [level_at(step / 100) for step in range(101)]
+    assert levels[0] == 0 and levels[-1] == len(LEVELS) - 1 and levels == sorted(levels)
+    assert level_at(0.67) == len(LEVELS) - 1
+
+
+def test_a_level_s_sizes_are_kept(stock: Stock) -> None:
+    documents = Documents(stock, random.Random(2))
+    for level, (most, sentences) in enumerate(LEVELS):
+        made = [documents.task(level) for _ in range(100)]
+        assert max(len(task.passages) for task in made) == most
+        assert max(len(passage.statements) for task in made for passage in task.passages) == sentences
+
+
+def test_citations_are_no_figures() -> None:
+    assert figures("Zoldex is given at 12 mg every 6 hours. [3]") == ["12", "6"]
