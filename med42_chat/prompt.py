@@ -6,7 +6,7 @@ in `Prompt.left_out`, never dropped silently.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
@@ -118,7 +118,7 @@ def build(
         context=replace(spent, question=len(tokens) - spent.used),
         seen=seen,
         sources=tuple(source.number for source in sources[:fitting]),
-        left_out=_left_out(tokenizer, unseen, sources[fitting:]),
+        left_out=_left_out(tokenizer, unseen, {one.id for exchange in exchanges for one in exchange.messages}, sources[fitting:]),
     )
 
 
@@ -163,14 +163,19 @@ def _encode(tokenizer: Tokenizer, head: Turn, kept: Sequence[_Exchange], asked: 
     return tokenizer.encode([head, *(_turn(message) for exchange in kept for message in exchange.messages), asked])
 
 
-def _left_out(tokenizer: Tokenizer, messages: Sequence[Message], sources: Sequence[Source]) -> tuple[LeftOut, ...]:
+def _left_out(
+    tokenizer: Tokenizer, messages: Sequence[Message], answered: Container[str], sources: Sequence[Source]
+) -> tuple[LeftOut, ...]:
     costs = tokenizer.count([*(_turn(message) for message in messages), *(Turn("system", _source_text(source)) for source in sources)])
-    named = [("message", message.id, message.text) for message in messages]
-    named += [("source", str(source.number), source.title) for source in sources]
-    return tuple(
-        LeftOut("message" if kind == "message" else "source", id, cost, _preview(text))
-        for (kind, id, text), cost in zip(named, costs, strict=True)
-    )
+    unseen = [
+        LeftOut("message", message.id, cost, _preview(message.text), "room" if message.id in answered else "unanswered")
+        for message, cost in zip(messages, costs, strict=False)
+    ]
+    unused = [
+        LeftOut("source", str(source.number), cost, _preview(source.title))
+        for source, cost in zip(sources, costs[len(messages) :], strict=True)
+    ]
+    return (*unseen, *unused)
 
 
 def _preview(text: str) -> str:

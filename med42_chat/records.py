@@ -78,12 +78,16 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Something the person may expect the model to have seen, and it did not: a turn or a source, with its size."""
+    """Something the person may expect the model to have seen, and it did not: a turn or a source, with its size.
+
+    `reason` is 'room' when the context was full, 'unanswered' for a question that got no words for an answer.
+    """
 
     kind: Literal["message", "source"]
     id: str  # message id, or the source's number as text
     tokens: int
     preview: str  # its first words, so that the person recognises it
+    reason: Literal["room", "unanswered"] = "room"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def test_a_question_that_got_no_answer_is_not_shown_to_the_model_and_that_is_sai
         message("a1", "assistant", "answer"),
     ]
     prompt = build(ScriptedRuntime(), Limits(500, 50), system="s", question="q", history=history)
-    assert [one.preview for one in prompt.left_out] == ["first"]
+    assert [(one.preview, one.reason) for one in prompt.left_out] == [("first", "unanswered")]
 
 
 def test_a_question_longer_than_the_context_is_refused_with_figures() -> None:

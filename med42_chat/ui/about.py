@@ -24,7 +24,7 @@ _ABOUT = """
 <p><strong>Built with Meta Llama 3</strong></p>
 <p>The model Med42-v2 is made by M42 Health from Meta Llama 3 and stands under the Meta Llama 3 Community License.</p>
 <h3>What never leaves this computer</h3>
-<p>Questions, answers, pinned facts and documents are stored encrypted in your data folder. The page loads nothing from
+<p>Questions, answers and pinned facts are stored encrypted in your data folder. The page loads nothing from
 elsewhere, and the program sends nothing anywhere: no statistics, no update check, no fonts.</p>
 <h3>Not ready for clinical use</h3>
 <p>Med42 can be wrong and sound sure. Check before acting; the responsibility stays with you.</p>

@@ -4,6 +4,7 @@ Rows go to the page as short arrays, some hundreds at a time; the page draws onl
 the reader comes near the end.
 """
 
+import re
 import time
 from collections.abc import Sequence
 
@@ -15,6 +16,8 @@ Value = dict[str, object]
 
 PAGE = 300  # conversations sent at once, about 30 kB
 HITS = 40
+
+_MARKS = re.compile(r"[*`#|]+")  # Markdown's, which only disturb in two lines of an extract
 
 _TEMPLATE = """
 <div class="top"><div class="first"><button type="button" class="new"><i class="icon plus"></i>New conversation</button>
@@ -47,5 +50,5 @@ def rows(conversations: Sequence[Conversation], offset: int, total: int) -> Valu
 
 def hits(query: str, found: Sequence[SearchHit]) -> Value:
     """What the words of messages gave; `query` lets the page drop an answer that came too late."""
-    short = [[hit.conversation_id, hit.message_id, hit.title, list(hit.snippet)] for hit in found]
+    short = [[hit.conversation_id, hit.message_id, hit.title, [_MARKS.sub("", piece) for piece in hit.snippet]] for hit in found]
     return {"kind": "hits", "query": query, "hits": short, "at": time.time_ns()}

@@ -6,7 +6,7 @@ from html import escape
 import gradio as gr
 
 from med42_chat.records import Citation, Evidence, Message
-from med42_chat.ui.view import DEMONSTRATION, left_out
+from med42_chat.ui.view import DEMONSTRATION, left_out, per_second
 
 _VERDICTS = {"unchecked": "", "found": "Quotation found in this source", "not_found": "Quotation not found in this source"}
 
@@ -35,7 +35,7 @@ def panel(answer: Message | None) -> str:
     """The panel for one answer, or what it is for while there is none."""
     if answer is None:
         return _NOTHING
-    return _sources(answer.citations) + (record(answer.evidence) if answer.evidence else "")
+    return (_sources(answer.citations) if answer.text else "") + (record(answer.evidence) if answer.evidence else "")
 
 
 def _sources(citations: Sequence[Citation]) -> str:
@@ -73,7 +73,7 @@ def _lines(evidence: Evidence) -> Iterable[tuple[str, str]]:
     yield "Seed", str(evidence.seed) if evidence.model_sha256 else ""
     yield "Prompt", f"{usage.prompt_tokens:,} tokens, {usage.cached_tokens:,} of them known from before" if usage.prompt_tokens else ""
     yield "Answer", f"{usage.completion_tokens:,} tokens" if usage.completion_tokens else ""
-    yield "Speed", f"{timings.tokens_per_s:.1f} tokens/s, first word after {timings.first_token_s:.1f} s" if timings.tokens_per_s else ""
+    yield "Speed", f"{per_second(timings)}, first word after {timings.first_token_s:.1f} s" if timings.tokens_per_s else ""
     yield "Earlier messages", f"{len(evidence.seen)} seen by the model" if evidence.seen else ""
     yield "Always in the prompt", evidence.pinned_facts
     yield "Program", evidence.program + (f", llama-cpp-python {evidence.build}" if evidence.build else "")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from med42_chat.jobs import JobState
-from med42_chat.records import ContextUse, Evidence, LeftOut, Message, ModelInfo
+from med42_chat.records import ContextUse, Evidence, LeftOut, Message, ModelInfo, Timings
 from med42_chat.runtime.protocol import RuntimeStatus
 from med42_chat.ui.render import blocks_html
 
@@ -17,6 +17,7 @@ DEMONSTRATION = "Demonstration model, not Med42"
 _LONG_QUESTION = 3000  # characters; a longer question is folded, so that a pasted letter does not bury its answer
 _PREVIEW = 600
 
+_WHY_UNSEEN = {"room": "", "unanswered": ", never answered"}
 _ENDINGS = {
     "length": "This answer reached its length limit and is not complete.",
     "stopped": "Stopped by you. What came is kept.",
@@ -62,12 +63,18 @@ def answer(message: Message, problem: str = "") -> str:
     evidence = message.evidence
     return (
         f'<article class="turn answer" data-message="{escape(message.id)}" data-status="{message.status}">'
-        f'<h2 class="unseen">{"Demonstration model answered" if is_demonstration(evidence) else "Med42 answered"}</h2>'
+        f'<h2 class="unseen">{_who(evidence)} answered</h2>'
         f'<div data-part="mark">{mark(is_demonstration(evidence))}</div>'
         f'<div data-part="leftout">{left_out(evidence.left_out if evidence else ())}</div>'
         f'<div class="blocks">{"".join(blocks(message.text, numbers))}</div>'
         f'<div data-part="live">{ending(message, problem)}</div>{_tools(message)}</article>'
     )
+
+
+def _who(evidence: Evidence | None) -> str:
+    if is_demonstration(evidence):
+        return "The demonstration model"
+    return escape(evidence.model) if evidence and evidence.model else "The model"
 
 
 def blocks(text: str, sources: Sequence[int] = ()) -> list[str]:
@@ -89,8 +96,9 @@ def left_out(items: Sequence[LeftOut]) -> str:
     """What the model did not see, unfolding to the first words of each."""
     if not items:
         return ""
-    lines = "".join(f"<li>{escape(item.preview)} <small>{item.tokens:,} tokens</small></li>" for item in items)
-    summary = f"The model did not see {_counted(items)}: no room in its context."
+    lines = "".join(f"<li>{escape(item.preview)} <small>{item.tokens:,} tokens{_WHY_UNSEEN[item.reason]}</small></li>" for item in items)
+    why = ": no room in its context" if all(item.reason == "room" for item in items) else ""
+    summary = f"The model did not see {_counted(items)}{why}."
     return f'<details class="left-out"><summary>{summary}</summary><ul>{lines}</ul></details>'
 
 
@@ -114,18 +122,16 @@ def ending(message: Message, problem: str = "") -> str:
 def _tools(message: Message) -> str:
     if message.status == "streaming":
         return ""
+    copy = '<button type="button" data-do="copy">Copy</button>' if message.text else ""
     figures = f'<span class="figures">{_figures(message.evidence)}</span>' if message.evidence else ""
-    return (
-        '<footer class="tools"><button type="button" data-do="copy">Copy</button>'
-        f'<button type="button" data-do="evidence">Evidence</button>{figures}</footer>'
-    )
+    return f'<footer class="tools">{copy}<button type="button" data-do="evidence">Evidence</button>{figures}</footer>'
 
 
 def _figures(evidence: Evidence) -> str:
     if not evidence.usage.completion_tokens:
         return ""
     timings, tokens = evidence.timings, evidence.usage.completion_tokens
-    return f"{timings.tokens_per_s:.1f} tokens/s · first word after {timings.first_token_s:.1f} s · {tokens:,} tokens"
+    return f"{per_second(timings)} · first word after {timings.first_token_s:.1f} s · {tokens:,} tokens"
 
 
 def progress(state: JobState) -> str:
@@ -205,4 +211,9 @@ def _free(use: ContextUse) -> int:
 
 def speed(evidence: Evidence | None) -> str:
     """Tokens per second of the last answer."""
-    return f"{evidence.timings.tokens_per_s:.1f} tokens/s" if evidence and evidence.timings.tokens_per_s else ""
+    return per_second(evidence.timings) if evidence and evidence.timings.tokens_per_s else ""
+
+
+def per_second(timings: Timings) -> str:
+    """The speed, as exact as anybody needs it."""
+    return f"{timings.tokens_per_s:.{0 if timings.tokens_per_s >= 20 else 1}f} tokens/s"
