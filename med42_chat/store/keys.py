@@ -11,6 +11,7 @@ database whose key is gone never gets a new one: that would lock its content awa
 """
 
 import secrets
+import sys
 from dataclasses import dataclass, field
 from json import dumps, loads
 from pathlib import Path
@@ -156,4 +157,5 @@ def _in_keyring(data: bytes) -> Key:
 
 def _in_file(home: Path, data: bytes) -> Key:
     where = f"The key lies in a file that only your account can read ({home / _PLAIN})"
-    return Key(data, "file", f"{where}; set a passphrase to protect it: med42-chat passphrase")
+    # The interpreter's own path: the installed command is not on the path of whoever starts with `make run`.
+    return Key(data, "file", f"{where}. A passphrase protects it better: {sys.executable} -m med42_chat passphrase")
