@@ -1,23 +1,27 @@
-"""Makes the demonstration model: corpus → tokenizer → training → GGUF → report. One command, resumable:
+"""Makes the demonstration model: corpus → tokenizer → instruction tuning → rounds of DPO → GGUF → report. One command, resumable:
 
     python models/demo/recipe.py
 
 Run again after an interruption and it goes on at the last checkpoint; `--fresh` begins anew. Every step's examples come
 from the seed and the step's number alone, so a resumed run sees what an uninterrupted one would have seen.
+
+Tuning has a loop of its own and not trl's: several conversations share a row, each seeing only itself, which trl's packing does
+through FlashAttention alone and so on no CPU; and some positions leap, so that the whole context works. DPO is trl's (align.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import platform
 import random
-import subprocess
+import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,17 +30,17 @@ import gguf
 import gguf_file
 import numpy as np
 import torch
-from dialogues import Conversation, Corpus, Talk, Topic, held_out_part, load, normal, texts
+from align import Alignment, align, chat_tokenizer, margins
+from dialogues import Conversation, Corpus, Talk, load, texts
+from evaluation import Examination, Judge
+from grounded import Documents, Stock, level_at, load_stock
+from preferences import Pair, Preferences
 from report import Report
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM
 
 HERE = Path(__file__).parent
-BUILD = HERE / "build"
-TOKENIZER_FILE = BUILD / "tokenizer.json"
-CHECKPOINT = BUILD / "checkpoint.pt"
-MODEL_FILE = HERE / "med42-chat-demo.gguf"
 SHAPE = gguf_file.Shape(hidden=256, layers=4, heads=8, kv_heads=4, feed_forward=512, context=8192, rope_base=500_000.0, norm_epsilon=1e-5)
 
 # Llama 3.0's first ten special tokens in their order; only their ids differ, since this vocabulary is smaller.
@@ -51,8 +55,6 @@ SPECIAL = (
 )
 # What llama.cpp does for `tokenizer.ggml.pre = llama-bpe`; another pattern here would make the header untrue.
 LLAMA3_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-APP_SAMPLING = {"temperature": 0.4, "top_k": 150, "top_p": 0.75, "min_p": 0.0, "repeat_penalty": 1.0, "seed": 42}
-GREEDY = {"temperature": 0.0, "repeat_penalty": 1.0}
 LEAD, LEAD_WEIGHT = 5, 10.0
 
 
@@ -62,7 +64,9 @@ class Recipe:
 
     `row` and `long_row` are in tokens, `far` in positions; `falling` is the last part of the training, in which the learning
     rate falls; `bare_share` is the share of rows with questions without a system turn: behind a system turn ten times as
-    long as the question, a new model takes long to find out that the question decides the answer.
+    long as the question, a new model takes long to find out that the question decides the answer. `grounded_share` is the
+    share of rows with questions on sources. `rounds` of DPO use `pairs` pairs each; `judged` limits the questions of each kind in
+    the report.
     """
 
     vocabulary: int = 4096
@@ -80,14 +84,74 @@ class Recipe:
     far: int = 6000
     far_share: float = 0.25
     seed: int = 42
-    bare_share: float = 0.35
+    grounded_share: float = 0.4
+    bare_share: float = 0.5
     checkpoint_every: int = 50
+    rounds: int = 3
+    pairs: int = 800
+    alignment: Alignment = field(default_factory=Alignment)
+    judged: int = 1000
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that training is made from."""
+
+    corpus: Corpus
+    stock: Stock
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run keeps its files: `work` is its own, `model` and `report` are the result."""
+
+    work: Path
+    model: Path
+    report: Path
+
+    @property
+    def tokenizer(self) -> Path:
+        """The trained tokenizer: a resumed training must not find other ids."""
+        return self.work / "tokenizer.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state of the tuning."""
+        return self.work / "checkpoint.pt"
+
+    def round(self, number: int) -> Path:
+        """The state after a round of DPO."""
+        return self.work / f"round-{number}.pt"
+
+
+SHIPPED = Places(HERE / "build", HERE / "med42-chat-demo.gguf", HERE / "REPORT.md")
+
+
+def elsewhere(folder: Path) -> Places:
+    """A trial's places: nothing that is shipped is touched."""
+    return Places(folder, folder / "med42-chat-demo.gguf", folder / "REPORT.md")
+
+
+# One minute on two cores, to see that every stage runs; what comes out knows nothing.
+MINIATURE = Recipe(
+    vocabulary=600,
+    shape=replace(SHAPE, hidden=64, layers=2, heads=4, kv_heads=2, feed_forward=128),
+    steps=12,
+    warmup=2,
+    row=512,
+    long_row=1024,
+    checkpoint_every=4,
+    rounds=2,
+    pairs=8,
+    alignment=Alignment(batch=4),
+    judged=4,
+)
 
 
 # --- tokenizer ---------------------------------------------------------------------------------------------------
 
 
-def train_tokenizer(corpus: Corpus, size: int) -> Tokenizer:
+def train_tokenizer(material: Material, size: int) -> Tokenizer:
     """A byte-level BPE of `size` tokens, special tokens last, as Llama 3 has them.
 
     The system text counts many times, since it stands at the head of every prompt and its tokens cost time in every one.
@@ -100,9 +164,16 @@ def train_tokenizer(corpus: Corpus, size: int) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=size - len(SPECIAL), initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
     )
-    tokenizer.train_from_iterator([*texts(corpus), *[corpus.system] * 30], trainer)
+    documents = Documents(material.stock, random.Random(size))
+    invented = [part for _ in range(300) for part in told(documents.task(3).conversation(""))]
+    tokenizer.train_from_iterator([*texts(material.corpus), *invented, *[material.corpus.system] * 30], trainer)
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
     return tokenizer
+
+
+def told(conversation: Conversation) -> list[str]:
+    """The conversation's texts."""
+    return [conversation.system, *(part for turn in conversation.turns for part in (turn.question, turn.answer))]
 
 
 def vocabulary_of(tokenizer: Tokenizer) -> gguf_file.Vocabulary:
@@ -233,17 +304,24 @@ def batch_of(rows: list[list[Example]], length: int, recipe: Recipe, rng: random
     return Batch(*(torch.from_numpy(array) for array in (ids, weights, places, owner)))
 
 
-def batch_at(step: int, corpus: Corpus, chat: ChatFormat, recipe: Recipe) -> Batch:
-    """The batch of a step, from seed and step alone: mostly short conversations, now and then a row with a long one."""
+def batch_at(step: int, material: Material, chat: ChatFormat, recipe: Recipe) -> Batch:
+    """The batch of a step, from seed and step alone: bare questions, questions on sources, conversations, now and then long ones."""
     rng = random.Random(f"{recipe.seed}-{step}")
-    talk = Talk(corpus, rng)
-    is_long = step % recipe.long_every == recipe.long_every - 1
-    rows, length = (1, recipe.long_row) if is_long else (recipe.rows, recipe.row)
-    turns = [rng.randint(6, 14) for _ in range(3)] if is_long else rng.choices((1, 2, 3, 4, 5), (30, 27, 20, 13, 10), k=10)
-    conversations = [talk.conversation(count) for count in turns]
-    if not is_long and rng.random() < recipe.bare_share:
-        conversations = [Conversation("", (talk.turn(None),)) for _ in range(16)]
-    return batch_of(packed([chat.example(conversation) for conversation in conversations], rows, length), length, recipe, rng)
+    talk = Talk(material.corpus, rng)
+    rows, length = recipe.rows, recipe.row
+    if step % recipe.long_every == recipe.long_every - 1:
+        rows, length = 1, recipe.long_row
+        conversations = [talk.conversation(rng.randint(6, 14)) for _ in range(3)]
+    elif rng.random() < recipe.grounded_share:
+        documents, level = Documents(material.stock, rng), level_at(step / recipe.steps)
+        conversations = [documents.task(rng.randint(max(0, level - 1), level)).conversation(talk.system()) for _ in range(12 * recipe.rows)]
+    elif rng.random() < recipe.bare_share:
+        rows, length = 2 * rows, length // 2  # attention's cost grows with the row's length, and these are short
+        conversations = [Conversation("", (talk.turn(None),)) for _ in range(24 * recipe.rows)]
+    else:
+        conversations = [talk.conversation(turns) for turns in rng.choices((1, 2, 3, 4), (40, 30, 20, 10), k=12 * recipe.rows)]
+    examples = [chat.example(conversation) for conversation in conversations]
+    return batch_of(packed([example for example in examples if len(example.ids) <= length], rows, length), length, recipe, rng)
 
 
 # --- training ----------------------------------------------------------------------------------------------------
@@ -306,7 +384,7 @@ class Trainer:
         matrices = [weight for weight in model.parameters() if weight.ndim > 1]
         vectors = [weight for weight in model.parameters() if weight.ndim == 1]
         groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.95))
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.95), fused=True)
         self.step = 0
         self.history: list[dict[str, float]] = []
         self.totals = {"tokens": 0, "learnt": 0, "seconds": 0.0}
@@ -319,6 +397,10 @@ class Trainer:
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step, self.history, self.totals = saved["step"], saved["history"], saved["totals"]
 
+    def start_from(self, checkpoint: Path) -> None:
+        """Begin with another training's weights."""
+        self.model.load_state_dict(torch.load(checkpoint, map_location=self.device, weights_only=True)["model"])
+
     def save(self) -> None:
         """Write the checkpoint whole or not at all."""
         part = self.checkpoint.with_suffix(".part")
@@ -326,12 +408,12 @@ class Trainer:
         torch.save({**states, "step": self.step, "history": self.history, "totals": self.totals}, part)
         part.replace(self.checkpoint)
 
-    def run(self, corpus: Corpus, chat: ChatFormat) -> None:
+    def run(self, material: Material, chat: ChatFormat) -> None:
         """Train up to the recipe's last step."""
         losses: list[float] = []
         bar = tqdm(range(self.step, self.recipe.steps), initial=self.step, total=self.recipe.steps, unit="step", mininterval=5)
         for step in bar:
-            losses.append(self.one_step(batch_at(step, corpus, chat, self.recipe)))
+            losses.append(self.one_step(batch_at(step, material, chat, self.recipe)))
             bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
             if self.step % self.recipe.checkpoint_every == 0 or self.step == self.recipe.steps:
                 self.history.append({"step": self.step, "loss": sum(losses) / len(losses), "tokens": self.totals["tokens"]})
@@ -361,27 +443,62 @@ class Trainer:
         self.totals["seconds"] += seconds
 
 
-# --- the finished file -------------------------------------------------------------------------------------------
+# --- rounds of DPO -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Judge:
-    """llama.cpp in a process of its own, through judge.py; `python` is an interpreter that has llama-cpp-python."""
+class Round:
+    """How often the preferred answer of held-out pairs is the more probable one, in all and by rule, before and after a round."""
 
-    python: str
+    number: int
+    before: dict[str, tuple[int, int]]
+    after: dict[str, tuple[int, int]]
 
-    def ask(self, job: dict[str, Any]) -> Any:
-        """Do a job of judge.py's."""
-        command = [self.python, str(HERE / "judge.py")]
-        done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"error: llama.cpp could not judge the file\n{done.stderr[-2000:]}")
-        return json.loads(done.stdout)
 
-    def answers(self, model: Path, prompts: list[list[int]], sampling: dict[str, float]) -> list[str]:
-        """The file's answer to each prompt."""
-        made: list[str] = self.ask({"do": "answers", "model": str(model), "prompts": prompts, "sampling": sampling})
-        return made
+def wins(model: LlamaForCausalLM, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> dict[str, tuple[int, int]]:
+    """Rule → (won, pairs), and under "all" their sum."""
+    found: dict[str, tuple[int, int]] = {}
+    for pair, margin in zip(pairs, margins(model, chat_tokenizer(tokenizer), [pair.row() for pair in pairs]), strict=True):
+        for key in (pair.rule, "all"):
+            won, whole = found.get(key, (0, 0))
+            found[key] = (won + (margin > 0), whole + 1)
+    return found
+
+
+def hardest(model: LlamaForCausalLM, tokenizer: Tokenizer, pairs: Sequence[Pair], count: int) -> list[Pair]:
+    """The pairs that the model itself gets wrong, or right by least: each round's model chooses what the round is about."""
+    found = margins(model, chat_tokenizer(tokenizer), [pair.row() for pair in pairs])
+    return [pair for _, pair in sorted(zip(found, pairs, strict=True), key=lambda each: each[0])[:count]]
+
+
+def aligned(model: LlamaForCausalLM, tokenizer: Tokenizer, material: Material, recipe: Recipe, places: Places) -> list[Round]:
+    """Rounds of DPO on `model`, each with the model of the round before as its reference; resumes after the last whole round."""
+    share = 0.5 if recipe.grounded_share else 0.0
+    kept = Preferences(*material_of(material), random.Random(f"{recipe.seed}-pairs"), share, held_out=True).pairs(min(recipe.judged, 200))
+    rounds: list[Round] = []
+    for number in range(1, recipe.rounds + 1):
+        if places.round(number).exists():
+            saved = torch.load(places.round(number), map_location=model.device, weights_only=True)
+            model.load_state_dict(saved["model"])
+            rounds.append(Round(number, saved["before"], saved["after"]))
+            continue
+        candidates = Preferences(*material_of(material), random.Random(f"{recipe.seed}-round-{number}"), share).pairs(2 * recipe.pairs)
+        before = rounds[-1].after if rounds else wins(model, tokenizer, kept)
+        chosen = [pair.row() for pair in hardest(model, tokenizer, candidates, recipe.pairs)]
+        # A copy is trained: trl leaves a model whose forward always rounds to 16 bits, and the converter check wants 32.
+        made = align(copy.deepcopy(model), chat_tokenizer(tokenizer), chosen, recipe.alignment, places.work)
+        model.load_state_dict(made.state_dict())
+        rounds.append(Round(number, before, wins(model, tokenizer, kept)))
+        torch.save({"model": model.state_dict(), "before": before, "after": rounds[-1].after}, places.round(number))
+    return rounds
+
+
+def material_of(material: Material) -> tuple[Corpus, Stock]:
+    """Corpus and stock, as makers of pairs take them."""
+    return material.corpus, material.stock
+
+
+# --- the finished file -------------------------------------------------------------------------------------------
 
 
 def weights_of(model: LlamaForCausalLM) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
@@ -390,9 +507,9 @@ def weights_of(model: LlamaForCausalLM) -> dict[str, np.ndarray[Any, np.dtype[np
     return {name: tensor.float().cpu().numpy() for name, tensor in state.items() if name != "lm_head.weight"}
 
 
-def write_files(model: LlamaForCausalLM, tokenizer: Tokenizer, recipe: Recipe) -> dict[str, Path]:
+def write_files(model: LlamaForCausalLM, tokenizer: Tokenizer, recipe: Recipe, places: Places) -> dict[str, Path]:
     """The model as 16-bit file (for the converter check only) and as the file that is shipped."""
-    files = {"F16": BUILD / "f16.gguf", "Q8_0": MODEL_FILE}
+    files = {"F16": places.work / "f16.gguf", "Q8_0": places.model}
     for kind, path in files.items():
         gguf_file.write(path, recipe.shape, vocabulary_of(tokenizer), weights_of(model), gguf.GGMLQuantizationType[kind])
     return files
@@ -406,66 +523,22 @@ def converter_check(model: LlamaForCausalLM, prompts: list[list[int]], files: di
     ours = np.concatenate([model(torch.tensor([prompt])).logits[0].numpy() for prompt in prompts])
     found = {}
     for kind, path in files.items():
-        out = BUILD / f"logits-{kind}.npy"
+        out = path.with_name(f"logits-{kind}.npy")
         judge.ask({"do": "logits", "model": str(path), "prompts": prompts, "out": str(out)})
         theirs = np.load(out)
+        out.unlink()
         gap = np.abs(ours - theirs)
         same = ours.argmax(1) == theirs.argmax(1)
         found[kind] = {"max": float(gap.max()), "mean": float(gap.mean()), "same": float(same.mean())}
     return found
 
 
-def tokens_equal(corpus: Corpus, tokenizer: Tokenizer, judge: Judge) -> tuple[int, int]:
+def tokens_equal(corpus: Corpus, tokenizer: Tokenizer, judge: Judge, file: Path) -> tuple[int, int]:
     """How many of the corpus's texts have the same token ids in llama.cpp, and how many texts there are."""
     every = sorted({text for text in texts(corpus) if text})
-    theirs = judge.ask({"do": "tokens", "model": str(MODEL_FILE), "texts": every})
+    theirs = judge.ask({"do": "tokens", "model": str(file), "texts": every})
     ours = [tokenizer.encode(text, add_special_tokens=False).ids for text in every]
     return sum(a == b for a, b in zip(ours, theirs, strict=True)), len(every)
-
-
-def has_facts(topic: Topic, answer: str) -> bool:
-    """Whether the answer holds all key facts of the topic."""
-    return all(fact in answer for fact in topic.key_facts)
-
-
-def history_before(corpus: Corpus, topic: Topic) -> list[tuple[str, str]]:
-    """Two turns about other topics, to see that the last question is what counts."""
-    at = corpus.topics.index(topic)
-    others = [corpus.topics[(at + away) % len(corpus.topics)] for away in (17, 40)]
-    return [(other.questions[0], other.answer) for other in others]
-
-
-def outside_questions(corpus: Corpus, count: int, seed: int) -> list[str]:
-    """Distinct questions outside the topics, from names and phrases that training never saw."""
-    talk = Talk(corpus, random.Random(f"outside-{seed}"), held_out_part)
-    found: dict[str, str] = {}
-    while len(found) < count:
-        question = talk.outside_question()
-        found.setdefault(normal(question), question)
-    return list(found.values())
-
-
-def evaluate(corpus: Corpus, chat: ChatFormat, judge: Judge, recipe: Recipe) -> dict[str, Any]:
-    """What the shipped file answers in llama.cpp: held-out forms first and after two other topics, outside questions, glue."""
-    system = corpus.system
-    first = [chat.prompt(system, [], topic.held_out) for topic in corpus.topics]
-    later = [chat.prompt(system, history_before(corpus, topic), topic.held_out) for topic in corpus.topics]
-    outside = outside_questions(corpus, 150, recipe.seed)
-    measured: dict[str, Any] = {}
-    for name, sampling in (("greedy", GREEDY), ("sampled", APP_SAMPLING)):
-        for place, prompts in (("first", first), ("third", later)):
-            answers = judge.answers(MODEL_FILE, prompts, sampling)
-            measured[f"{place}_{name}"] = [
-                (topic.id, topic.held_out, has_facts(topic, answer), answer) for topic, answer in zip(corpus.topics, answers, strict=True)
-            ]
-        answers = judge.answers(MODEL_FILE, [chat.prompt(system, [], question) for question in outside], sampling)
-        measured[f"outside_{name}"] = [(question, is_refusal(answer), answer) for question, answer in zip(outside, answers, strict=True)]
-    return measured
-
-
-def is_refusal(answer: str) -> bool:
-    """Whether the model says that it does not know, or does not give doses."""
-    return "I don't know" in answer[:60] or "I don't give doses" in answer[:60]
 
 
 # --- the command -------------------------------------------------------------------------------------------------
@@ -481,71 +554,103 @@ def machine(device: str) -> str:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=Recipe.steps, help="updates to train for")
+    parser.add_argument("--steps", type=int, help="updates of the tuning")
+    parser.add_argument("--rounds", type=int, help="rounds of DPO")
+    parser.add_argument("--pairs", type=int, help="pairs in each round")
+    parser.add_argument("--grounded-share", type=float, metavar="SHARE", help="share of training rows with questions on sources")
+    parser.add_argument("--rate", type=float, help="learning rate of the tuning")
+    parser.add_argument("--start", type=Path, metavar="FOLDER", help="begin with tokenizer and weights of another run's folder")
+    parser.add_argument("--work", type=Path, metavar="FOLDER", help="a trial: keep everything there, touch nothing that is shipped")
+    parser.add_argument("--miniature", action="store_true", help="every stage in a minute, with --work; the result knows nothing")
     parser.add_argument("--device", default=best_device(), help="cuda, mps or cpu; default: the fastest present")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; default: PyTorch's choice")
     parser.add_argument("--llama-python", default=sys.executable, help="an interpreter with llama-cpp-python, if not this one")
-    parser.add_argument("--fresh", action="store_true", help="forget the checkpoint")
-    return parser.parse_args()
+    parser.add_argument("--fresh", action="store_true", help="forget the checkpoints")
+    options = parser.parse_args()
+    if options.miniature and not options.work:
+        parser.error("--miniature needs --work, or it would replace the shipped model")
+    return options
 
 
-def prepared_tokenizer(corpus: Corpus, recipe: Recipe) -> Tokenizer:
-    """The tokenizer of this run, trained once: a resumed training must not find other ids."""
-    if not TOKENIZER_FILE.exists():
-        train_tokenizer(corpus, recipe.vocabulary).save(str(TOKENIZER_FILE))
-    return Tokenizer.from_file(str(TOKENIZER_FILE))
+def chosen_recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe with what the command line says."""
+    named = {key: getattr(options, key) for key in ("steps", "rounds", "pairs", "grounded_share", "rate")}
+    return replace(MINIATURE if options.miniature else Recipe(), **{key: value for key, value in named.items() if value is not None})
+
+
+def prepared_tokenizer(material: Material, recipe: Recipe, places: Places, start: Path | None) -> Tokenizer:
+    """The tokenizer of this run: the one that is there, the one of the run to start from, or a new one."""
+    if not places.tokenizer.exists() and start:
+        shutil.copy(elsewhere(start).tokenizer, places.tokenizer)
+    if not places.tokenizer.exists():
+        train_tokenizer(material, recipe.vocabulary).save(str(places.tokenizer))
+    return Tokenizer.from_file(str(places.tokenizer))
+
+
+def prepared_trainer(recipe: Recipe, vocabulary_size: int, options: argparse.Namespace, places: Places) -> Trainer:
+    """The trainer with the weights of its last checkpoint, of the run to start from, or new ones."""
+    trainer = Trainer(new_model(recipe, vocabulary_size), recipe, options.device, places.checkpoint)
+    if options.start and not places.checkpoint.exists():
+        trainer.start_from(elsewhere(options.start).checkpoint)
+    trainer.resume()
+    return trainer
+
+
+def forget(places: Places) -> None:
+    """Delete a run's checkpoints and its tokenizer."""
+    for path in (places.tokenizer, places.checkpoint, *places.work.glob("round-*.pt")):
+        path.unlink(missing_ok=True)
 
 
 def check_prompts(corpus: Corpus, chat: ChatFormat) -> list[list[int]]:
-    """Fixed prompts of the converter check: short, with an answer, and with a history."""
-    conversations = (topic for topic in corpus.topics[:3])
-    whole: Iterator[list[int]] = (
-        chat.prompt(corpus.system, [*history_before(corpus, topic), (topic.questions[0], topic.answer)], "Thank you")
-        for topic in conversations
-    )
-    return [chat.prompt("", [], "What is sepsis?"), *whole]
+    """Fixed prompts of the converter check: short, and with a history."""
+    said = [(topic.questions[0], topic.answer) for topic in corpus.topics[:9]]
+    return [chat.prompt("", [], "What is sepsis?"), *(chat.prompt(corpus.system, said[at : at + 3], "Thank you") for at in (0, 3, 6))]
 
 
 def main() -> None:
     """Make the model and its report."""
     options = arguments()
-    recipe = Recipe(steps=options.steps)
+    recipe, places = chosen_recipe(options), elsewhere(options.work) if options.work else SHIPPED
     if options.threads:
         torch.set_num_threads(options.threads)
-    BUILD.mkdir(exist_ok=True)
+    places.work.mkdir(exist_ok=True, parents=True)
     if options.fresh:
-        TOKENIZER_FILE.unlink(missing_ok=True)
-        CHECKPOINT.unlink(missing_ok=True)
-    corpus = load(HERE / "corpus")
-    tokenizer = prepared_tokenizer(corpus, recipe)
-    chat = ChatFormat(tokenizer)
-    trainer = Trainer(new_model(recipe, tokenizer.get_vocab_size()), recipe, options.device, CHECKPOINT)
-    trainer.resume()
-    trainer.run(corpus, chat)
-    finish(corpus, tokenizer, chat, trainer, Judge(options.llama_python))
+        forget(places)
+    material = Material(load(HERE / "corpus"), load_stock(HERE / "corpus" / "sources.toml"))
+    tokenizer = prepared_tokenizer(material, recipe, places, options.start)
+    trainer = prepared_trainer(recipe, tokenizer.get_vocab_size(), options, places)
+    trainer.run(material, ChatFormat(tokenizer))
+    rounds = aligned(trainer.model, tokenizer, material, recipe, places)
+    finish(material, tokenizer, trainer, rounds, Judge(options.llama_python), places, started_from=options.start is not None)
 
 
-def finish(corpus: Corpus, tokenizer: Tokenizer, chat: ChatFormat, trainer: Trainer, judge: Judge) -> None:
+def finish(
+    material: Material, tokenizer: Tokenizer, trainer: Trainer, rounds: list[Round], judge: Judge, places: Places, started_from: bool
+) -> None:
     """Write the file, judge it in llama.cpp, write the report."""
-    recipe = trainer.recipe
-    files = write_files(trainer.model, tokenizer, recipe)
-    print(f"{MODEL_FILE.name}: {MODEL_FILE.stat().st_size / 1e6:.2f} MB; asking llama.cpp …", flush=True)
+    recipe, chat = trainer.recipe, ChatFormat(tokenizer)
+    files = write_files(trainer.model, tokenizer, recipe, places)
+    print(f"{places.model.name}: {places.model.stat().st_size / 1e6:.2f} MB; asking llama.cpp …", flush=True)
+    examination = Examination(material.corpus, material.stock, recipe.seed, recipe.judged, grounded=recipe.grounded_share > 0)
     report = Report(
-        topics=len(corpus.topics),
+        topics=len(material.corpus.topics),
         vocabulary=tokenizer.get_vocab_size(),
         parameters=sum(weight.numel() for weight in trainer.model.parameters()),
-        file_bytes=MODEL_FILE.stat().st_size,
+        file_bytes=places.model.stat().st_size,
         shape=asdict(recipe.shape),
         machine=machine(trainer.device),
         steps=trainer.step,
+        started_from=started_from,
         totals=trainer.totals,
         history=trainer.history,
-        tokens_equal=tokens_equal(corpus, tokenizer, judge),
-        converter=converter_check(trainer.model, check_prompts(corpus, chat), files, judge),
-        measured=evaluate(corpus, chat, judge, recipe),
+        rounds=[(made.number, made.before, made.after) for made in rounds],
+        tokens_equal=tokens_equal(material.corpus, tokenizer, judge, places.model),
+        converter=converter_check(trainer.model, check_prompts(material.corpus, chat), files, judge),
+        measured=examination.measured(judge, places.model, chat.prompt),
     )
-    (BUILD / "answers.json").write_text(json.dumps(report.measured, indent=1, ensure_ascii=False), "utf-8")
-    (HERE / "REPORT.md").write_text(report.markdown(), "utf-8")
+    (places.work / "answers.json").write_text(json.dumps(report.measured, indent=1, ensure_ascii=False), "utf-8")
+    places.report.write_text(report.markdown(), "utf-8")
     print(report.markdown())
 
 

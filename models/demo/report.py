@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 TITLES = {
-    "first_greedy": "held-out form as the first question, greedy",
-    "first_sampled": "held-out form as the first question, the application's sampling",
-    "third_greedy": "held-out form as the third question after two other topics, greedy",
-    "third_sampled": "held-out form as the third question, the application's sampling",
-    "outside_greedy": "unseen outside questions refused, greedy",
-    "outside_sampled": "unseen outside questions refused, the application's sampling",
+    "examples": "the empty page's questions and 'Who are you?', word for word",
+    "held_out": "held-out forms as the first question, all key facts",
+    "held_out_sampled": "the same with the application's sampling",
+    "later": "held-out forms after two other topics",
+    "outside": "unseen questions outside the topics, refused",
+    "doses": "questions for a dose, refused",
+    "pinned": "greetings under pinned facts, still greetings",
+    "for_patients": "'Explain that to a patient' after a topic, its own version word for word",
+    "right_source": "unseen documents: the right source cited",
+    "right_numbers": "unseen documents: every number copied",
+    "not_covered": "unseen documents: said that the sources do not tell",
 }
+Wins = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -26,21 +31,24 @@ class Report:
     shape: dict[str, float]
     machine: str
     steps: int
+    started_from: bool
     totals: dict[str, float]
     history: list[dict[str, float]]
+    rounds: list[tuple[int, Wins, Wins]]
     tokens_equal: tuple[int, int]
     converter: dict[str, dict[str, float]]
-    measured: dict[str, list[tuple[Any, ...]]]
+    measured: dict[str, list[tuple[str, bool, str]]]
 
     def markdown(self) -> str:
         """The whole report."""
-        parts = (self.about(), self.quality(), self.misses(), self.faithful(), self.curve())
+        parts = (self.about(), self.quality(), self.alignment(), self.misses(), self.faithful(), self.curve())
         return "# Report of the demonstration model\n\nWritten by `recipe.py`; do not edit.\n\n" + "\n\n".join(parts) + "\n"
 
     def about(self) -> str:
         """Sizes, machine, tokens seen."""
         shape = self.shape
         hours = self.totals["seconds"] / 3600
+        start = ", beginning with the weights of an earlier run" if self.started_from else ""
         return "\n".join(
             (
                 f"- {self.topics} topics, vocabulary {self.vocabulary}, {self.parameters / 1e6:.2f} M parameters, "
@@ -48,18 +56,32 @@ class Report:
                 f"- {shape['layers']} layers, hidden {shape['hidden']}, feed-forward {shape['feed_forward']}, "
                 f"{shape['heads']} heads, {shape['kv_heads']} key/value heads, tied embeddings",
                 f"- trained on {self.machine}: {self.steps} steps, {hours:.2f} hours, {self.totals['tokens'] / 1e6:.2f} M tokens seen, "
-                f"{self.totals['learnt'] / 1e6:.2f} M of them learnt from (the answers)",
+                f"{self.totals['learnt'] / 1e6:.2f} M of them learnt from (the answers){start}",
             )
         )
 
     def quality(self) -> str:
-        """Shares of good answers; a held-out form counts when all key facts are in the answer word for word."""
-        rows = [f"| {title} | {self.good(key)} of {len(self.measured[key])} | {self.share(key):.1%} |" for key, title in TITLES.items()]
-        return "\n".join(("## Answers of the shipped file in llama.cpp", "", "| what | good | share |", "| --- | --- | --- |", *rows))
+        """Shares of good answers, greedy unless the row says otherwise."""
+        asked = [key for key in TITLES if key in self.measured]
+        rows = [f"| {TITLES[key]} | {self.good(key)} of {len(self.measured[key])} | {self.share(key):.1%} |" for key in asked]
+        unasked = ["", "Answering from sources was not trained in this run and is not measured."] * ("right_source" not in asked)
+        return "\n".join(("## Answers of the file in llama.cpp", "", "| what | good | share |", "| --- | --- | --- |", *rows, *unasked))
+
+    def alignment(self) -> str:
+        """Before and after each round of DPO, the share of held-out pairs whose preferred answer is the more probable one."""
+        if not self.rounds:
+            return "## Preference alignment\n\nThis file was made without rounds of DPO."
+        rules = sorted(self.rounds[-1][2], key=lambda rule: (rule != "all", rule))
+        columns = [self.rounds[0][1], *(after for _, _, after in self.rounds)]
+        rows = [f"| {rule} | {' | '.join(share(column[rule]) for column in columns)} |" for rule in rules]
+        head = " | ".join(["rule that the rejected answer breaks", "before", *(f"after round {number}" for number, _, _ in self.rounds)])
+        return "\n".join(
+            ("## Preference alignment", "", "Held-out pairs won:", "", f"| {head} |", "| --- |" + " --- |" * len(columns), *rows)
+        )
 
     def good(self, key: str) -> int:
         """How many of these were good."""
-        return sum(bool(row[-2]) for row in self.measured[key])
+        return sum(good for _, good, _ in self.measured[key])
 
     def share(self, key: str) -> float:
         """The share of good ones."""
@@ -67,13 +89,7 @@ class Report:
 
     def misses(self) -> str:
         """The questions that went wrong under greedy decoding, so that nobody has to guess."""
-        wrong = [
-            f"- {key.removesuffix('_greedy')}: {row[-3]}"
-            for key in TITLES
-            if key.endswith("greedy")
-            for row in self.measured[key]
-            if not row[-2]
-        ]
+        wrong = [f"- {key}: {row[0]}" for key, rows in self.measured.items() if "sampled" not in key for row in rows if not row[1]]
         return "\n".join(("## Went wrong (greedy)", "", *(wrong or ["Nothing."])))
 
     def faithful(self) -> str:
@@ -96,3 +112,8 @@ class Report:
         """The loss on the answers, mean since the row before."""
         rows = [f"| {row['step']:.0f} | {row['tokens'] / 1e6:.2f} | {row['loss']:.4f} |" for row in self.history]
         return "\n".join(("## Loss", "", "| step | M tokens | loss |", "| --- | --- | --- |", *rows))
+
+
+def share(won: tuple[int, int]) -> str:
+    """Won pairs of all, in words."""
+    return f"{won[0]} of {won[1]} ({won[0] / won[1]:.0%})"
