@@ -17,73 +17,22 @@ from markdown.blockprocessors import BlockProcessor
 from markdown.util import AtomicString
 
 from med42_chat.markup.characters import unescape
+from med42_chat.markup.line import Line
+from med42_chat.markup.rows import add_row, alignments, cells
 
 MAX_DEPTH = 24  # quotes and items inside each other; deeper marks stay text
 PADDING = 10_000  # cells that a document's short table rows may be filled up with: without an end, 200 kB would become 10 million cells
 
 Kind = Literal["root", "quote", "list", "item", "paragraph", "fence", "indented", "table", "math"]
 
-_SPACES = re.compile(" *")
 _HEADING = re.compile(r"(#{1,6})(?:[ \t]+(.*))?$")
 _FENCE = re.compile(r"(`{3,})([^`]*)$|(~{3,})(.*)$")
 _RULE = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
 _UNDERLINE = re.compile(r"(=+|-+)[ \t]*$")
 _ITEM = re.compile(r"(?:([-+*])|([0-9]{1,9})([.)]))(?=[ \t]|$)")
 _DELIMITERS = re.compile(r"(?:-(?![ \t])|[:|])[-:| \t]+$")
-_DELIMITER = re.compile(r":?-+:?$")
-_PIPE = re.compile(r"(?<!\\)\|")
 _LANGUAGE = re.compile(r"([A-Za-z][\w+#.-]{0,29})(?:[ \t]+|(?=\{)|$)(.*)$", re.ASCII)
 _MATH_ENDS = {"$$": "$$", "\\[": "\\]"}
-
-
-class Line:
-    """One line with a cursor that counts columns, because a tab reaches to the next multiple of four and may be used up in parts."""
-
-    __slots__ = ("blank", "column", "indent", "next", "partial", "position", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.position = self.column = 0
-        self.partial = False
-        self._measure()
-
-    @property
-    def ahead(self) -> str:
-        """What stands after the white space at the cursor."""
-        return self.text[self.next :]
-
-    def _measure(self) -> None:
-        text, column = self.text, self.column
-        match = _SPACES.match(text, self.position)
-        end = match.end() if match else self.position
-        column += end - self.position
-        while end < len(text) and text[end] in " \t":
-            column += 4 - column % 4 if text[end] == "\t" else 1
-            end += 1
-        self.next, self.indent, self.blank = end, column - self.column, end == len(text)
-
-    def skip(self, columns: int) -> None:
-        """Moves over at most `columns` columns of white space."""
-        while columns > 0 and self.position < len(self.text) and self.text[self.position] in " \t":
-            width = 4 - self.column % 4 if self.text[self.position] == "\t" else 1
-            self.partial = width > columns
-            self.position += not self.partial
-            self.column += min(width, columns)
-            columns -= width
-        self._measure()
-
-    def mark(self, length: int) -> None:
-        """Moves over the white space and the `length` characters of a mark after it."""
-        self.column += self.indent + length
-        self.position = self.next + length
-        self.partial = False
-        self._measure()
-
-    def rest(self) -> str:
-        """Everything from the cursor on, a half used tab as the spaces that are left of it."""
-        if self.partial:
-            return " " * (4 - self.column % 4) + self.text[self.position + 1 :]
-        return self.text[self.position :]
 
 
 @dataclass(slots=True, eq=False)
@@ -306,27 +255,27 @@ class Lines:
         paragraph = self._tip
         if not paragraph.heads or "|" not in paragraph.lines[-1] or not _DELIMITERS.match(line.text, line.next):
             return False
-        alignments = _alignments(line.ahead.strip())
-        head = _cells(paragraph.lines[-1])
-        if not alignments or len(alignments) != len(head):
+        columns = alignments(line.ahead.strip())
+        head = cells(paragraph.lines[-1])
+        if not columns or len(columns) != len(head):
             return False
         paragraph.lines.pop()
         self._close(len(self._open) - 1)
         table = self._push("table", "table", len(self._open)).element
-        table.set("align", ",".join(alignments))
-        _add_row(table, "th", head)
+        table.set("align", ",".join(columns))
+        add_row(table, "th", head)
         return True
 
     def _row(self, table: Open, line: Line, depth: int) -> None:
-        cells = _cells(line.ahead)
+        texts = cells(line.ahead)
         wanted = len(table.element[0])
-        self._padding -= max(0, wanted - len(cells))
+        self._padding -= max(0, wanted - len(texts))
         if self._padding < 0:
             self._paragraph(line, depth - 1)
             return
-        if len(cells) > wanted:  # GFM drops what is too much; words of an answer are never dropped
-            cells[wanted - 1 :] = [" | ".join(cells[wanted - 1 :])]
-        _add_row(table.element, "td", cells + [""] * (wanted - len(cells)))
+        if len(texts) > wanted:  # GFM drops what is too much; words of an answer are never dropped
+            texts[wanted - 1 :] = [" | ".join(texts[wanted - 1 :])]
+        add_row(table.element, "td", texts + [""] * (wanted - len(texts)))
 
     # Text
 
@@ -417,30 +366,6 @@ def _close_math(block: Open) -> None:
         block.element.text = AtomicString(tex)
     else:  # nothing in it, or its container ended first
         block.element.tag, block.element.text = "p", text
-
-
-def _alignments(ruler: str) -> list[str]:
-    """'left', 'right', 'center' or '' for each column of a delimiter row; nothing where it is none."""
-    columns = [column.strip() for column in ruler.split("|")]
-    inner = columns[1 if not columns[0] else 0 : -1 if not columns[-1] else None]
-    if not all(_DELIMITER.match(column) for column in inner):
-        return []
-    names = {(False, False): "", (True, False): "left", (False, True): "right", (True, True): "center"}
-    return [names[column[0] == ":", column[-1] == ":"] for column in inner]
-
-
-def _cells(row: str) -> list[str]:
-    cells = _PIPE.split(row.strip())
-    cells = cells[1 if not cells[0] else 0 :]
-    if cells and not cells[-1]:
-        cells.pop()
-    return [cell.strip().replace("\\|", "|") for cell in cells]
-
-
-def _add_row(table: Element, tag: str, cells: list[str]) -> None:
-    row = SubElement(table, "tr")
-    for cell in cells:
-        SubElement(row, tag).text = cell
 
 
 class CommonMarkBlocks(BlockProcessor):  # type: ignore[misc] # the package has no type information
