@@ -153,8 +153,9 @@ def _print_ending(id: str, message: Message) -> None:
         page = f", page {citation.source.page}" if citation.source.page is not None else ""
         print(f"[{citation.source.number}] {citation.source.title}{page}")
     marked = " · demonstration model, not Med42" if evidence.demonstration else ""
-    speed = f"{evidence.timings.tokens_per_s:.0f} tokens/s, first after {evidence.timings.first_token_s:.1f} s"
-    print(f"\n— {evidence.model or 'no model'}{marked} · {speed} · conversation {id}\n— {_QUIET_LINE}", file=sys.stderr)
+    speed = f" · {evidence.timings.tokens_per_s:.0f} tokens/s, first after {evidence.timings.first_token_s:.1f} s"
+    who = f"{evidence.model}{marked}{speed}" if evidence.usage.completion_tokens else "no model has answered"
+    print(f"\n— {who} · conversation {id}\n— {_QUIET_LINE}", file=sys.stderr)
 
 
 def _list(options: Any, chosen: Settings) -> None:

@@ -63,10 +63,9 @@ class Recipe:
     """All numbers of the recipe in one place.
 
     `row` and `long_row` are in tokens, `far` in positions; `falling` is the last part of the training, in which the learning
-    rate falls; `bare_share` is the share of rows with questions without a system turn: behind a system turn ten times as
-    long as the question, a new model takes long to find out that the question decides the answer. `grounded_share` is the
-    share of rows with questions on sources. `rounds` of DPO use `pairs` pairs each; `judged` limits the questions of each kind in
-    the report.
+    rate falls. `grounded_share` is the share of rows with questions on sources; of the others, `bare_share` have questions without
+    a system turn: behind one ten times as long as the question, a new model takes long to find out that the question decides the
+    answer. `rounds` of DPO use `pairs` pairs each; `judged` limits the questions of each kind in the report.
     """
 
     vocabulary: int = 4096
