@@ -59,7 +59,7 @@ class Chat:
     system: str
     sampling: Sampling = field(default_factory=Sampling)
     seed: int | None = None
-    library: Library | None = None
+    passages: Library | None = None
 
     def ask(self, conversation_id: str, question: str, stop: threading.Event | None = None) -> Iterator[Event]:
         """The events of one answer; see `events`. Setting `stop` ends it within a second and keeps what came.
@@ -180,8 +180,8 @@ class _Answering:
 
     def _generate(self) -> Iterator[Event]:
         model = self._chat.runtime.wait_until_loaded()
-        if self._chat.library is not None:
-            self._sources = tuple(self._chat.library.find(self._question, self._history))
+        if self._chat.passages is not None:
+            self._sources = tuple(self._chat.passages.find(self._question, self._history))
             yield Sources(self._sources)
         request = self._request(model)
         yield Prompted(self._evidence.context, self._evidence.left_out)

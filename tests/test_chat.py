@@ -199,7 +199,7 @@ class Shelf:
 def test_sources_are_shown_put_before_the_model_kept_with_the_answer_and_marks_without_one_are_reported(store: Store) -> None:
     shelf = Shelf((Source(1, "Protocol", "Give fluids.", page=12), Source(2, "Formulary", "Check potassium.")))
     runtime = ScriptedRuntime(answers=[["Give fluids [1]. Rest [7]."]])
-    chat = Chat(store.conversations, runtime, "Be kind.", library=shelf)
+    chat = Chat(store.conversations, runtime, "Be kind.", passages=shelf)
     id = store.conversations.create().id
     events = list(chat.ask(id, "What now?"))
     assert Sources(shelf.passages) in events
