@@ -8,7 +8,11 @@ import gradio as gr
 from med42_chat.records import Citation, Evidence, Message
 from med42_chat.ui.view import DEMONSTRATION, left_out, per_second
 
-_VERDICTS = {"unchecked": "", "found": "Quotation found in this source", "not_found": "Quotation not found in this source"}
+_VERDICTS = {
+    "unchecked": "Given to the model. What the answer makes of it was not checked.",
+    "found": "Quotation found in this source",
+    "not_found": "Quotation not found in this source",
+}
 
 _NOTHING = '<p class="quiet">Sources and the record of an answer appear here.</p>'
 
@@ -47,12 +51,10 @@ def _sources(citations: Sequence[Citation]) -> str:
 def _card(citation: Citation) -> str:
     source = citation.source
     page = f'<p class="where">Page {source.page}</p>' if source.page is not None else ""
-    verdict = _VERDICTS[citation.verdict]
     return (
         f'<article class="card" id="source-{source.number}" tabindex="-1"><h3><span class="number">{source.number}</span>'
         f'{escape(source.title)}</h3>{page}<blockquote dir="auto">{escape(source.text)}</blockquote>'
-        + (f'<p class="verdict" data-verdict="{citation.verdict}">{verdict}</p>' if verdict else "")
-        + "</article>"
+        f'<p class="verdict" data-verdict="{citation.verdict}">{_VERDICTS[citation.verdict]}</p></article>'
     )
 
 
