@@ -82,43 +82,19 @@ def build(
     sources: Sequence[Source] = (),
 ) -> Prompt:
     """The prompt for `question`. Raises InputError when what must be in does not fit."""
-    asked = Turn("user", question)
-    heads = [Turn("system", system_text(system, pinned_facts, sources[:count])) for count in range(len(sources) + 1)]
-    bare = Turn("system", system_text(system, ""))
-    bare_cost, asked_cost, *head_costs = tokenizer.count([bare, asked, *heads])
-    frame = len(tokenizer.encode([heads[0], asked])) - head_costs[0] - asked_cost  # BOS and the answer's header
-    room = limits.context - limits.reserve - head_costs[0] - asked_cost - frame
-    if room < 0:
-        raise _too_long(limits, asked_cost, -room)
-
-    fitting = max(count for count in range(len(heads)) if head_costs[count] - head_costs[0] <= room // 2)
+    fixed = _fixed(tokenizer, limits, system, pinned_facts, question, sources)
+    fitting = fixed.sources_that_fit()
     exchanges = _exchanges(tokenizer, history)
-    kept = _newest_that_fit(exchanges, room - (head_costs[fitting] - head_costs[0]))
-    tokens = _encode(tokenizer, heads[fitting], kept, asked)
-    # A template of another family may cost more in one piece than its turns did one by one.
-    while len(tokens) + limits.reserve > limits.context and kept:
-        kept = kept[1:]
-        tokens = _encode(tokenizer, heads[fitting], kept, asked)
-    if len(tokens) + limits.reserve > limits.context:
-        raise _too_long(limits, asked_cost, len(tokens) + limits.reserve - limits.context)
-
-    spent = ContextUse(
-        size=limits.context,
-        system=bare_cost,
-        pinned=head_costs[0] - bare_cost,
-        sources=head_costs[fitting] - head_costs[0],
-        history=sum(exchange.tokens for exchange in kept),
-        reserve=limits.reserve,
-    )
+    kept, tokens = _fill(tokenizer, limits, fixed, fitting, exchanges)
     seen = tuple(message.id for exchange in kept for message in exchange.messages)
     unseen = [message for message in history if message.id not in seen and message.text.strip()]
+    answered = {message.id for exchange in exchanges for message in exchange.messages}
     return Prompt(
         tokens=tokens,
-        # The question's share is what is left of the prompt, so that the parts always add up to what is sent.
-        context=replace(spent, question=len(tokens) - spent.used),
+        context=_use(limits, fixed, fitting, kept, len(tokens)),
         seen=seen,
         sources=tuple(source.number for source in sources[:fitting]),
-        left_out=_left_out(tokenizer, unseen, {one.id for exchange in exchanges for one in exchange.messages}, sources[fitting:]),
+        left_out=_left_out(tokenizer, unseen, answered, sources[fitting:]),
     )
 
 
@@ -128,6 +104,63 @@ def measure(tokenizer: Tokenizer, limits: Limits, *, system: str, pinned_facts: 
         [Turn("system", system_text(system, "")), Turn("system", system_text(system, pinned_facts)), *map(_turn, history)]
     )
     return ContextUse(size=limits.context, system=bare, pinned=head - bare, history=sum(turns), reserve=limits.reserve)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """What must be in. `heads[n]` is the system turn with the first n sources; costs and `room` for the rest are in tokens."""
+
+    asked: Turn
+    asked_cost: int
+    bare_cost: int  # of the system prompt without facts and sources
+    heads: list[Turn]
+    head_costs: list[int]
+    room: int
+
+    def sources_cost(self, count: int) -> int:
+        return self.head_costs[count] - self.head_costs[0]
+
+    def sources_that_fit(self) -> int:
+        return max(count for count in range(len(self.heads)) if self.sources_cost(count) <= self.room // 2)
+
+
+def _fixed(tokenizer: Tokenizer, limits: Limits, system: str, facts: str, question: str, sources: Sequence[Source]) -> _Fixed:
+    asked, bare = Turn("user", question), Turn("system", system_text(system, ""))
+    heads = [Turn("system", system_text(system, facts, sources[:count])) for count in range(len(sources) + 1)]
+    bare_cost, asked_cost, *head_costs = tokenizer.count([bare, asked, *heads])
+    frame = len(tokenizer.encode([heads[0], asked])) - head_costs[0] - asked_cost  # BOS and the answer's header
+    room = limits.context - limits.reserve - head_costs[0] - asked_cost - frame
+    if room < 0:
+        raise _too_long(limits, asked_cost, -room)
+    return _Fixed(asked, asked_cost, bare_cost, heads, head_costs, room)
+
+
+def _fill(
+    tokenizer: Tokenizer, limits: Limits, fixed: _Fixed, fitting: int, exchanges: Sequence[_Exchange]
+) -> tuple[list[_Exchange], tuple[int, ...]]:
+    """The exchanges that stay, and the whole prompt with them."""
+    kept = _newest_that_fit(exchanges, fixed.room - fixed.sources_cost(fitting))
+    tokens = _encode(tokenizer, fixed.heads[fitting], kept, fixed.asked)
+    # A template of another family may cost more in one piece than its turns did one by one.
+    while len(tokens) + limits.reserve > limits.context and kept:
+        kept = kept[1:]
+        tokens = _encode(tokenizer, fixed.heads[fitting], kept, fixed.asked)
+    if len(tokens) + limits.reserve > limits.context:
+        raise _too_long(limits, fixed.asked_cost, len(tokens) + limits.reserve - limits.context)
+    return kept, tokens
+
+
+def _use(limits: Limits, fixed: _Fixed, fitting: int, kept: Sequence[_Exchange], total: int) -> ContextUse:
+    use = ContextUse(
+        size=limits.context,
+        system=fixed.bare_cost,
+        pinned=fixed.head_costs[0] - fixed.bare_cost,
+        sources=fixed.sources_cost(fitting),
+        history=sum(exchange.tokens for exchange in kept),
+        reserve=limits.reserve,
+    )
+    # The question's share is what is left of the prompt, so that the parts always add up to what is sent.
+    return replace(use, question=total - use.used)
 
 
 def _source_text(source: Source) -> str:
