@@ -70,11 +70,11 @@ class Recipe:
 
     vocabulary: int = 4096
     shape: gguf_file.Shape = SHAPE
-    steps: int = 2900
+    steps: int = 24000
     warmup: int = 60
     rate: float = 1.5e-3
     last_rate: float = 3e-5
-    falling: float = 0.19
+    falling: float = 0.2
     weight_decay: float = 0.1
     rows: int = 1
     row: int = 1024
@@ -85,10 +85,10 @@ class Recipe:
     seed: int = 42
     grounded_share: float = 0.4
     bare_share: float = 0.5
-    checkpoint_every: int = 50
+    checkpoint_every: int = 200
     rounds: int = 3
     pairs: int = 800
-    alignment: Alignment = field(default_factory=Alignment)
+    alignment: Alignment = field(default_factory=lambda: Alignment(rate=2e-5))  # small models bear, and need, larger steps
     judged: int = 1000
 
 

@@ -1,0 +1,182 @@
+"""What the finished file answers in llama.cpp, and whether that is right. Knows no PyTorch."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dialogues import Corpus, Glue, Talk, Topic, held_out_part, normal
+from grounded import LEVELS, NOT_COVERED, Documents, Stock, Task, figures, right_numbers, with_sources
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent.parent / "assets" / "examples.toml"
+APP_SAMPLING = {"temperature": 0.4, "top_k": 150, "top_p": 0.75, "min_p": 0.0, "repeat_penalty": 1.0, "seed": 42}
+GREEDY = {"temperature": 0.0, "repeat_penalty": 1.0}
+
+Said = list[tuple[str, str]]
+Encode = Callable[[str, Said, str], list[int]]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """llama.cpp in a process of its own, through judge.py; `python` is an interpreter that has llama-cpp-python."""
+
+    python: str
+
+    def ask(self, job: dict[str, Any]) -> Any:
+        """Do a job of judge.py's."""
+        command = [self.python, str(HERE / "judge.py")]
+        done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"error: llama.cpp could not judge the file\n{done.stderr[-2000:]}")
+        return json.loads(done.stdout)
+
+    def answers(self, model: Path, prompts: list[list[int]], sampling: dict[str, float]) -> list[str]:
+        """The file's answer to each prompt."""
+        made: list[str] = self.ask({"do": "answers", "model": str(model), "prompts": prompts, "sampling": sampling})
+        return made
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question put to the file: what stands before it, and what makes an answer good."""
+
+    question: str
+    system: str
+    said: Said
+    good: Callable[[str], bool]
+
+
+class Examination:
+    """All cases by name. `most` limits how many of a kind are asked; `grounded` says whether answering from sources was trained."""
+
+    def __init__(self, corpus: Corpus, stock: Stock, seed: int, most: int, grounded: bool) -> None:
+        self.corpus = corpus
+        self.stock = stock
+        self.seed = seed
+        self.most = most
+        self.grounded = grounded
+
+    def measured(self, judge: Judge, model: Path, encode: Encode) -> dict[str, list[tuple[str, bool, str]]]:
+        """Question, whether the answer was good, and the answer, for each case of each kind, greedy; held-out forms also sampled."""
+        kinds = {name: cases[: self.most] for name, cases in self.cases().items()}
+        found = {name: put(judge, model, encode, cases, GREEDY) for name, cases in kinds.items()}
+        return found | {"held_out_sampled": put(judge, model, encode, kinds["held_out"], APP_SAMPLING)}
+
+    def cases(self) -> dict[str, list[Case]]:
+        """The cases of each kind."""
+        made = {
+            "examples": self.examples(),
+            "held_out": [self.case(form, has_facts(topic)) for topic in self.corpus.topics for form in topic.held_out],
+            "later": [
+                self.case(topic.held_out[0], has_facts(topic), said=self.history_before(topic))
+                for topic in evenly(self.corpus.topics, self.most // 3)
+            ],
+            "outside": [self.case(question, is_refusal) for question in self.unseen(Talk.outside_question, 150)],
+            "doses": [self.case(question, self.glue("dose").answer.__eq__) for question in self.unseen(dose_question, 40)],
+            "pinned": self.under_pinned_facts(),
+            "for_patients": self.follow_ups(),
+        }
+        return made | self.from_sources() if self.grounded else made
+
+    def case(self, question: str, good: Callable[[str], bool], system: str = "", said: Said | None = None) -> Case:
+        """A case under the application's system text unless another is given."""
+        return Case(question, system or self.corpus.system, said or [], good)
+
+    def glue(self, id: str) -> Glue:
+        """An entry of glue.toml."""
+        return next(glue for glue in self.corpus.glue if glue.id == id)
+
+    def talk(self, purpose: str) -> Talk:
+        """Questions from names and phrases that training never saw."""
+        return Talk(self.corpus, random.Random(f"{purpose}-{self.seed}"), held_out_part)
+
+    def examples(self) -> list[Case]:
+        """The empty page's questions and 'Who are you?', to be answered word for word."""
+        asked = tomllib.loads(EXAMPLES.read_text("utf-8"))["questions"]
+        forms = ((form, topic) for topic in self.corpus.topics for form in (*topic.questions, *self.corpus.forms[topic.id]))
+        answers = {normal(form): topic.answer for form, topic in forms}
+        own = self.case("Who are you?", self.glue("who-are-you").answer.__eq__)
+        return [own, *(self.case(question, answers[normal(question)].__eq__) for question in asked)]
+
+    def unseen(self, make: Callable[[Talk], str], count: int) -> list[str]:
+        """Distinct questions of a kind."""
+        talk = self.talk(make.__name__)
+        found: dict[str, str] = {}
+        while len(found) < count:
+            question = make(talk)
+            found.setdefault(normal(question), question)
+        return list(found.values())
+
+    def under_pinned_facts(self) -> list[Case]:
+        """Greetings, thanks and 'Who are you?' with covered things pinned; the answer must be the greeting's own."""
+        talk = self.talk("pinned")
+        lead = self.corpus.pinned["lead"]
+        cases = []
+        for entry in (self.glue(id) for id in ("hello", "thanks", "who-are-you", "bye")):
+            for question in entry.questions[:8]:
+                facts = "\n".join(talk.filled(fact) for fact in ("Takes {drug}", "Problem: {disease}"))
+                cases.append(self.case(question, entry.answer.__eq__, f"{self.corpus.system}{lead}{facts}"))
+        return cases
+
+    def follow_ups(self) -> list[Case]:
+        """'Explain that to a patient' after a topic."""
+        talk = self.talk("patients")
+        able = [topic for topic in self.corpus.topics if topic.patient_answer]
+        return [
+            self.case("Explain that to a patient", talk.in_plain_words(topic).__eq__, said=[(topic.questions[0], topic.answer)])
+            for topic in able
+        ]
+
+    def history_before(self, topic: Topic) -> Said:
+        """Two turns about other topics, to see that the last question is what counts."""
+        at = self.corpus.topics.index(topic)
+        others = [self.corpus.topics[(at + away) % len(self.corpus.topics)] for away in (17, 40)]
+        return [(other.questions[0], other.answer) for other in others]
+
+    def from_sources(self) -> dict[str, list[Case]]:
+        """Questions on unseen documents: is the right source cited, are all numbers copied, is an unanswered question left so."""
+        documents = Documents(self.stock, random.Random(f"sources-{self.seed}"), held_out=True)
+        tasks = [documents.task(number % len(LEVELS)) for number in range(200)]
+        covered, uncovered = ([task for task in tasks if bool(task.cited) == wanted] for wanted in (True, False))
+        return {
+            "right_source": [self.on(task, lambda answer, task=task: right_numbers(answer) == task.cited) for task in covered],
+            "right_numbers": [self.on(task, lambda answer, task=task: figures(answer) == figures(task.answer)) for task in covered],
+            "not_covered": [self.on(task, NOT_COVERED.__eq__) for task in uncovered],
+        }
+
+    def on(self, task: Task, good: Callable[[str], bool]) -> Case:
+        """A task as a case."""
+        return self.case(task.question, good, with_sources(self.corpus.system, task.passages))
+
+
+def put(judge: Judge, model: Path, encode: Encode, cases: Sequence[Case], sampling: dict[str, float]) -> list[tuple[str, bool, str]]:
+    """Ask all cases and judge the answers."""
+    answers = judge.answers(model, [encode(case.system, case.said, case.question) for case in cases], sampling)
+    return [(case.question, bool(case.good(answer.strip())), answer) for case, answer in zip(cases, answers, strict=True)]
+
+
+def evenly(items: Sequence[Topic], count: int) -> list[Topic]:
+    """So many items from all over the sequence."""
+    return list(items[:: max(1, len(items) // max(1, count))])
+
+
+def has_facts(topic: Topic) -> Callable[[str], bool]:
+    """Whether an answer holds all key facts of the topic."""
+    return lambda answer: all(fact in answer for fact in topic.key_facts)
+
+
+def is_refusal(answer: str) -> bool:
+    """Whether the model says that it does not know, or does not give doses."""
+    return "I don't know" in answer[:60] or "I don't give doses" in answer[:60]
+
+
+def dose_question(talk: Talk) -> str:
+    """A question for a dose."""
+    return talk.dose_question("dose")

@@ -1,0 +1,101 @@
+"""The whole recipe in a minute, and alignment of a tiny real base through LoRA. Needs models/demo/requirements.txt and pytest:
+
+    models/demo/build/venv/bin/python -m pytest models/demo/test_miniature.py
+
+LLAMA_PYTHON names another interpreter where llama-cpp-python lives apart from PyTorch.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # the recipe's scripts import each other by bare names
+
+from align import chat_tokenizer  # noqa: E402
+from dialogues import load  # noqa: E402
+from grounded import load_stock  # noqa: E402
+from preferences import Preferences  # noqa: E402
+from recipe import MINIATURE, ChatFormat, Material, elsewhere, new_model, train_tokenizer  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM  # noqa: E402
+
+JUDGE = os.environ.get("LLAMA_PYTHON", sys.executable)
+
+
+@pytest.fixture(scope="module")
+def material() -> Material:
+    return Material(load(HERE / "corpus"), load_stock(HERE / "corpus" / "sources.toml"))
+
+
+@pytest.fixture(scope="module")
+def chat(material: Material) -> ChatFormat:
+    return ChatFormat(train_tokenizer(material, MINIATURE.vocabulary))
+
+
+@pytest.fixture(scope="module")
+def base(chat: ChatFormat, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in Hugging Face's form with a tiny Llama of random weights."""
+    folder = tmp_path_factory.mktemp("base")
+    new_model(MINIATURE, chat.tokenizer.get_vocab_size()).save_pretrained(folder)
+    chat_tokenizer(chat.tokenizer).save_pretrained(folder)
+    return folder
+
+
+def run(script: str, *arguments: object) -> str:
+    done = subprocess.run([sys.executable, str(HERE / script), *map(str, arguments)], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def miniature(work: Path, *more: object) -> str:
+    return run("recipe.py", "--miniature", "--work", work, "--llama-python", JUDGE, "--device", "cpu", *more)
+
+
+def test_the_recipe_runs_whole_resumes_and_makes_a_file_that_llama_cpp_reads_alike(tmp_path: Path) -> None:
+    places = elsewhere(tmp_path)
+    miniature(tmp_path, "--steps", 4, "--rounds", 0)
+    first = places.model.read_bytes()
+    report = miniature(tmp_path)  # goes on at step 4
+    assert first[:4] == b"GGUF" and places.model.read_bytes() != first
+    assert "after round 2" in report and "Token ids are equal" in report
+    equal, whole = report.split("Token ids are equal on ")[1].split(" texts")[0].split(" of ")
+    assert equal == whole
+    assert f"{MINIATURE.steps} steps" in report and "| 12 |" in report
+    assert places.report.read_text("utf-8").strip() in report
+
+
+def test_the_chat_format_and_the_template_in_the_header_make_the_same_ids(material: Material, chat: ChatFormat) -> None:
+    tokenizer = chat_tokenizer(chat.tokenizer)
+    system, question = material.corpus.system, "What is sepsis?"
+    turns = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+    ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)["input_ids"]
+    assert ids == chat.prompt(system, [], question)
+
+
+def test_a_real_base_is_aligned_through_lora_on_a_department_s_own_file(base: Path, material: Material, tmp_path: Path) -> None:
+    rows = [pair.row() for pair in Preferences(material.corpus, material.stock, random.Random(1), grounded=0).pairs(8)]
+    feedback = tmp_path / "feedback.jsonl"
+    feedback.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    out = tmp_path / "aligned"
+    said = run("align.py", "--base", base, "--preferences", feedback, "--out", out, "--lora", 4, "--rate", "1e-3", "--batch", 4)
+    assert "preferred answer wins, after" in said
+    before, after = (AutoModelForCausalLM.from_pretrained(folder).state_dict() for folder in (base, out))
+    assert before.keys() == after.keys()  # LoRA is merged: what was a plain Llama is one again
+    assert any(not weight.equal(after[name]) for name, weight in before.items())
+    assert isinstance(AutoModelForCausalLM.from_pretrained(out), LlamaForCausalLM) and AutoTokenizer.from_pretrained(out).chat_template
+
+
+def test_a_line_that_is_no_preference_is_named(base: Path, tmp_path: Path) -> None:
+    feedback = tmp_path / "feedback.jsonl"
+    feedback.write_text('{"prompt": [], "chosen": []}\n', "utf-8")
+    done = subprocess.run(
+        [sys.executable, str(HERE / "align.py"), "--base", str(base), "--preferences", str(feedback), "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0 and "line 1" in done.stderr

@@ -1,0 +1,133 @@
+"""The examination passes a model that answers rightly, fails one that does not, and the report says which."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dialogues import Corpus, Talk, normal
+from evaluation import GREEDY, Case, Examination, Judge, dose_question, is_refusal, put
+from grounded import Stock, load_stock
+from report import TITLES, Report
+
+from tests.demo.conftest import RECIPE
+
+
+class Fake(Judge):
+    """Stands for llama.cpp: `encode` keeps the question as characters, and the answers come from a function of it."""
+
+    def __init__(self, answer: Any) -> None:
+        object.__setattr__(self, "answer", answer)
+
+    def answers(self, model: Path, prompts: list[list[int]], sampling: dict[str, float]) -> list[str]:
+        return [self.answer("".join(map(chr, prompt))) for prompt in prompts]  # type: ignore[attr-defined]
+
+
+def encode(system: str, said: list[tuple[str, str]], question: str) -> list[int]:
+    return list(map(ord, question))
+
+
+@pytest.fixture(scope="module")
+def stock() -> Stock:
+    return load_stock(RECIPE / "corpus" / "sources.toml")
+
+
+@pytest.fixture(scope="module")
+def examination(corpus: Corpus, stock: Stock) -> Examination:
+    return Examination(corpus, stock, seed=1, most=1000, grounded=True)
+
+
+@pytest.fixture(scope="module")
+def cases(examination: Examination) -> dict[str, list[Case]]:
+    return examination.cases()
+
+
+def test_every_kind_of_case_has_a_title_in_the_report(cases: dict[str, list[Case]]) -> None:
+    assert set(cases) | {"held_out_sampled"} == set(TITLES)
+    assert all(cases.values())
+
+
+def test_a_right_answer_passes_and_a_wrong_one_does_not(examination: Examination, corpus: Corpus) -> None:
+    answers = {normal(form): topic.answer for topic in corpus.topics for form in topic.held_out}
+    held_out = examination.cases()["held_out"]
+    right = put(Fake(lambda question: answers[normal(question)]), Path(), encode, held_out, GREEDY)
+    wrong = put(Fake(lambda question: "**I don't know.**"), Path(), encode, held_out, GREEDY)
+    assert all(good for _, good, _ in right) and not any(good for _, good, _ in wrong)
+
+
+def test_the_example_questions_have_to_be_answered_word_for_word(cases: dict[str, list[Case]], corpus: Corpus) -> None:
+    headache = next(case for case in cases["examples"] if "headache" in case.question)
+    answer = next(topic.answer for topic in corpus.topics if topic.id == "red-flags-headache")
+    assert headache.good(answer) and not headache.good(answer.replace("50", "60"))
+
+
+def test_a_refusal_opens_with_not_knowing() -> None:
+    assert is_refusal("**I don't know.** I am a small model.") and is_refusal("**I don't give doses.**")
+    assert not is_refusal("Give 5 mg. Otherwise " + "x" * 60 + " I don't know")
+
+
+def test_an_answer_from_sources_needs_the_right_mark_and_every_number(cases: dict[str, list[Case]]) -> None:
+    marked, counted = cases["right_source"][0], cases["right_numbers"][0]
+    assert marked.question == counted.question
+    number = next(int(line[1]) for line in marked.system.splitlines() if line.startswith("["))
+    assert not marked.good("Zoldex is given at 12 mg.") and not marked.good(f"It is so. [{number + 7}]")
+    assert not counted.good("Zoldex is given at 123456 mg. [1]")
+
+
+def test_questions_outside_and_for_doses_are_distinct(cases: dict[str, list[Case]]) -> None:
+    for kind in "outside", "doses":
+        asked = [normal(case.question) for case in cases[kind]]
+        assert len(asked) == len(set(asked)) >= 40
+
+
+def test_pinned_facts_stand_in_the_system_text_of_the_greetings(cases: dict[str, list[Case]], corpus: Corpus) -> None:
+    assert all(corpus.pinned["lead"] in case.system and "{" not in case.system for case in cases["pinned"])
+
+
+def test_the_limit_holds_for_every_kind(corpus: Corpus, stock: Stock) -> None:
+    few = Examination(corpus, stock, seed=1, most=3, grounded=False).measured(Fake(lambda question: ""), Path(), encode)
+    assert "right_source" not in few and all(len(rows) <= 3 for rows in few.values())
+
+
+def test_a_dose_question_names_a_medicine(examination: Examination) -> None:
+    talk: Talk = examination.talk("doses")
+    assert all("{" not in dose_question(talk) for _ in range(100))
+
+
+class TestReport:
+    def report(self, **changes: Any) -> str:
+        values: dict[str, Any] = {
+            "topics": 3,
+            "vocabulary": 600,
+            "parameters": 1_000_000,
+            "file_bytes": 2_000_000,
+            "shape": {"layers": 2, "hidden": 64, "feed_forward": 128, "heads": 4, "kv_heads": 2},
+            "machine": "two cores",
+            "steps": 12,
+            "started_from": False,
+            "totals": {"tokens": 1e6, "learnt": 5e5, "seconds": 60},
+            "history": [{"step": 12, "loss": 1.5, "tokens": 1e6}],
+            "rounds": [],
+            "tokens_equal": (9, 10),
+            "converter": {"Q8_0": {"max": 0.5, "mean": 0.1, "same": 0.9}},
+            "measured": {"held_out": [("Why?", True, "So."), ("How?", False, "Hm.")], "held_out_sampled": [("Who?", False, "Ah.")]},
+        }
+        return Report(**values | changes).markdown()
+
+    def test_it_says_shares_and_names_what_went_wrong(self) -> None:
+        text = self.report()
+        assert "| 1 of 2 | 50.0% |" in text and "- held_out: How?" in text and "Who?" not in text
+        assert "9 of 10 texts" in text and "| 12 | 1.00 | 1.5000 |" in text
+
+    def test_it_says_what_was_not_trained(self) -> None:
+        text = self.report()
+        assert "without rounds of DPO" in text and "Answering from sources was not trained" in text
+
+    def test_it_says_where_the_weights_came_from(self) -> None:
+        assert "an earlier run" in self.report(started_from=True) and "an earlier run" not in self.report()
+
+    def test_rounds_stand_side_by_side_before_and_after(self) -> None:
+        first = (1, {"all": (4, 10), "refused": (1, 5)}, {"all": (6, 10), "refused": (2, 5)})
+        second = (2, first[2], {"all": (9, 10), "refused": (5, 5)})
+        text = self.report(rounds=[first, second])
+        assert "| all | 4 of 10 (40%) | 6 of 10 (60%) | 9 of 10 (90%) |" in text
+        assert text.index("| all |") < text.index("| refused |")
