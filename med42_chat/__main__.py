@@ -41,11 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Med42Error as error:
         _fail(error, options.json)
         return 1
+    except UnicodeEncodeError:  # bytes that are no text, from a shell
+        _fail(InputError("An argument or the output holds bytes that are no text.", "Type it anew, in UTF-8."), options.json)
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of a pipe has gone, as in `list | head`
         sys.stderr.close()
         return 0
+    except OSError as error:  # the only files that are not read or written by a part with words of its own are the standard ones
+        _fail(
+            Med42Error(f"The output cannot be written: {error.strerror}.", "Check where it goes; answers are kept all the same."),
+            options.json,
+        )
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--facts", metavar="TEXT", help="pin these facts (allergies, problems, medicines) to the conversation")
     listing = command("list", _list, "conversations, newest first")
     listing.add_argument("--search", metavar="TEXT", help="only messages with these words")
-    listing.add_argument("--limit", type=int, default=50)
+    listing.add_argument("--limit", type=_limit, default=50, help="at most this many, 1 to 100000")
     command("show", _show, "a whole conversation").add_argument("id")
     command("delete", _delete, "delete a conversation for good").add_argument("id")
     command("tokens", _tokens, "the exact prompt token ids of messages given as JSON on standard input")
@@ -84,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     for made in (ask, commands.choices["tokens"], commands.choices["check"], serve):
         made.add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
     return parser
+
+
+def _limit(text: str) -> int:
+    if not 1 <= int(text) <= 100_000:
+        raise ValueError
+    return int(text)
 
 
 def _given(options: argparse.Namespace) -> dict[str, str]:

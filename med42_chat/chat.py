@@ -81,9 +81,10 @@ class Chat:
         return Limits(model.context, min(self.sampling.max_tokens, model.context // 2))
 
     def meter(self, conversation_id: str) -> ContextUse | None:
-        """How this conversation fills the context now; None while no model is loaded."""
-        model = self.runtime.status().model
-        if model is None:
+        """How this conversation fills the context now; None while no model is loaded: never waits for one."""
+        status = self.runtime.status()
+        model = status.model
+        if model is None or status.state not in ("ready", "busy"):
             return None
         facts = self.conversations.get(conversation_id).pinned_facts
         history = self.conversations.branch(conversation_id)

@@ -22,7 +22,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LARGEST_BODY = 4 * 1024 * 1024  # bytes; a paste of 200,000 characters is at most 0.8 MB, and JSON may double it
 
 # Everything that the page asks for. Gradio's other doors (files by path, proxy, uploads, API page, monitoring …) stay shut.
-OPEN_PATHS = re.compile(r"/(healthz|v1/.*|ui/.*|licences/.*|theme\.css|favicon\.ico|assets/.*|static/.*|gradio_api/run/predict/?)?")
+OPEN_PATHS = re.compile(
+    r"/(healthz|v1/.*|ui/.*|licences/.*|theme\.css|favicon\.ico|assets/.*|static/.*|gradio_api/run/predict/?"
+    r"|gradio_api/app_id/?)?"  # asked after a lost connection, until there is an answer
+)
 
 # 'unsafe-eval' is Gradio's: its page compiles component templates and js= handlers, and stays blank without it.
 POLICY = (
@@ -75,8 +78,12 @@ def _names_of_this_computer() -> set[str]:
 class Guard:
     """Refuses what our own page would not ask; puts the protecting headers on everything else."""
 
-    def __init__(self, app: ASGIApp, names: Collection[str], key: str, cookie: str, head: str = "") -> None:
-        """`head` goes into every page's head: what Gradio is given for that is loaded too late and in no order."""
+    def __init__(self, app: ASGIApp, names: Collection[str], key: str, cookie: str, head: str = "", codes: set[str] | None = None) -> None:
+        """`head` goes into every page's head: what Gradio is given for that is loaded too late and in no order.
+
+        `codes` let somebody in once in the place of the key, and are removed by that.
+        """
+        self.codes = codes if codes is not None else set()
         self.app = app
         self.names = names
         self.key = key
@@ -114,11 +121,17 @@ class Guard:
     def _sign_in(self, request: Request) -> Response | None:
         if request.url.path in ("/healthz", "/ui/css/plain.css"):
             return None
-        if request.url.path == "/" and self._is_key(request.query_params.get("k", "")):
+        if request.url.path == "/" and self._lets_in(request.query_params.get("k", "")):
             return self._enter()
         if self._is_key(request.cookies.get(self.cookie, "")):
             return None
         return HTMLResponse(SIGN_IN, 401)
+
+    def _lets_in(self, given: str) -> bool:
+        if given in self.codes:
+            self.codes.discard(given)
+            return True
+        return self._is_key(given)
 
     def _is_key(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self.key.encode())

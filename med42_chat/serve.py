@@ -41,8 +41,10 @@ def _say_ready(services: Services, address: str) -> None:
         print(f"  network others can reach it at {settings.host}, unencrypted; the address above is the key to it")
     print("Ctrl+C ends it.", flush=True)
     if settings.browser and _has_screen():
+        # A browser's command line can be read by every user of the computer, so the lasting key must not stand on it.
+        opened = address.replace(services.token, services.one_time_code())
         # A thread, because some browsers return only when they are closed.
-        threading.Thread(target=_open, args=(address,), daemon=True).start()
+        threading.Thread(target=_open, args=(opened,), daemon=True).start()
 
 
 def _open(address: str) -> None:

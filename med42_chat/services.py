@@ -34,6 +34,13 @@ class Services:
     chat: Chat
     jobs: Jobs
     token: str = field(repr=False)
+    codes: set[str] = field(default_factory=set, repr=False)  # each lets a browser in once, in the place of the token
+
+    def one_time_code(self) -> str:
+        """A code for a place where others may read it, such as a command line."""
+        code = secrets.token_urlsafe(24)
+        self.codes.add(code)
+        return code
 
     def meter(self, conversation_id: str) -> ContextUse | None:
         """How the conversation fills the context now; None while no model is loaded."""

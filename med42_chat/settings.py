@@ -80,7 +80,7 @@ def _default_home() -> Path:
 
 def _file(path: Path) -> dict[str, str]:
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -42,7 +42,7 @@ def build_app(services: Services, port: int, is_closing: Callable[[], bool] = la
     app.mount("/ui", StaticFiles(directory=ASSETS), name="ui")
     head = _mount_page(app, services)
     # The cookie's name holds the port: cookies are shared by all ports of one name.
-    return Guard(app, own_names(services.settings.host, port), services.token, f"med42_{port}", head)
+    return Guard(app, own_names(services.settings.host, port), services.token, f"med42_{port}", head, services.codes)
 
 
 def serve(services: Services, host: str, port: int, ready: Callable[[str], None]) -> None:

@@ -5,6 +5,8 @@
 
 const med42 = {
   handlers: {}, // by name of a stream's event
+  sent: null, // { page, text } of a question that is on its way and may come back
+  factsAreUnsaved: () => false,
   drafts: new Map(), // text not yet sent, by conversation; lives as long as the page
   source: null,
 };
@@ -62,6 +64,7 @@ med42.connect = () => {
 med42.setLost = (lost, source) => {
   const place = document.querySelector('[data-live="lost"]');
   if (place) place.hidden = !lost;
+  if (lost) med42.putBack();
   if (lost && source.readyState === EventSource.CLOSED) setTimeout(() => med42.source === source && med42.connect(), 3000);
 };
 
@@ -101,6 +104,7 @@ med42.announce = (words) => {
 med42.tell = (problem) => {
   const place = document.querySelector("#notice .notice");
   if (!place) return;
+  if (problem) med42.putBack();
   place.hidden = !problem;
   place.replaceChildren();
   if (!problem) return;
@@ -211,6 +215,37 @@ med42.restoreDraft = () => med42.write(med42.drafts.get(med42.conversation()) ||
 /** Shows Stop while an answer is being written, Send otherwise. */
 med42.setAnswering = (answering) => document.documentElement.classList.toggle("answering", answering);
 med42.isAnswering = () => document.documentElement.classList.contains("answering");
+
+/** A question goes out: the box is empty at once, so that nothing typed from now on is lost with it. */
+med42.sending = (question) => {
+  const page = med42.conversation();
+  if (question.trim()) {
+    med42.sent = { page, text: question, at: Date.now() };
+    med42.write("");
+  }
+  return [page, question];
+};
+
+/** A question was not taken: it stands in the box of its conversation again, before whatever was typed since. */
+med42.putBack = () => {
+  const { page, text } = med42.sent || {};
+  if (!text) return;
+  med42.sent = null;
+  const join = (since) => (since ? `${text}\n${since}` : text);
+  if (med42.isHere(page)) med42.write(join(med42.box().value));
+  else med42.drafts.set(page, join(med42.drafts.get(page)));
+};
+
+/** Why nothing can be sent now; in the capture phase, before Gradio's own listeners see the key or the click. */
+const beforeSending = (event) => {
+  const pending = med42.sent && Date.now() - med42.sent.at < 2000; // Enter and a click at once are one question
+  if (!pending && !med42.factsAreUnsaved()) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  if (!pending) med42.tell({ message: "The facts above are not saved yet.", hint: "Save them or cancel, then send." });
+};
+document.addEventListener("keydown", (event) => event.key === "Enter" && !event.shiftKey && event.target === med42.box() && beforeSending(event), true);
+document.addEventListener("click", (event) => event.target.closest("#send") && beforeSending(event), true);
 
 med42.ask = (question) => {
   med42.write(question);

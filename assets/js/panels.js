@@ -6,6 +6,7 @@ med42.facts = (element, props, trigger, watch) => {
   const place = element.querySelector(".facts");
   let text = "";
   let conversation = "";
+  const unsaved = new Map(); // what was typed and not saved when the reader went to another conversation
 
   const make = (tag, properties, ...children) => {
     const one = Object.assign(document.createElement(tag), properties);
@@ -20,9 +21,9 @@ med42.facts = (element, props, trigger, watch) => {
     place.classList.remove("editing");
     place.replaceChildren(label, ...chips, make("button", { type: "button", className: "link", textContent: words, onclick: edit }));
   };
-  const edit = () => {
+  const edit = (_, words = text) => {
     conversation = med42.conversation();
-    const area = make("textarea", { value: text, rows: 4, dir: "auto", placeholder: "Allergy: penicillin\nCKD 3b, eGFR 38\nApixaban 5 mg twice a day" });
+    const area = make("textarea", { value: words, rows: 4, dir: "auto", placeholder: "Allergy: penicillin\nCKD 3b, eGFR 38\nApixaban 5 mg twice a day" });
     area.setAttribute("aria-label", "Facts that are always in the prompt, one per line");
     const save = make("button", { type: "button", className: "primary", textContent: "Save", onclick: () => keep(area.value) });
     const cancel = make("button", { type: "button", textContent: "Cancel", onclick: leave });
@@ -35,8 +36,11 @@ med42.facts = (element, props, trigger, watch) => {
     place.replaceChildren(area, make("div", { className: "actions" }, hint, cancel, save));
     area.focus();
   };
-  const keep = (words) => trigger("edit", { id: conversation, text: words });
+  const keep = (words) => trigger("edit", { id: conversation, text: words, before: text });
+  const typed = () => place.querySelector("textarea");
+  med42.factsAreUnsaved = () => Boolean(typed()) && typed().value.trim() !== text.trim();
   const leave = () => {
+    unsaved.delete(conversation);
     draw();
     place.querySelector("button").focus();
   };
@@ -45,19 +49,32 @@ med42.facts = (element, props, trigger, watch) => {
     const value = props.value;
     const made = value && !conversation && place.classList.contains("editing") && !med42.conversation();
     if (!value || !(made || med42.isHere(value.conversation))) return;
+    if (value.elsewhere) return void (text = value.text);
     if (made && value.conversation) med42.show(value.conversation);
     const typing = place.classList.contains("editing") && value.text === text && conversation === value.conversation;
     text = value.text;
     if (!typing) draw();
+    if (unsaved.has(value.conversation)) {
+      edit(null, unsaved.get(value.conversation));
+      unsaved.delete(value.conversation);
+    }
   });
   document.addEventListener("med42:conversation", () => {
-    if (!place.classList.contains("editing") || conversation) { text = ""; draw(); }
+    if (med42.factsAreUnsaved()) unsaved.set(conversation, typed().value);
+    text = "";
+    draw();
   });
   draw();
 };
 
-/** The evidence panel is the server's HTML; here only the wanted source is brought into sight. */
-med42.evidence = (element) => {
+/** The evidence panel: the server's HTML, of the shown conversation only. */
+med42.evidence = (element, props, watch) => {
+  const content = element.querySelector(".content");
+  const nothing = content.innerHTML;
+  watch("value", () => {
+    if (props.value && med42.isHere(props.value.conversation)) content.innerHTML = props.value.html;
+  });
+  document.addEventListener("med42:conversation", () => (content.innerHTML = nothing));
   const look = () => {
     const card = med42.wantedSource && element.querySelector(`#${CSS.escape(med42.wantedSource)}`);
     if (!card) return;

@@ -42,8 +42,7 @@ med42.transcript = (element, props, trigger, watch) => {
       goTo(med42.wanted);
       stay();
     },
-    asked: ({ html, count: now, conversation, page }) => {
-      med42.drafts.delete(page);
+    asked: ({ html, count: now, conversation }) => {
       following = true;
       if (!med42.conversation()) {
         history.replaceState(null, "", `#c=${conversation}`);
@@ -79,15 +78,25 @@ med42.transcript = (element, props, trigger, watch) => {
   watch("value", () => {
     const value = props.value;
     const here = value && (value.kind === "asked" ? value.page : value.conversation);
+    if (value && value.kind === "asked") med42.sent = null;
     if (value && med42.isHere(here)) kinds[value.kind](value);
+  });
+
+  // Another conversation: the old one's words go at once, not when the new one's have come.
+  document.addEventListener("med42:conversation", () => {
+    if (scroll.dataset.conversation === med42.conversation()) return;
+    scroll.replaceChildren();
+    scroll.dataset.conversation = "";
+    count = 0;
   });
 
   // -- what the stream says --
   med42.handlers.hello = ({ count: now, running }) => {
     const unfinished = [...scroll.querySelectorAll('[data-status="streaming"]')].some((one) => one.dataset.message !== running);
-    if (now !== count || unfinished) med42.reopen();
+    if (now !== count || unfinished || scroll.dataset.conversation !== med42.conversation()) med42.reopen();
   };
   med42.handlers.begin = ({ html, count: now }) => {
+    med42.sent = null;
     append(html, now);
     med42.setAnswering(true);
     med42.announce("The answer is being written");

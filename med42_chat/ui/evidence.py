@@ -1,5 +1,6 @@
 """What stands behind one answer: its sources, and the record of how it came about, readable."""
 
+import time
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -29,10 +30,18 @@ def build_title() -> gr.HTML:
 
 
 def build() -> gr.HTML:
-    """The component; its value is the panel's whole content."""
+    """The component; its value says of which conversation it is, so that what comes too late for another is not shown."""
     return gr.HTML(
-        value=panel(None), html_template="${value}", js_on_load="med42.evidence(element)", apply_default_css=False, elem_id="evidence"
+        html_template=f'<div class="content">{_NOTHING}</div>',
+        js_on_load="med42.evidence(element, props, watch)",
+        apply_default_css=False,
+        elem_id="evidence",
     )
+
+
+def value(conversation_id: str, answer: Message | None) -> dict[str, object]:
+    """What the panel shows of a conversation."""
+    return {"conversation": conversation_id, "html": panel(answer), "at": time.time_ns()}
 
 
 def panel(answer: Message | None) -> str:

@@ -15,6 +15,6 @@ def build() -> gr.HTML:
     )
 
 
-def value(conversation_id: str, text: str) -> dict[str, object]:
-    """What the panel shows."""
-    return {"conversation": conversation_id, "text": text, "at": time.time_ns()}
+def value(conversation_id: str, text: str, elsewhere: bool = False) -> dict[str, object]:
+    """What the panel shows. With `elsewhere` the text was changed by another window, and the editor keeps what was typed here."""
+    return {"conversation": conversation_id, "text": text, "elsewhere": elsewhere, "at": time.time_ns()}

@@ -5,6 +5,7 @@ and every answer names it: what comes too late for another conversation is dropp
 """
 
 import functools
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ Updates = dict[Any, object]
 
 # What the page itself puts into the place of an input, because only the page knows it.
 _HERE = "() => [med42.conversation()]"
-_HERE_AND_QUESTION = "(here, question) => [med42.conversation(), question]"
+_HERE_AND_QUESTION = "(here, question) => med42.sending(question)"
 
 
 class Page:
@@ -66,6 +67,9 @@ class Page:
 
     def _wire(self, blocks: gr.Blocks) -> None:
         view = [self.transcript, self.facts, self.evidence]
+        # The same for every run of the program in this data folder: Gradio's script would reload a page whose program has another one,
+        # and what was typed would be gone.
+        blocks.app_id = int.from_bytes(hashlib.sha256(self._services.token.encode()).digest()[:6], "big")
         self._on(blocks.load, self.start, [self.here], [*view, self.list, self.safe_use], js=_HERE)
         self._on(self.list.select, self.open, [], view)
         self._on(self.list.edit, self.rename, [], [self.list])
@@ -75,14 +79,20 @@ class Page:
         self._on(self.list.tick, self.refresh, [], [self.list])
         question = [self.here, self.composer.box]
         for event in (self.composer.send.click, self.composer.box.submit):
-            self._on(event, self.ask, question, [self.transcript, self.facts, self.composer.box], js=_HERE_AND_QUESTION)
+            self._on(event, self.ask, question, [self.transcript, self.facts], js=_HERE_AND_QUESTION, once=True)
         self._on(self.composer.stop.click, self.stop, [self.here], [], js=_HERE)
         self._on(self.transcript.select, self.show_evidence, [], [self.evidence])
         self._on(self.facts.edit, self.set_facts, [], [self.facts, self.transcript, self.list])
         self._on(self.safe_use.apply, self.acknowledge, [], [self.safe_use])
 
     def _on(
-        self, event: Any, handler: Callable[..., Updates], inputs: Sequence[Any], outputs: Sequence[Any], js: str | None = None
+        self,
+        event: Any,
+        handler: Callable[..., Updates],
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        js: str | None = None,
+        once: bool = False,
     ) -> None:
         # Not queued: an action must not wait behind another. Private: it is nobody's API.
         event(
@@ -91,6 +101,8 @@ class Page:
             outputs=[*outputs, self.notice],
             js=js,
             queue=False,
+            # By default Gradio drops an event while its last one is pending: the second of two quick clicks would open nothing.
+            trigger_mode="once" if once else "multiple",
             show_progress="hidden",
             api_visibility="private",
         )
@@ -136,7 +148,6 @@ class Page:
         return {
             self.transcript: self._transcript.asked(here, conversation, state),
             self.facts: facts.value(id, conversation.pinned_facts),
-            self.composer.box: "",
         }
 
     def stop(self, here: str) -> Updates:
@@ -171,11 +182,14 @@ class Page:
     def show_evidence(self, event: gr.EventData) -> Updates:
         """What stands behind one answer."""
         message = self._store.message(_text(event, "id"))
-        return {self.evidence: evidence.panel(message)}
+        return {self.evidence: evidence.value(message.conversation_id, message)}
 
     def set_facts(self, event: gr.EventData) -> Updates:
         """Changes what is always in the prompt of a conversation; makes the conversation if there is none yet."""
         here, text = _text(event, "id"), _text(event, "text")
+        if here and (now := self._store.get(here).pinned_facts) != _text(event, "before"):
+            told = _notice("These facts were changed in another window.", f"There they read: {now} — save again to replace that.")
+            return {self.facts: facts.value(here, now, elsewhere=True), self.notice: told}
         id = here or self._store.create().id
         self._store.set_pinned_facts(id, text)
         made = {} if here else {**self._opened(id), **self._rows()}
@@ -189,7 +203,7 @@ class Page:
 
     def _opened(self, id: str) -> Updates:
         if not id:
-            return {self.transcript: self._transcript.empty(), self.facts: facts.value("", ""), self.evidence: evidence.panel(None)}
+            return {self.transcript: self._transcript.empty(), self.facts: facts.value("", ""), self.evidence: evidence.value("", None)}
         try:
             conversation, messages = self._store.get(id), self._store.branch(id)
         except NotFound as error:
@@ -197,7 +211,7 @@ class Page:
         return {
             self.transcript: self._transcript.opened(conversation, messages),
             self.facts: facts.value(id, conversation.pinned_facts),
-            self.evidence: evidence.panel(_last_answer(messages)),
+            self.evidence: evidence.value(id, _last_answer(messages)),
         }
 
     def _rows(self, offset: int = 0) -> Updates:
