@@ -300,7 +300,7 @@ class Talk:
             (0.15, lambda: self.about_glue(topic is not None)),
         ]
         if topic is not None:
-            kinds.append((0.12, lambda: self.simpler(topic)))
+            kinds.append((0.04 if self.in_plain_words(topic) == NO_PATIENT_VERSION else 0.5, lambda: self.simpler(topic)))
         shares, makers = zip(*kinds, strict=True)
         made: Turn = self.rng.choices(makers, shares)[0]()
         return made
