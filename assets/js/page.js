@@ -5,6 +5,7 @@
 
 const med42 = {
   handlers: {}, // by name of a stream's event
+  leaving: null, // { page, text } between the key that sends and Gradio's taking it up
   sent: null, // { page, text } of a question that is on its way and may come back
   factsAreUnsaved: () => false,
   drafts: new Map(), // text not yet sent, by conversation; lives as long as the page
@@ -218,12 +219,13 @@ med42.isAnswering = () => document.documentElement.classList.contains("answering
 
 /** A question goes out: the box is empty at once, so that nothing typed from now on is lost with it. */
 med42.sending = (question) => {
-  const page = med42.conversation();
-  if (question.trim()) {
-    med42.sent = { page, text: question, at: Date.now() };
-    med42.write("");
-  }
-  return [page, question];
+  // Gradio calls this a moment after the key or the click; by then the reader may have opened another conversation.
+  const { page, text } = med42.leaving || { page: med42.conversation(), text: question };
+  med42.leaving = null;
+  if (text.trim()) med42.sent = { page, text, at: Date.now() };
+  if (!med42.isHere(page)) med42.drafts.delete(page);
+  else if (med42.box().value === text) med42.write("");
+  return [page, text];
 };
 
 /** A question was not taken: it stands in the box of its conversation again, before whatever was typed since. */
@@ -239,13 +241,21 @@ med42.putBack = () => {
 /** Why nothing can be sent now; in the capture phase, before Gradio's own listeners see the key or the click. */
 const beforeSending = (event) => {
   const pending = med42.sent && Date.now() - med42.sent.at < 2000; // Enter and a click at once are one question
-  if (!pending && !med42.factsAreUnsaved()) return;
+  if (!pending && !med42.factsAreUnsaved()) {
+    med42.leaving = { page: med42.conversation(), text: med42.box().value };
+    return;
+  }
   event.preventDefault();
   event.stopImmediatePropagation();
   if (!pending) med42.tell({ message: "The facts above are not saved yet.", hint: "Save them or cancel, then send." });
 };
 document.addEventListener("keydown", (event) => event.key === "Enter" && !event.shiftKey && event.target === med42.box() && beforeSending(event), true);
 document.addEventListener("click", (event) => event.target.closest("#send") && beforeSending(event), true);
+
+/** A reload, also one that is not the reader's own, asks before it throws away what is not sent or saved. */
+addEventListener("beforeunload", (event) => {
+  if ((med42.box() && med42.box().value.trim()) || med42.factsAreUnsaved()) event.preventDefault();
+});
 
 med42.ask = (question) => {
   med42.write(question);

@@ -50,7 +50,10 @@ med42.facts = (element, props, trigger, watch) => {
     const made = value && !conversation && place.classList.contains("editing") && !med42.conversation();
     if (!value || !(made || med42.isHere(value.conversation))) return;
     if (value.elsewhere) return void (text = value.text);
-    if (made && value.conversation) med42.show(value.conversation);
+    if (made && value.conversation) {
+      text = value.text; // saved: it must not wait as a draft for the next new conversation, which is another patient's
+      med42.show(value.conversation);
+    }
     const typing = place.classList.contains("editing") && value.text === text && conversation === value.conversation;
     text = value.text;
     if (!typing) draw();

@@ -130,8 +130,9 @@ class Page:
         return {**self._opened(here), **self._rows(), self.safe_use: {"accepted": self._services.acknowledged()}}
 
     def open(self, event: gr.EventData) -> Updates:
-        """Shows a conversation, or the empty page."""
-        return self._opened(_text(event, "id"))
+        """Shows a conversation, or the empty page, which leaves a notice where it is: it may say why the page is empty."""
+        id = _text(event, "id")
+        return self._opened(id) if id else {**self._opened(""), self.notice: gr.skip()}
 
     def ask(self, here: str, question: str) -> Updates:
         """Starts an answer, in a new conversation if there is none yet."""

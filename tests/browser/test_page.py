@@ -300,6 +300,51 @@ class TestPinnedFacts:
         wait_for_answer(page)
         assert site.services.store.conversations.get(here(page)).pinned_facts == "Allergy: penicillin\nCKD 3b"
         assert "Allergy: penicillin" in site.runtime.encoded[-1][0].text
+        page.evaluate("med42.show('')")
+        page.wait_for_selector(".greeting")
+        page.wait_for_timeout(300)
+        assert "penicillin" not in page.inner_html("#facts") and page.locator("#facts textarea").count() == 0
+
+    def test_facts_that_are_not_saved_hold_back_the_question_and_wait_in_their_conversation(self, page: Any) -> None:
+        ask(page, "the first one")
+        wait_for_answer(page)
+        first = here(page)
+        page.click("#facts .link")
+        page.fill("#facts textarea", "Allergy: latex")
+        ask(page, "not yet")
+        page.wait_for_selector('.notice:has-text("not saved yet")')
+        assert page.locator(".question").count() == 1 and page.input_value("#question textarea") == "not yet"
+        page.evaluate("med42.show('')")
+        page.wait_for_selector(".greeting")
+        assert page.locator("#facts textarea").count() == 0
+        page.evaluate("id => med42.show(id)", first)
+        page.wait_for_selector("#facts textarea")
+        assert page.input_value("#facts textarea") == "Allergy: latex" and page.input_value("#question textarea") == "not yet"
+        page.click("#facts .primary")
+        page.wait_for_selector(".fact")
+
+    def test_a_question_goes_to_the_conversation_in_which_it_was_asked(self, page: Any, site: Site) -> None:
+        for name in ("alpha", "bravo"):
+            page.evaluate("med42.show('')")
+            page.wait_for_selector(".greeting")
+            ask(page, name)
+            wait_for_answer(page)
+        bravo = here(page)
+        page.go_back()
+        page.wait_for_selector('.question:has-text("alpha")')
+        alpha = here(page)
+        page.fill("#question textarea", "dose?")
+        # Enter, and the other conversation before anything else can happen.
+        page.evaluate(
+            "id => { med42.box().dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true, cancelable: true}));"
+            " document.getElementById('send').click(); med42.show(id); }",
+            bravo,
+        )
+        store = site.services.store.conversations
+        until(lambda: len(store.branch(alpha)) + len(store.branch(bravo)) > 4, "the question was taken")
+        assert [one.text for one in store.branch(alpha) if one.role == "user"] == ["alpha", "dose?"]
+        assert [one.text for one in store.branch(bravo) if one.role == "user"] == ["bravo"]
+        assert page.input_value("#question textarea") == ""
 
 
 class TestRestart:
