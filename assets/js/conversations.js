@@ -16,6 +16,7 @@ med42.conversations = (element, props, trigger, watch) => {
   let items = []; // what is drawn: {kind, top, …}
   let height = 0;
   let asking = false; // more rows are on their way
+  let newest = 0; // the server's time of the rows that are shown
   let changing = null; // {id, how}: the row that is being renamed or deleted
 
   // -- what is to be drawn --
@@ -200,6 +201,8 @@ med42.conversations = (element, props, trigger, watch) => {
   // -- what the server's handlers say --
   const kinds = {
     rows: (value) => {
+      if (value.at < newest) return; // overtaken on its way by a later state of the list
+      newest = value.at;
       asking = false;
       total = value.total;
       rows = [...rows.slice(0, value.offset), ...value.rows];

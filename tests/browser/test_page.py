@@ -234,7 +234,7 @@ class TestConversations:
         page.wait_for_selector(".greeting")
         until(lambda: site.services.store.conversations.total() == total - 1, "still there")
         assert here(page) == ""
-        assert page.locator(f'[data-key="{id}"]').count() == 0
+        page.wait_for_selector(f'[data-key="{id}"]', state="detached")
 
     def test_words_of_a_message_are_found_and_shown_in_their_place(self, page: Any) -> None:
         ask(page, "zyxomycosis of the left knee")
