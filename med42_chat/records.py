@@ -97,7 +97,7 @@ class ContextUse:
     size: int
     system: int = 0
     pinned: int = 0
-    sources: int = 0
+    sources: int = 0  # documents: library passages and attachments
     history: int = 0
     question: int = 0
     reserve: int = 0
@@ -161,8 +161,30 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text that came with a question, of this conversation only: a pasted letter, a dropped file. Always data."""
+
+    name: str
+    text: str
+    media_type: str = "text/plain"
+    pages: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What the reader thought of an answer, and why."""
+
+    verdict: Literal["good", "bad"]
+    reason: str = ""
+    created_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One node of a conversation's tree. `parent_id` is None for the first question."""
+    """One node of a conversation's tree. `parent_id` is None for the first question.
+
+    `versions` are the ids of the messages that stand in the same place, oldest first, this one among them; empty when it is alone.
+    """
 
     id: str
     conversation_id: str
@@ -173,11 +195,25 @@ class Message:
     created_at: int
     evidence: Evidence | None = None
     citations: tuple[Citation, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    versions: tuple[str, ...] = ()
+    feedback: Feedback | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What was typed and attached in a conversation and not sent yet."""
+
+    text: str = ""
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation's head. `pinned_facts` (allergies, problems, medicines) are always in the prompt."""
+    """A conversation's head. `pinned_facts` (allergies, problems, medicines) are always in the prompt.
+
+    `leaf_id` is the message at the end of the branch that is shown; `folder` is empty for none.
+    """
 
     id: str
     title: str
@@ -187,6 +223,9 @@ class Conversation:
     message_count: int = 0
     pinned: bool = False
     archived: bool = False
+    folder: str = ""
+    tags: tuple[str, ...] = ()
+    leaf_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

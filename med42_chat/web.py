@@ -101,10 +101,12 @@ def _mount_page(app: FastAPI, services: Services) -> str:
 
     from med42_chat.ui.page import Page
     from med42_chat.ui.theme import head, theme
+    from med42_chat.ui.words import read_words
 
+    words = read_words(ASSETS / "words" / "en.toml")
     gr.mount_gradio_app(
         app,
-        Page(services).build(),
+        Page(services, words).build(),
         path="/",
         theme=theme(),
         footer_links=[],
@@ -117,7 +119,7 @@ def _mount_page(app: FastAPI, services: Services) -> str:
         max_file_size=1,
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
     )
-    return head(ASSETS)
+    return head(ASSETS, words)
 
 
 def _prepare_gradio(services: Services) -> None:

@@ -44,6 +44,14 @@ med42.reopen = () => med42.open && med42.open(med42.conversation());
 /** Whether what the server says about a conversation is still wanted here. */
 med42.isHere = (id) => id === med42.conversation();
 
+/** The page's words; see assets/words. Values replace {names}; a number `n` chooses between the forms `one` and `other`. */
+med42.say = (name, values = {}) => {
+  const { texts, language } = med42.words;
+  const form = texts[name] === undefined ? `${name}.${new Intl.PluralRules(language).select(values.n)}` : name;
+  const text = texts[form] ?? texts[`${name}.other`] ?? name;
+  return text.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? (typeof values[key] === "number" ? values[key].toLocaleString(language) : values[key]) : whole));
+};
+
 // ---- the stream ----
 
 /** Follows the shown conversation. Only a visible page does: a browser grants one address few connections. */
@@ -196,91 +204,6 @@ med42.buttons = (element) => {
   med42.applyTheme();
   med42.markDrawers();
 };
-
-// ---- composer: Gradio's own textbox and buttons ----
-
-med42.box = () => document.querySelector("#question textarea");
-med42.focusComposer = () => !med42.isDrawer("left") && med42.box() && med42.box().focus({ preventScroll: true });
-
-/** Puts text into the composer as typing would. */
-med42.write = (text) => {
-  const box = med42.box();
-  if (!box || box.value === text) return;
-  box.value = text;
-  box.dispatchEvent(new Event("input", { bubbles: true }));
-};
-
-med42.keepDraft = () => med42.box() && med42.drafts.set(med42.conversation(), med42.box().value);
-med42.restoreDraft = () => med42.write(med42.drafts.get(med42.conversation()) || "");
-
-/** Shows Stop while an answer is being written, Send otherwise. */
-med42.setAnswering = (answering) => document.documentElement.classList.toggle("answering", answering);
-med42.isAnswering = () => document.documentElement.classList.contains("answering");
-
-/** A question goes out: the box is empty at once, so that nothing typed from now on is lost with it. */
-med42.sending = (question) => {
-  // Gradio calls this a moment after the key or the click; by then the reader may have opened another conversation.
-  const { page, text } = med42.leaving || { page: med42.conversation(), text: question };
-  med42.leaving = null;
-  if (text.trim()) med42.sent = { page, text, at: Date.now() };
-  if (!med42.isHere(page)) med42.drafts.delete(page);
-  else if (med42.box().value === text) med42.write("");
-  return [page, text];
-};
-
-/** A question was not taken: it stands in the box of its conversation again, before whatever was typed since. */
-med42.putBack = () => {
-  const { page, text } = med42.sent || {};
-  if (!text) return;
-  med42.sent = null;
-  const join = (since) => (since ? `${text}\n${since}` : text);
-  if (med42.isHere(page)) med42.write(join(med42.box().value));
-  else med42.drafts.set(page, join(med42.drafts.get(page)));
-};
-
-/** Why nothing can be sent now; in the capture phase, before Gradio's own listeners see the key or the click. */
-const beforeSending = (event) => {
-  const pending = med42.sent && Date.now() - med42.sent.at < 2000; // Enter and a click at once are one question
-  if (!pending && !med42.factsAreUnsaved()) {
-    med42.leaving = { page: med42.conversation(), text: med42.box().value };
-    return;
-  }
-  event.preventDefault();
-  event.stopImmediatePropagation();
-  if (!pending) med42.tell({ message: "The facts above are not saved yet.", hint: "Save them or cancel, then send." });
-};
-document.addEventListener("keydown", (event) => event.key === "Enter" && !event.shiftKey && event.target === med42.box() && beforeSending(event), true);
-document.addEventListener("click", (event) => event.target.closest("#send") && beforeSending(event), true);
-
-/** A reload, also one that is not the reader's own, asks before it throws away what is not sent or saved. */
-addEventListener("beforeunload", (event) => {
-  if ((med42.box() && med42.box().value.trim()) || med42.factsAreUnsaved()) event.preventDefault();
-});
-
-med42.ask = (question) => {
-  med42.write(question);
-  setTimeout(() => document.getElementById("send").click());
-};
-
-// ---- keys ----
-
-med42.escape = () => {
-  if (document.querySelector("dialog[open]")) return false;
-  const side = ["left", "right"].find((one) => med42.isDrawer(one) && med42.isOpen(one));
-  if (side) med42.toggle(side, false);
-  else if (med42.isAnswering()) document.getElementById("stop").click();
-  else return false;
-  return true;
-};
-
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.defaultPrevented && med42.escape()) event.preventDefault();
-  if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
-    event.preventDefault();
-    med42.toggle("left", true);
-    document.querySelector("#conversations .find").focus();
-  }
-});
 
 document.addEventListener("click", (event) => {
   const open = ["left", "right"].filter((side) => med42.isDrawer(side) && med42.isOpen(side));

@@ -99,7 +99,7 @@ med42.transcript = (element, props, trigger, watch) => {
     med42.sent = null;
     append(html, now);
     med42.setAnswering(true);
-    med42.announce("The answer is being written");
+    med42.announce(med42.say("answer.begins"));
   };
   med42.handlers.blocks = ({ message, from, html }) => {
     const place = turn(message) && turn(message).querySelector(".blocks");
@@ -116,7 +116,7 @@ med42.transcript = (element, props, trigger, watch) => {
   };
   med42.handlers.end = ({ message, html, status }) => {
     med42.setAnswering(false);
-    med42.announce(status === "complete" ? "The answer is complete" : "The answer has ended before it was complete");
+    med42.announce(med42.say(status === "complete" ? "answer.complete" : "answer.incomplete"));
     if (turn(message)) turn(message).outerHTML = html;
     stay();
     trigger("select", { id: message });

@@ -5,6 +5,7 @@ from html import escape
 import gradio as gr
 
 from med42_chat import __version__
+from med42_chat.ui.desk import Desk, Updates
 
 _SAFE_USE = """
 <h2>Before the first question</h2>
@@ -33,24 +34,53 @@ elsewhere, and the program sends nothing anywhere: no statistics, no update chec
 """
 
 
-def safe_use() -> gr.HTML:
-    """The dialog before the first question. Its value is whether it was accepted before; it triggers 'apply' when it is."""
-    return gr.HTML(
-        html_template=f'<dialog class="paper" aria-label="Safe use">{_SAFE_USE}'
-        '<p class="actions"><button type="button" class="primary">I have read this</button></p></dialog>',
-        js_on_load="med42.safeUse(element, props, trigger, watch)",
-        apply_default_css=False,
-        elem_id="safe-use",
-    )
+class SafeUse:
+    """The dialog before the first question. Its value is whether it was accepted before."""
+
+    component: gr.HTML
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def build(self) -> None:
+        """Makes the component. It triggers 'apply' when the text is accepted."""
+        self.component = gr.HTML(
+            html_template=f'<dialog class="paper" aria-label="Safe use">{_SAFE_USE}'
+            '<p class="actions"><button type="button" class="primary">I have read this</button></p></dialog>',
+            js_on_load="med42.safeUse(element, props, trigger, watch)",
+            apply_default_css=False,
+            elem_id="safe-use",
+        )
+
+    def wire(self) -> None:
+        """Binds its events."""
+        self._desk.on(self.component.apply, self.accept, [], [self.component])
+
+    def state(self) -> Updates:
+        """Whether the text was accepted in this data folder."""
+        return {self.component: {"accepted": self._desk.services.acknowledged()}}
+
+    def accept(self) -> Updates:
+        """The text was accepted."""
+        self._desk.services.acknowledge()
+        return self.state()
 
 
-def about(licences: list[str]) -> gr.HTML:
+class About:
     """The About dialog. `licences` are file names under /licences/."""
-    links = "".join(f'<li><a href="/licences/{escape(name)}" target="_blank" rel="noopener">{escape(name)}</a></li>' for name in licences)
-    return gr.HTML(
-        html_template=f'<dialog class="paper" aria-label="About">{_ABOUT.format(version=escape(__version__), licences=links)}'
-        '<p class="actions"><button type="button" class="primary">Close</button></p></dialog>',
-        js_on_load="med42.about(element)",
-        apply_default_css=False,
-        elem_id="about",
-    )
+
+    def __init__(self, licences: list[str]) -> None:
+        self._licences = licences
+
+    def build(self) -> None:
+        """Makes the component; the header's button opens it."""
+        links = "".join(
+            f'<li><a href="/licences/{escape(name)}" target="_blank" rel="noopener">{escape(name)}</a></li>' for name in self._licences
+        )
+        gr.HTML(
+            html_template=f'<dialog class="paper" aria-label="About">{_ABOUT.format(version=escape(__version__), licences=links)}'
+            '<p class="actions"><button type="button" class="primary">Close</button></p></dialog>',
+            js_on_load="med42.about(element)",
+            apply_default_css=False,
+            elem_id="about",
+        )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import gradio as gr
 
 from med42_chat.records import Conversation, SearchHit
+from med42_chat.ui.desk import Desk, Updates, text
 
 Value = dict[str, object]
 
@@ -29,17 +30,65 @@ _TEMPLATE = """
 """
 
 
-def build() -> gr.HTML:
-    """The component; its script is assets/js/conversations.js. Groups by date are made in the page: it knows the reader's time zone.
+class ConversationList:
+    """Its script (assets/js/conversations.js) draws the rows; groups by date are made in the page: it knows the reader's time zone."""
 
-    It triggers 'select' (open), 'edit' (rename), 'delete', 'input' (search), 'expand' (more) and 'tick' (refresh).
-    """
-    return gr.HTML(
-        html_template=_TEMPLATE,
-        js_on_load="med42.conversations(element, props, trigger, watch)",
-        apply_default_css=False,
-        elem_id="conversations",
-    )
+    component: gr.HTML
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def build(self) -> None:
+        """Makes the component: 'select' opens, 'edit' renames, 'delete', 'input' searches, 'expand' wants more, 'tick' the newest state."""
+        self.component = gr.HTML(
+            html_template=_TEMPLATE,
+            js_on_load="med42.conversations(element, props, trigger, watch)",
+            apply_default_css=False,
+            elem_id="conversations",
+        )
+
+    def wire(self) -> None:
+        """Binds its events."""
+        desk, own = self._desk, [self.component]
+        desk.on(self.component.select, self.open, [], desk.view)
+        desk.on(self.component.edit, self.rename, [], own)
+        desk.on(self.component.delete, self.delete, [], own)
+        desk.on(self.component.input, self.search, [], own)
+        desk.on(self.component.expand, self.more, [], own)
+        desk.on(self.component.tick, self.refresh, [], own)
+
+    def open(self, event: gr.EventData) -> Updates:
+        """Shows a conversation, or the empty page, which leaves a notice where it is: it may say why the page is empty."""
+        id = text(event, "id")
+        return self._desk.opened(id) if id else {**self._desk.opened(""), self._desk.notice: gr.skip()}
+
+    def rename(self, event: gr.EventData) -> Updates:
+        """Gives a conversation another title."""
+        self._desk.store.rename(text(event, "id"), text(event, "title"))
+        return self.rows()
+
+    def delete(self, event: gr.EventData) -> Updates:
+        """Deletes a conversation for good, after its answer has been stopped."""
+        self._desk.services.jobs.stop(text(event, "id"))
+        self._desk.store.delete(text(event, "id"))
+        return self.rows()
+
+    def search(self, event: gr.EventData) -> Updates:
+        """Finds words in all messages."""
+        query = text(event, "query")
+        return {self.component: hits(query, self._desk.store.search(query, HITS))}
+
+    def more(self, event: gr.EventData) -> Updates:
+        """The next stretch of the list."""
+        return self.rows(int(text(event, "offset")))
+
+    def refresh(self) -> Updates:
+        """The list as it is now."""
+        return self.rows()
+
+    def rows(self, offset: int = 0) -> Updates:
+        """A stretch of the list."""
+        return {self.component: rows(self._desk.store.recent(PAGE, offset), offset, self._desk.store.total())}
 
 
 def rows(conversations: Sequence[Conversation], offset: int, total: int) -> Value:

@@ -6,7 +6,8 @@ from html import escape
 
 import gradio as gr
 
-from med42_chat.records import Citation, Evidence, Message
+from med42_chat.records import Citation, Conversation, Evidence, Message
+from med42_chat.ui.desk import Updates
 from med42_chat.ui.view import DEMONSTRATION, left_out, per_second
 
 _VERDICTS = {
@@ -24,19 +25,28 @@ _TITLE = (
 )
 
 
-def build_title() -> gr.HTML:
-    """The panel's title, with a button that closes it where it is a drawer."""
-    return gr.HTML(_TITLE, js_on_load="med42.buttons(element)", apply_default_css=False)
+class EvidencePanel:
+    """The right column. Its value says of which conversation it is, so that what comes too late for another is not shown."""
 
+    component: gr.HTML
 
-def build() -> gr.HTML:
-    """The component; its value says of which conversation it is, so that what comes too late for another is not shown."""
-    return gr.HTML(
-        html_template=f'<div class="content">{_NOTHING}</div>',
-        js_on_load="med42.evidence(element, props, watch)",
-        apply_default_css=False,
-        elem_id="evidence",
-    )
+    def build(self) -> None:
+        """Makes the title, with a button that closes the column where it is a drawer, and the component."""
+        gr.HTML(_TITLE, js_on_load="med42.buttons(element)", apply_default_css=False)
+        self.component = gr.HTML(
+            html_template=f'<div class="content">{_NOTHING}</div>',
+            js_on_load="med42.evidence(element, props, watch)",
+            apply_default_css=False,
+            elem_id="evidence",
+        )
+
+    def opened(self, conversation: Conversation | None, messages: Sequence[Message]) -> object:
+        """What it shows of a conversation: its last answer's."""
+        return value(conversation.id, _last_answer(messages)) if conversation else value("", None)
+
+    def of(self, answer: Message) -> Updates:
+        """What stands behind one answer."""
+        return {self.component: value(answer.conversation_id, answer)}
 
 
 def value(conversation_id: str, answer: Message | None) -> dict[str, object]:
@@ -88,3 +98,7 @@ def _lines(evidence: Evidence) -> Iterable[tuple[str, str]]:
     yield "Earlier messages", f"{len(evidence.seen)} seen by the model" if evidence.seen else ""
     yield "Always in the prompt", evidence.pinned_facts
     yield "Program", evidence.program + (f", llama-cpp-python {evidence.build}" if evidence.build else "")
+
+
+def _last_answer(messages: Sequence[Message]) -> Message | None:
+    return next((one for one in reversed(messages) if one.role == "assistant" and one.status != "streaming"), None)

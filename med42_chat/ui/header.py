@@ -25,13 +25,3 @@ still here. If this stays, open the address that it prints when it starts.</p></
 def build() -> gr.HTML:
     """The component; the stream fills the parts marked `data-live`."""
     return gr.HTML(html_template=_TEMPLATE, js_on_load="med42.buttons(element)", apply_default_css=False, elem_id="header")
-
-
-def notice() -> gr.HTML:
-    """Where an error is told: message and hint, until it is closed or the next step succeeds."""
-    return gr.HTML(
-        html_template='<div class="notice" role="alert" hidden></div>',
-        js_on_load="med42.notice(element, props, watch)",
-        apply_default_css=False,
-        elem_id="notice",
-    )

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import gradio as gr
 
-_SCRIPTS = ("page.js", "transcript.js", "conversations.js", "panels.js")
-_STYLES = ("page.css", "transcript.css", "panels.css")
+from med42_chat.ui.words import Words
+
+_SCRIPTS = ("page.js", "composer.js", "keys.js", "transcript.js", "conversations.js", "panels.js")
+_STYLES = ("page.css", "composer.css", "transcript.css", "panels.css", "print.css")
 
 
 def theme() -> gr.themes.Base:
@@ -35,11 +37,12 @@ def theme() -> gr.themes.Base:
     )
 
 
-def head(assets: Path) -> str:
-    """The page's own styles and scripts, each with a mark of its content, so that an update is never mixed with an old copy."""
+def head(assets: Path, words: Words) -> str:
+    """The page's own styles, scripts and words, each file with a mark of its content, so that an update is never mixed with an old copy."""
     styles = [f'<link rel="stylesheet" href="/ui/css/{name}?{_mark(assets / "css" / name)}">' for name in _STYLES]
     scripts = [f'<script src="/ui/js/{name}?{_mark(assets / "js" / name)}"></script>' for name in _SCRIPTS]
-    return "\n".join([*_meta(), *styles, *scripts])
+    first, *rest = scripts  # the words belong to what the first script makes
+    return "\n".join([*_meta(), *styles, first, f"<script>{words.script()}</script>", *rest])
 
 
 def _meta() -> Iterable[str]:

@@ -8,12 +8,19 @@ from pathlib import Path
 
 import gradio as gr
 
+from med42_chat.errors import InputError, Med42Error
 from med42_chat.jobs import JobState
 from med42_chat.records import Conversation, Message
 from med42_chat.ui import view
+from med42_chat.ui.composer import Composer
+from med42_chat.ui.desk import Desk, Updates, text
+from med42_chat.ui.evidence import EvidencePanel
+from med42_chat.ui.facts import Facts
 
 Value = dict[str, object]
 
+# What the page puts into the places of the inputs: where the question was asked, and its words.
+_SENT = "(here, question) => med42.sending(question)"
 _EXAMPLES = 6
 _WHO_ANSWERS = "Med42 answers on this computer. Check every answer against a source you trust before you act on it."
 _DEMONSTRATION_ANSWERS = (
@@ -25,13 +32,16 @@ _DEMONSTRATION_ANSWERS = (
 class Transcript:
     """Its script (assets/js/transcript.js) owns the messages on the screen; a value says what to do with them."""
 
-    def __init__(self, examples: Path, demonstration: bool) -> None:
+    component: gr.HTML
+
+    def __init__(self, desk: Desk, composer: Composer, facts: Facts, evidence: EvidencePanel, examples: Path, demonstration: bool) -> None:
+        self._desk, self._composer, self._facts, self._evidence = desk, composer, facts, evidence
         self._who_answers = _DEMONSTRATION_ANSWERS if demonstration else _WHO_ANSWERS
         self._questions: list[str] = tomllib.loads(examples.read_text("utf-8"))["questions"][:_EXAMPLES]
 
-    def build(self) -> gr.HTML:
-        """The component. It triggers 'select' (an answer's evidence is wanted)."""
-        return gr.HTML(
+    def build(self) -> None:
+        """Makes the component. It triggers 'select' (an answer's evidence is wanted)."""
+        self.component = gr.HTML(
             html_template='<div class="scroll" tabindex="0" role="log" aria-live="off" aria-label="Conversation"></div>'
             '<button type="button" class="to-end" hidden>Newest</button>',
             js_on_load="med42.transcript(element, props, trigger, watch)",
@@ -39,19 +49,35 @@ class Transcript:
             elem_id="transcript",
         )
 
-    def opened(self, conversation: Conversation, messages: Sequence[Message]) -> Value:
-        """All messages of a conversation in the place of what was there."""
+    def wire(self) -> None:
+        """Binds its events, and the composer's that begin an answer."""
+        question = [self._desk.here, self._composer.box]
+        for event in (self._composer.send.click, self._composer.box.submit):
+            self._desk.on(event, self.ask, question, [self.component, self._facts.component], js=_SENT, once=True)
+        self._desk.on(self.component.select, self.show_evidence, [], [self._evidence.component])
+
+    def opened(self, conversation: Conversation | None, messages: Sequence[Message]) -> object:
+        """All messages of a conversation in the place of what was there; the greeting before the first question."""
         html = view.turns(messages) or self._greeting()
-        return _value("open", conversation.id, html=html, count=conversation.message_count)
+        return _value("open", conversation.id if conversation else "", html=html, count=conversation.message_count if conversation else 0)
 
-    def empty(self) -> Value:
-        """The page before the first question."""
-        return _value("open", "", html=self._greeting(), count=0)
+    def ask(self, here: str, question: str) -> Updates:
+        """Starts an answer, in a new conversation if there is none yet."""
+        if not question.strip():
+            raise InputError("There is no question yet.", "Type a question, then press Enter.")
+        id = here or self._desk.store.create().id
+        try:
+            state = self._desk.services.jobs.start(id, question).state()
+        except Med42Error:
+            if not here:
+                self._desk.store.delete(id)
+            raise
+        conversation = self._desk.store.get(id)
+        return {self.component: asked(here, conversation, state), self._facts.component: self._facts.opened(conversation, [])}
 
-    def asked(self, page: str, conversation: Conversation, state: JobState) -> Value:
-        """A question that was just asked and the answer that begins. `page` is the conversation the page was on, perhaps none."""
-        html = view.question(state.question) + view.answer(state.answer)
-        return _value("asked", conversation.id, page=page, html=html, count=conversation.message_count)
+    def show_evidence(self, event: gr.EventData) -> Updates:
+        """What stands behind one answer."""
+        return self._evidence.of(self._desk.store.message(text(event, "id")))
 
     def _greeting(self) -> str:
         buttons = "".join(f'<button type="button" class="example">{escape(text)}</button>' for text in self._questions)
@@ -60,6 +86,12 @@ class Transcript:
             f"<p>{self._who_answers}</p>"
             f'<div class="examples" role="group" aria-label="Example questions">{buttons}</div></section>'
         )
+
+
+def asked(page: str, conversation: Conversation, state: JobState) -> Value:
+    """A question that was just asked and the answer that begins. `page` is the conversation the page was on, perhaps none."""
+    html = view.question(state.question) + view.answer(state.answer)
+    return _value("asked", conversation.id, page=page, html=html, count=conversation.message_count)
 
 
 def _value(kind: str, conversation_id: str, **rest: object) -> Value:
