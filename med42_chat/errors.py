@@ -3,6 +3,7 @@
 Med42Error
 ├── SettingsError
 ├── InputError           an empty question, one that no context can hold
+│   └── UnreadableFile   locked, damaged, pictures of text, too big, not a text
 ├── NotFound             no such conversation, message, model
 ├── StoreError
 │   ├── StoreInUse       another Med42 Chat has this data folder open
@@ -36,6 +37,10 @@ class SettingsError(Med42Error):
 
 class InputError(Med42Error):
     """The question cannot be asked as it is."""
+
+
+class UnreadableFile(InputError):
+    """No text can be had from this file."""
 
 
 class NotFound(Med42Error):

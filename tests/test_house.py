@@ -15,9 +15,9 @@ PACKAGE = ROOT / "med42_chat"
 FLOORS = [
     {"__init__", "__version__"},
     {"records", "errors"},
-    {"events", "settings", "markup", "gguf"},
+    {"events", "settings", "markup", "gguf", "presets"},
     {"prompt"},
-    {"runtime", "store"},  # rooms side by side: neither knows the other
+    {"runtime", "store", "library"},  # rooms side by side: none knows another
     {"chat"},
     {"jobs"},
     {"services"},
@@ -36,6 +36,7 @@ ONLY = {
     "keyring": ("store/",),
     "gradio": ("ui/", "web.py"),
     "markdown": ("markup/",),
+    "pypdfium2": ("library/",),
     "starlette": ("guard.py", "web.py", "ui/"),
     "uvicorn": ("web.py", "serve.py"),
 }
