@@ -8,19 +8,14 @@ from pathlib import Path
 
 import gradio as gr
 
-from med42_chat.errors import InputError, Med42Error
 from med42_chat.jobs import JobState
 from med42_chat.records import Conversation, Message
 from med42_chat.ui import view
-from med42_chat.ui.composer import Composer
 from med42_chat.ui.desk import Desk, Updates, text
 from med42_chat.ui.evidence import EvidencePanel
-from med42_chat.ui.facts import Facts
 
 Value = dict[str, object]
 
-# What the page puts into the places of the inputs: where the question was asked, and its words.
-_SENT = "(here, question) => med42.sending(question)"
 _EXAMPLES = 6
 _WHO_ANSWERS = "Med42 answers on this computer. Check every answer against a source you trust before you act on it."
 _DEMONSTRATION_ANSWERS = (
@@ -34,8 +29,8 @@ class Transcript:
 
     component: gr.HTML
 
-    def __init__(self, desk: Desk, composer: Composer, facts: Facts, evidence: EvidencePanel, examples: Path, demonstration: bool) -> None:
-        self._desk, self._composer, self._facts, self._evidence = desk, composer, facts, evidence
+    def __init__(self, desk: Desk, evidence: EvidencePanel, examples: Path, demonstration: bool) -> None:
+        self._desk, self._evidence = desk, evidence
         self._who_answers = _DEMONSTRATION_ANSWERS if demonstration else _WHO_ANSWERS
         self._questions: list[str] = tomllib.loads(examples.read_text("utf-8"))["questions"][:_EXAMPLES]
 
@@ -50,30 +45,13 @@ class Transcript:
         )
 
     def wire(self) -> None:
-        """Binds its events, and the composer's that begin an answer."""
-        question = [self._desk.here, self._composer.box]
-        for event in (self._composer.send.click, self._composer.box.submit):
-            self._desk.on(event, self.ask, question, [self.component, self._facts.component], js=_SENT, once=True)
+        """Binds its events."""
         self._desk.on(self.component.select, self.show_evidence, [], [self._evidence.component])
 
     def opened(self, conversation: Conversation | None, messages: Sequence[Message]) -> object:
         """All messages of a conversation in the place of what was there; the greeting before the first question."""
         html = view.turns(messages) or self._greeting()
         return _value("open", conversation.id if conversation else "", html=html, count=conversation.message_count if conversation else 0)
-
-    def ask(self, here: str, question: str) -> Updates:
-        """Starts an answer, in a new conversation if there is none yet."""
-        if not question.strip():
-            raise InputError("There is no question yet.", "Type a question, then press Enter.")
-        id = here or self._desk.store.create().id
-        try:
-            state = self._desk.services.jobs.start(id, question).state()
-        except Med42Error:
-            if not here:
-                self._desk.store.delete(id)
-            raise
-        conversation = self._desk.store.get(id)
-        return {self.component: asked(here, conversation, state), self._facts.component: self._facts.opened(conversation, [])}
 
     def show_evidence(self, event: gr.EventData) -> Updates:
         """What stands behind one answer."""

@@ -36,7 +36,7 @@ def event(**data: object) -> Any:
 
 
 def answered(page: Page, opened: Services, here: str, question: str) -> str:
-    value: Any = page.transcript.ask(here, question)[page.transcript.component]
+    value: Any = page.composer.ask(here, question)[page.transcript.component]
     job = opened.jobs.running(value["conversation"])
     if job:
         job.join(5)
@@ -44,7 +44,7 @@ def answered(page: Page, opened: Services, here: str, question: str) -> str:
 
 
 def test_the_first_question_makes_a_conversation_and_empties_the_composer(page: Page, opened: Services) -> None:
-    updates: Any = page.transcript.ask("", "What?")
+    updates: Any = page.composer.ask("", "What?")
     made = updates[page.transcript.component]["conversation"]
     assert opened.store.conversations.get(made).title == "What?"
     assert page.composer.box not in updates  # the page empties it when it sends, so that nothing typed since is lost
@@ -54,7 +54,7 @@ def test_the_first_question_makes_a_conversation_and_empties_the_composer(page: 
 def test_an_empty_question_makes_no_conversation(page: Page, opened: Services) -> None:
     before = opened.store.conversations.total()
     with pytest.raises(InputError):
-        page.transcript.ask("", "  \n ")
+        page.composer.ask("", "  \n ")
     assert opened.store.conversations.total() == before
 
 
@@ -67,12 +67,12 @@ def test_a_question_that_cannot_be_started_leaves_no_empty_conversation(
     monkeypatch.setattr(opened.jobs, "start", refuse)
     before = opened.store.conversations.total()
     with pytest.raises(InputError):
-        page.transcript.ask("", "What?")
+        page.composer.ask("", "What?")
     assert opened.store.conversations.total() == before
 
 
 def test_an_error_of_ours_becomes_a_notice_and_touches_nothing_else(page: Page) -> None:
-    updates = page.desk._told(page.transcript.ask)("", "")
+    updates = page.desk._told(page.composer.ask)("", "")
     assert updates == {page.desk.notice: {"message": "There is no question yet.", "hint": "Type a question, then press Enter."}}
 
 
