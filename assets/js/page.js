@@ -130,6 +130,60 @@ med42.tell = (problem) => {
 
 med42.notice = (element, props, watch) => watch("value", () => med42.tell(props.value));
 
+/** Says for some seconds what has just been done. With `action` and `act` it can be taken back: by its button, or by Ctrl+Z. */
+med42.toast = (words, { action = "", act = null, seconds = 6 } = {}) => {
+  const toast = document.createElement("div");
+  toast.className = "toast";
+  toast.style.setProperty("--seconds", `${seconds}s`);
+  const text = document.createElement("p");
+  text.textContent = words;
+  toast.append(text);
+  const close = () => {
+    clearTimeout(timer);
+    if (toast.contains(document.activeElement)) med42.focusComposer(); // a focus that vanishes would begin at the page's top again
+    toast.remove();
+  };
+  const timer = setTimeout(close, seconds * 1000);
+  const button = (name, content, run) => {
+    const one = document.createElement("button");
+    one.type = "button";
+    one.className = name;
+    one.append(...content);
+    one.addEventListener("click", run);
+    toast.append(one);
+    return one;
+  };
+  if (act) {
+    const key = document.createElement("kbd");
+    key.textContent = "Ctrl+Z";
+    button("act", [`${action} `, key], () => { close(); act(); });
+  }
+  const cross = document.createElement("i");
+  cross.className = "icon close";
+  button("dismiss", [cross], close).setAttribute("aria-label", med42.say("toast.close"));
+  toasts().append(toast);
+  med42.announce(act ? `${words} ${med42.say("toast.key", { action })}` : words);
+  return close;
+};
+
+const toasts = () => {
+  const there = document.getElementById("toasts");
+  if (there) return there;
+  const made = document.createElement("div");
+  made.id = "toasts";
+  document.body.append(made);
+  return made;
+};
+
+document.addEventListener("keydown", (event) => {
+  const undoes = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z";
+  const last = undoes && [...document.querySelectorAll("#toasts .act")].pop();
+  // Where words are being written, the key belongs to them.
+  if (!last || (event.target.matches("input, textarea") && event.target.value)) return;
+  event.preventDefault();
+  last.click();
+});
+
 // ---- theme ----
 
 const THEMES = ["system", "light", "dark"];
