@@ -5,6 +5,7 @@ Token counts are counts of the loaded model's own tokens.
 """
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
@@ -13,6 +14,12 @@ Role = Literal["system", "user", "assistant"]
 Status = Literal["streaming", "complete", "length", "stopped", "interrupted", "failed"]
 
 FinishReason = Literal["stop", "length", "cancelled", "died", "failed"]
+
+
+class Parent(Enum):
+    """Where a new question goes when no message is named."""
+
+    LEAF = "leaf"  # after the last message of the branch that is shown
 
 
 @dataclass(frozen=True, slots=True)

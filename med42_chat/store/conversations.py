@@ -1,36 +1,33 @@
-"""Conversations and their messages: the owner of the tables conversations, messages, stream_deltas, runs and citations.
+"""Conversations and their messages: the owner of all tables but documents, passages and audit.
 
 Messages form a tree. A conversation's active branch runs from its first question to its active leaf; asking again from an
 earlier message makes a sibling and keeps the old version. Knows nothing of models or pages.
 """
 
-import secrets
 import time
 from collections.abc import Sequence
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from med42_chat.errors import NotFound
-from med42_chat.records import Citation, Conversation, Evidence, Message, SearchHit, Status
+from med42_chat.records import Attachment, Citation, Conversation, Draft, Evidence, Feedback, Message, Parent, SearchHit, Status
+from med42_chat.store import attachments as attached
+from med42_chat.store import shelves, tree
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import Connections, Row
 from med42_chat.store.evidence import to_json
 from med42_chat.store.search import search
 from med42_chat.store.selects import BRANCH, CONVERSATION, MESSAGE, TEXT, to_conversation, to_message
+from med42_chat.store.shelves import Shelf
+from med42_chat.store.texts import names, one_line, sound_text, title_of
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-_TITLE_LENGTH = 60
-_LONGEST_TITLE = 200
+__all__ = ["Conversations", "Parent"]
+
 _STEP = 5  # messages deleted in one transaction
 _PAUSE_S = 0.005
-
-
-class Parent(Enum):
-    """Where a new question goes when no message is named."""
-
-    LEAF = "leaf"
+_SHOWN, _DELETING, _HIDDEN = range(3)  # what `conversations.deleting` says
 
 
 class Conversations:
@@ -40,60 +37,124 @@ class Conversations:
         self._connections = connections
         self._audit = audit
 
+    # The list
+
+    def recent(self, limit: int = 50, offset: int = 0, archived: bool = False, folder: str = "", tag: str = "") -> list[Conversation]:
+        """Pinned ones first, then those with the newest messages."""
+        return shelves.recent(self._connections, Shelf(archived, folder, tag), limit, offset)
+
+    def total(self, archived: bool = False, folder: str = "", tag: str = "") -> int:
+        """How many there are to page through with `recent`."""
+        return shelves.total(self._connections, Shelf(archived, folder, tag))
+
+    def folders(self, archived: bool = False) -> list[tuple[str, int]]:
+        """The folders' names with how many conversations each holds, by name."""
+        return shelves.folders(self._connections, archived)
+
+    def tags(self, archived: bool = False) -> list[tuple[str, int]]:
+        """The tags' names with how many conversations have each, by name."""
+        return shelves.tags(self._connections, archived)
+
+    def search(self, text: str, limit: int = 20) -> list[SearchHit]:
+        """Messages and titles with the words of `text`; nothing when it holds no letter or digit. A hit on a title names no message."""
+        return search(self._connections, text, limit)
+
+    # A conversation
+
     def create(self, title: str = "", pinned_facts: str = "") -> Conversation:
         """A new, empty conversation. Without a title it gets one from its first question."""
-        uid, now = _new_id(), _now()
+        uid, now = tree.new_id(), tree.now()
         with self._connections.write() as db:
             db.conn.execute(
                 "insert into conversations(uid, title, pinned_facts, created_at, updated_at) values (?, ?, ?, ?, ?)",
-                (uid, _one_line(title), sound_text(pinned_facts), now, now),
+                (uid, one_line(title), sound_text(pinned_facts), now, now),
             )
             self._audit.append("conversation.created", uid, {})
         return self.get(uid)
 
     def get(self, id: str) -> Conversation:
         """Raises NotFound."""
-        row = self._connections.row(f"{CONVERSATION} where uid = ? and not deleting", (id,))
+        row = self._connections.row(f"{CONVERSATION} where c.uid = ? and not c.deleting", (id,))
         if row is None:
             raise _no_conversation(id)
         return to_conversation(row)
 
-    def recent(self, limit: int = 50, offset: int = 0, archived: bool = False) -> list[Conversation]:
-        """Pinned ones first, then those with the newest messages."""
-        rows = self._connections.rows(
-            f"{CONVERSATION} where archived = ? and not deleting order by pinned desc, updated_at desc, id desc limit ? offset ?",
-            (int(archived), limit, offset),
-        )
-        return [to_conversation(row) for row in rows]
-
-    def total(self, archived: bool = False) -> int:
-        """How many there are to page through with `recent`."""
-        row = self._connections.row("select count(*) as n from conversations where archived = ? and not deleting", (int(archived),))
-        return int(row["n"]) if row else 0
-
     def rename(self, id: str, title: str) -> None:
         """Sets the title, on one line. Raises NotFound."""
-        self._set(id, "title", _one_line(title))
+        self._set(id, "title", one_line(title))
 
     def set_pinned_facts(self, id: str, text: str) -> None:
         """Sets what every prompt of this conversation begins with. Raises NotFound."""
         self._set(id, "pinned_facts", sound_text(text))
 
+    def set_pinned(self, id: str, pinned: bool) -> None:
+        """Keeps it at the top of the list, or no longer. Raises NotFound."""
+        self._set(id, "pinned", int(pinned))
+
+    def set_archived(self, id: str, archived: bool) -> None:
+        """Puts it away into the archive, or takes it back out. Raises NotFound."""
+        with self._connections.write():
+            self._set(id, "archived", int(archived))
+            self._audit.append("conversation.archived" if archived else "conversation.unarchived", id, {})
+
+    def set_folder(self, id: str, folder: str) -> None:
+        """Puts it into a folder, which is there as long as something is in it; an empty name takes it out. Raises NotFound."""
+        self._set(id, "folder", one_line(folder))
+
+    def set_tags(self, id: str, tags: Sequence[str]) -> None:
+        """Sets all of its tags, each on one line and once. Raises NotFound."""
+        with self._connections.write() as db:
+            head = _head(db, id)
+            db.conn.execute("delete from conversation_tags where conversation_id = ?", (head["id"],))
+            db.conn.executemany("insert into conversation_tags values (?, ?)", [(head["id"], name) for name in names(tags)])
+
+    # Deletion
+
+    def hide(self, id: str) -> None:
+        """Takes it out of everybody's sight, searches too, until `unhide`; `delete` or the next start removes it. Raises NotFound."""
+        with self._connections.write() as db:
+            db.conn.execute("update conversations set deleting = ? where id = ?", (_HIDDEN, _head(db, id)["id"]))
+            self._audit.append("conversation.hidden", id, {})
+
+    def unhide(self, id: str) -> None:
+        """Brings a hidden one back as it was. Raises NotFound when its deletion has begun."""
+        with self._connections.write() as db:
+            shown = db.conn.execute("update conversations set deleting = ? where uid = ? and deleting = ?", (_SHOWN, id, _HIDDEN))
+            if shown.rowcount != 1:
+                raise _no_conversation(id)
+            self._audit.append("conversation.unhidden", id, {})
+
     def delete(self, id: str) -> None:
-        """Removes the conversation and all that belongs to it, from the search index and the file's free space too. Raises NotFound.
+        """Removes it, hidden or not, with all that belongs to it, from the index and the file's free space too. Raises NotFound.
 
         For everybody else it is gone at once. Cleaning the index takes some 15 ms a message in a very large store: that goes
         in small steps, so that streaming answers are saved meanwhile, and is taken up again after a crash.
         """
         with self._connections.write() as db:
-            head = _head(db, id)
-            db.conn.execute("update conversations set deleting = 1, title = '', pinned_facts = '' where id = ?", (head["id"],))
-            self._audit.append("conversation.deleted", id, {"messages": str(head["n_messages"])})
+            head = db.conn.execute("select * from conversations where uid = ? and deleting <> ?", (id, _DELETING)).fetchone()
+            if head is None:
+                raise _no_conversation(id)
+            self._begin_deletion(db, head)
         self._remove(head["id"])
         self._connections.empty_log()
 
+    def recover(self) -> int:
+        """Ends what a crash or a closing cut short: answers keep what was acknowledged and are marked (their number is returned);
+        deletions go on, those of hidden conversations too."""
+        for row in self._connections.rows("select * from conversations where deleting"):
+            if row["deleting"] == _HIDDEN:
+                with self._connections.write() as db:
+                    self._begin_deletion(db, row)
+            self._remove(row["id"])
+        with self._connections.write() as db:
+            ended = db.conn.execute(f"update messages as m set text = {TEXT}, status = 'interrupted' where status = 'streaming'")
+            db.conn.execute("delete from stream_deltas")
+        return int(ended.rowcount)
+
+    # Messages
+
     def branch(self, id: str, leaf: str | None = None) -> list[Message]:
-        """The messages from the first question to `leaf`, or to the active leaf, with evidence and citations. Raises NotFound."""
+        """The messages from the first question to `leaf`, or to the active leaf, with all that belongs to them. Raises NotFound."""
         sql = "select leaf_id from conversations where uid = ? and not deleting"
         parameters: tuple[str, ...] = (id,)
         if leaf is not None:
@@ -102,34 +163,86 @@ class Conversations:
             parameters = (id, leaf)
         end = self._connections.row(sql, parameters)
         if end is None:
-            raise _no_conversation(id) if leaf is None else _no_message(leaf)
+            raise _no_conversation(id) if leaf is None else tree.no_message(leaf)
         return [to_message(row) for row in self._connections.rows(BRANCH, (end["leaf_id"],))]
 
     def message(self, id: str) -> Message:
-        """One message with its evidence and citations. Raises NotFound."""
-        row = self._connections.row(f"{MESSAGE} where m.uid = ?", (id,))
+        """One message with all that belongs to it. Raises NotFound."""
+        row = self._connections.row(f"{MESSAGE} where m.uid = ? and not c.deleting", (id,))
         if row is None:
-            raise _no_message(id)
+            raise tree.no_message(id)
         return to_message(row)
 
-    def begin(self, id: str, question: str, parent: str | Parent | None = Parent.LEAF) -> tuple[Message, Message]:
-        """Saves the question and its still empty answer, and makes that answer the active leaf.
+    def choose(self, id: str, message_id: str) -> None:
+        """Shows the branch through this message, down to the end at which it was last shown. Raises NotFound."""
+        with self._connections.write() as db:
+            head = _head(db, id)
+            tree.show(db, head["id"], tree.last_shown(db, tree.message_row(db, head["id"], message_id)))
+
+    def set_feedback(self, message_id: str, feedback: Feedback | None) -> None:
+        """Keeps what the reader thought of an answer, in the place of what was kept before; None forgets it. Raises NotFound."""
+        answer = self.message(message_id)
+        with self._connections.write() as db:
+            (row,) = db.conn.execute("select id from messages where uid = ?", (message_id,)).fetchone()
+            db.conn.execute("delete from feedback where message_id = ?", (row,))
+            if feedback:
+                at = feedback.created_at or tree.now()
+                db.conn.execute(
+                    "insert into feedback(message_id, kind, comment, created_at) values (?, ?, ?, ?)",
+                    (row, feedback.verdict, sound_text(feedback.reason), at),
+                )
+            verdict = feedback.verdict if feedback else "none"
+            self._audit.append("answer.rated", answer.conversation_id, {"message": message_id, "verdict": verdict})
+
+    # Drafts
+
+    def draft(self, id: str) -> Draft:
+        """What was typed in this conversation and not sent; with an empty id, on the page that has none yet."""
+        row = self._connections.row("select text, attachments from drafts where owner = ?", (id,))
+        return Draft(row["text"], attached.from_json(row["attachments"])) if row else Draft()
+
+    def set_draft(self, id: str, draft: Draft) -> None:
+        """Keeps what is typed and not sent; an empty draft forgets it. Raises NotFound."""
+        with self._connections.write() as db:
+            if id:
+                _head(db, id)
+            db.conn.execute("delete from drafts where owner = ?", (id,))
+            if draft != Draft():
+                db.conn.execute(
+                    "insert into drafts values (?, ?, ?, ?)",
+                    (id, sound_text(draft.text), attached.to_json(draft.attachments), tree.now()),
+                )
+
+    # Asking and answering
+
+    def begin(
+        self, id: str, question: str, parent: str | Parent | None = Parent.LEAF, attachments: Sequence[Attachment] = ()
+    ) -> tuple[Message, Message]:
+        """Saves the question and its still empty answer, makes that answer the active leaf, and forgets the conversation's draft.
 
         `parent` is the message the question follows: the active leaf, a message's id (a sibling of what already follows
         it), or None for a new first question. Raises NotFound.
         """
         with self._connections.write() as db:
             head = _head(db, id)
-            above = _parent_id(db, head, parent)
-            asked, asked_uid = _insert(db, head["id"], above, "user", "complete", sound_text(question))
-            answer, answer_uid = _insert(db, head["id"], asked, "assistant", "streaming", "")
-            db.conn.execute(
-                "update conversations set leaf_id = ?, updated_at = ?, n_messages = n_messages + 2 where id = ?",
-                (answer, _now(), head["id"]),
-            )
+            asked, asked_uid = tree.insert(db, head["id"], tree.parent_row(db, head, parent), "user", "complete", question)
+            if attachments:
+                db.conn.execute("insert into attachments values (?, ?)", (asked, attached.to_json(attachments)))
+            answer_uid = _open_answer(db, head, asked, "")
+            db.conn.execute("delete from drafts where owner = ?", (id,))
             if not head["title"]:
                 db.conn.execute("update conversations set title = ? where id = ?", (title_of(question), head["id"]))
         return self.message(asked_uid), self.message(answer_uid)
+
+    def begin_again(self, id: str, question_id: str, text: str = "") -> tuple[Message, Message]:
+        """Begins a further answer to a question that is already there, with `text` as its first words, and makes it the active leaf.
+
+        Raises NotFound.
+        """
+        with self._connections.write() as db:
+            head = _head(db, id)
+            answer_uid = _open_answer(db, head, tree.message_row(db, head["id"], question_id, "user"), text)
+        return self.message(question_id), self.message(answer_uid)
 
     def append(self, answer_id: str, text: str) -> None:
         """Adds to a streaming answer; on the disk when this returns. Raises NotFound when the answer has ended or is gone."""
@@ -146,36 +259,25 @@ class Conversations:
     def finish(self, answer_id: str, text: str, status: Status, evidence: Evidence | None, citations: Sequence[Citation] = ()) -> Message:
         """Ends a streaming answer with its whole text, in one transaction. Raises NotFound when it has ended already or is gone."""
         with self._connections.write() as db:
-            row = db.conn.execute(
-                """select m.id, m.conversation_id, c.uid from messages m join conversations c on c.id = m.conversation_id
-                where m.uid = ? and m.status = 'streaming'""",
-                (answer_id,),
-            ).fetchone()
-            if row is None:
-                raise _not_streaming(answer_id)
-            now = _now()
+            row = _streaming(db, answer_id)
             db.conn.execute("update messages set text = ?, status = ? where id = ?", (sound_text(text), status, row["id"]))
-            db.conn.execute("update conversations set updated_at = ? where id = ?", (now, row["conversation_id"]))
+            db.conn.execute("update conversations set updated_at = ? where id = ?", (tree.now(), row["conversation_id"]))
             db.conn.execute("delete from stream_deltas where message_id = ?", (row["id"],))
             if evidence is not None:
                 db.conn.execute("insert into runs(message_id, evidence) values (?, ?)", (row["id"], to_json(evidence)))
             _insert_citations(db, row["id"], citations)
             counts = {"message": answer_id, "status": status, "characters": str(len(text)), "citations": str(len(citations))}
             self._audit.append("answer.finished", row["uid"], counts)
-        return self.message(answer_id)
+            # Here and not by `message`: its conversation may be hidden meanwhile.
+            return to_message(db.conn.execute(f"{MESSAGE} where m.id = ?", (row["id"],)).fetchone())
 
-    def recover(self) -> int:
-        """Ends what a crash cut short: answers keep what was acknowledged and are marked (their number is returned); deletions go on."""
-        for row in self._connections.rows("select id from conversations where deleting"):
-            self._remove(row["id"])
-        with self._connections.write() as db:
-            ended = db.conn.execute(f"update messages as m set text = {TEXT}, status = 'interrupted' where status = 'streaming'")
-            db.conn.execute("delete from stream_deltas")
-        return int(ended.rowcount)
-
-    def search(self, text: str, limit: int = 20) -> list[SearchHit]:
-        """Messages and titles with the words of `text`; nothing when it holds no letter or digit. A hit on a title names no message."""
-        return search(self._connections, text, limit)
+    def _begin_deletion(self, db: "Database", head: Row) -> None:
+        """Forgets at once what is short: title, facts, draft."""
+        db.conn.execute(
+            "update conversations set deleting = ?, title = '', pinned_facts = '', folder = '' where id = ?", (_DELETING, head["id"])
+        )
+        db.conn.execute("delete from drafts where owner = ?", (head["uid"],))
+        self._audit.append("conversation.deleted", head["uid"], {"messages": str(head["n_messages"])})
 
     def _remove(self, conversation: int) -> None:
         """Removes messages from the last to the first, which nothing refers to any more by then, and the conversation in the end."""
@@ -190,28 +292,10 @@ class Conversations:
         with self._connections.write() as db:
             db.conn.execute("delete from conversations where id = ?", (conversation,))
 
-    def _set(self, id: str, column: str, value: str) -> None:
+    def _set(self, id: str, column: str, value: str | int) -> None:
         with self._connections.write() as db:
             if db.conn.execute(f"update conversations set {column} = ? where uid = ? and not deleting", (value, id)).rowcount != 1:
                 raise _no_conversation(id)
-
-
-def title_of(question: str) -> str:
-    """The question's first line, cut at a word near 60 characters."""
-    line = next((words for line in question.splitlines() if (words := _one_line(line))), "")
-    if len(line) <= _TITLE_LENGTH:
-        return line
-    whole_words, _, _ = line[: _TITLE_LENGTH + 1].rpartition(" ")
-    return (whole_words or line[:_TITLE_LENGTH]).rstrip(" ,;:.") + "…"
-
-
-def sound_text(text: str) -> str:
-    """The text with half characters (lone surrogates, as broken pastes have) joined or replaced: SQLite takes whole ones only."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(sound_text(text).split())[:_LONGEST_TITLE]
 
 
 def _head(db: "Database", uid: str) -> Row:
@@ -223,25 +307,27 @@ def _head(db: "Database", uid: str) -> Row:
     return row
 
 
-def _parent_id(db: "Database", head: Row, parent: str | Parent | None) -> int | None:
-    if isinstance(parent, Parent):
-        leaf: int | None = head["leaf_id"]
-        return leaf
-    if parent is None:
-        return None
-    row = db.conn.execute("select id from messages where uid = ? and conversation_id = ?", (parent, head["id"])).fetchone()
-    if row is None:
-        raise _no_message(parent)
-    return int(row["id"])
-
-
-def _insert(db: "Database", conversation: int, parent: int | None, role: str, status: str, text: str) -> tuple[int, str]:
-    uid = _new_id()
-    cursor = db.conn.execute(
-        "insert into messages(uid, conversation_id, parent_id, role, status, text, created_at) values (?, ?, ?, ?, ?, ?, ?)",
-        (uid, conversation, parent, role, status, text, _now()),
+def _open_answer(db: "Database", head: Row, question: int, text: str) -> str:
+    """A streaming answer to `question`, shown from now on; its id."""
+    answer, uid = tree.insert(db, head["id"], question, "assistant", "streaming", text)
+    tree.show(db, head["id"], answer)
+    db.conn.execute(
+        """update conversations set updated_at = :now, n_messages = (select count(*) from messages where conversation_id = :id)
+        where id = :id""",
+        {"now": tree.now(), "id": head["id"]},
     )
-    return int(cursor.lastrowid or 0), uid
+    return uid
+
+
+def _streaming(db: "Database", answer_id: str) -> Row:
+    row: Row | None = db.conn.execute(
+        """select m.id, m.conversation_id, c.uid from messages m join conversations c on c.id = m.conversation_id
+        where m.uid = ? and m.status = 'streaming'""",
+        (answer_id,),
+    ).fetchone()
+    if row is None:
+        raise _not_streaming(answer_id)
+    return row
 
 
 def _insert_citations(db: "Database", message: int, citations: Sequence[Citation]) -> None:
@@ -255,20 +341,8 @@ def _insert_citations(db: "Database", message: int, citations: Sequence[Citation
     )
 
 
-def _new_id() -> str:
-    return secrets.token_hex(8)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def _no_conversation(id: str) -> NotFound:
     return NotFound(f"There is no conversation {id}.", "It may have been deleted. The list shows those there are.")
-
-
-def _no_message(id: str) -> NotFound:
-    return NotFound(f"There is no message {id} in this conversation.", "Open the conversation again.")
 
 
 def _not_streaming(id: str) -> NotFound:

@@ -167,7 +167,43 @@ def m001_initial(db: "Database") -> None:
     _run_script(db, _M001)
 
 
-STEPS: tuple[Step, ...] = (m001_initial,)
+_M002 = """
+alter table conversations add column folder text not null default '';
+create index conversations_folder on conversations(archived, folder, pinned desc, updated_at desc, id desc)
+  where not deleting and folder <> '';
+
+create table conversation_tags(
+  conversation_id integer not null references conversations(id) on delete cascade,
+  tag text not null,
+  primary key(conversation_id, tag)
+) strict, without rowid;
+create index conversation_tags_tag on conversation_tags(tag, conversation_id);
+
+-- Which of the messages that follow this one was last on the branch shown; null: the newest.
+alter table messages add column shown_id integer;
+
+-- JSON: what came with one question is read whole or not at all.
+create table attachments(
+  message_id integer primary key references messages(id) on delete cascade,
+  items text not null check(json_valid(items))
+) strict;
+
+-- What is typed and not sent: `owner` is a conversation's uid, or empty for the page that has none yet.
+create table drafts(
+  owner text primary key,
+  text text not null,
+  attachments text not null check(json_valid(attachments)),
+  updated_at integer not null
+) strict;
+"""
+
+
+def m002_desk(db: "Database") -> None:
+    """Folders, tags, attachments, drafts, and which branch was last shown."""
+    _run_script(db, _M002)
+
+
+STEPS: tuple[Step, ...] = (m001_initial, m002_desk)
 
 
 def schema_version(db: "Database", steps: Sequence[Step] = STEPS) -> int:

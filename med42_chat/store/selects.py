@@ -2,11 +2,17 @@
 
 import json
 
-from med42_chat.records import Citation, Conversation, Message, Source
+from med42_chat.records import Citation, Conversation, Feedback, Message, Source
+from med42_chat.store.attachments import from_json as attachments_from_json
 from med42_chat.store.connection import Row
 from med42_chat.store.evidence import from_json
 
-CONVERSATION = "select uid, title, created_at, updated_at, pinned_facts, n_messages, pinned, archived from conversations"
+CONVERSATION = """
+select c.uid, c.title, c.created_at, c.updated_at, c.pinned_facts, c.n_messages, c.pinned, c.archived, c.folder,
+  (select json_group_array(t.tag order by t.tag) from conversation_tags t where t.conversation_id = c.id) as tags,
+  (select m.uid from messages m where m.id = c.leaf_id) as leaf
+from conversations c
+"""
 
 # What a streaming message's deltas say belongs to its text: a reader sees everything that has been acknowledged.
 TEXT = """m.text || coalesce(
@@ -15,7 +21,12 @@ TEXT = """m.text || coalesce(
 MESSAGE = f"""
 select m.uid, c.uid as conversation, p.uid as parent, m.role, {TEXT} as text, m.status, m.created_at, r.evidence,
   (select json_group_array(json_array(k.number, k.title, k.text, k.page, k.document_sha256, k.quote, k.verdict) order by k.ordinal)
-   from citations k where k.message_id = m.id) as citations
+   from citations k where k.message_id = m.id) as citations,
+  (select a.items from attachments a where a.message_id = m.id) as attachments,
+  (select json_array(f.kind, f.comment, f.created_at) from feedback f where f.message_id = m.id) as feedback,
+  iif(m.parent_id is null,
+    (select json_group_array(s.uid order by s.id) from messages s where s.conversation_id = m.conversation_id and s.parent_id is null),
+    (select json_group_array(s.uid order by s.id) from messages s where s.parent_id = m.parent_id)) as versions
 from messages m
 join conversations c on c.id = m.conversation_id
 left join messages p on p.id = m.parent_id
@@ -44,11 +55,15 @@ def to_conversation(row: Row) -> Conversation:
         message_count=row["n_messages"],
         pinned=bool(row["pinned"]),
         archived=bool(row["archived"]),
+        folder=row["folder"],
+        tags=tuple(json.loads(row["tags"])),
+        leaf_id=row["leaf"] or "",
     )
 
 
 def to_message(row: Row) -> Message:
     """A row of MESSAGE or BRANCH."""
+    versions = json.loads(row["versions"])
     return Message(
         id=row["uid"],
         conversation_id=row["conversation"],
@@ -59,6 +74,9 @@ def to_message(row: Row) -> Message:
         created_at=row["created_at"],
         evidence=from_json(row["evidence"]) if row["evidence"] else None,
         citations=tuple(_citation(*fields) for fields in json.loads(row["citations"])),
+        attachments=attachments_from_json(row["attachments"]) if row["attachments"] else (),
+        versions=tuple(versions) if len(versions) > 1 else (),
+        feedback=Feedback(*json.loads(row["feedback"])) if row["feedback"] else None,
     )
 
 

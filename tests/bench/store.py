@@ -141,7 +141,10 @@ def _fill(connection: Any, messages: int, conversations: int) -> None:
         "insert into conversations(id, uid, title, created_at, updated_at, leaf_id, n_messages) values (?, ?, ?, ?, ?, ?, ?)",
         _heads(sizes, writer),
     )
-    connection.executemany("insert into messages values (?, ?, ?, ?, ?, ?, ?, ?)", _messages(sizes, writer))
+    connection.executemany(
+        "insert into messages(id, uid, conversation_id, parent_id, role, status, text, created_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        _messages(sizes, writer),
+    )
     first_long = sum(sizes[:-LONG_ONES]) + 1
     answers = range(first_long + 1, sum(sizes) + 1, 2)
     evidence = _evidence()

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from med42_chat.errors import NotFound
 from med42_chat.records import Citation, ContextUse, Evidence, LeftOut, Sampling, Source, Timings, Usage
-from med42_chat.store.conversations import Conversations, sound_text, title_of
+from med42_chat.store.conversations import Conversations
 from med42_chat.store.database import Store
 from med42_chat.store.evidence import from_json, to_json
+from med42_chat.store.texts import sound_text, title_of
 from tests.store.samples import CITATIONS, EVIDENCE, KEY, asked, decrypted
 
 words = st.text(st.characters(codec="utf-8"))
