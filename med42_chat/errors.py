@@ -12,10 +12,15 @@ Med42Error
 │   ├── StoreCorrupt
 │   ├── StoreTooNew      written by a newer version
 │   └── DiskFull
-└── RuntimeFailure
-    ├── ModelFileError   missing, cut short, not a GGUF
-    ├── ModelTooLarge
-    └── WorkerDied
+├── RuntimeFailure
+│   ├── ModelFileError   missing, cut short, not a GGUF
+│   ├── ModelTooLarge
+│   └── WorkerDied
+└── WeightsError         choosing, fetching and importing model files
+    ├── CatalogueError   an entry that cannot be used
+    ├── DownloadFailed   the file cannot be had
+    │   └── ConnectionLost   what came so far is kept, and fetching again goes on from there
+    └── WrongContent     what came is not the file that was asked for
 """
 
 import traceback
@@ -89,6 +94,26 @@ class ModelTooLarge(RuntimeFailure):
 
 class WorkerDied(RuntimeFailure):
     """The model's process ended while it was needed."""
+
+
+class WeightsError(Med42Error):
+    """A model file cannot be chosen, fetched, imported or removed."""
+
+
+class CatalogueError(WeightsError):
+    """An entry of the catalogue cannot be used."""
+
+
+class DownloadFailed(WeightsError):
+    """The file cannot be had."""
+
+
+class ConnectionLost(DownloadFailed):
+    """What came so far is kept, and fetching again goes on from there."""
+
+
+class WrongContent(WeightsError):
+    """What came is not the file that was asked for."""
 
 
 def places(error: BaseException) -> str:

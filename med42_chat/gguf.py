@@ -26,6 +26,7 @@ _BLOCKS = {
     **{20: (32, 18), 21: (256, 110), 22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8)},
     **{29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18)},
 }
+_INPUT, _OUTPUT = "token_embd.weight", "output.weight"
 _MOST_ENTRIES = 1 << 24  # entries in one table; the largest vocabularies have a quarter of a million
 _MOST_VALUES, _MOST_TENSORS = 1 << 10, 1 << 17
 _MOST_TEXT = 1 << 20  # bytes of one text that is kept, a chat template at most
@@ -58,6 +59,10 @@ class Header:
     bos_id: int | None
     eos_id: int | None
     eot_id: int | None
+    feed_forward: int = 0
+    matrices: tuple[tuple[int, int], ...] = ()  # (ggml's type, bytes) of the weights that are multiplied with; the input table is not
+    input_bytes: int = 0  # the table that words are looked up in
+    output_bytes: int = 0  # the table that words are chosen with; 0 where the file has one table for both
 
     def kv_bytes(self, context: int) -> int:
         """Bytes of the KV cache for `context` tokens at 16 bits."""
@@ -66,15 +71,22 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class _Tensor:
+    name: str
+    dimensions: int
     elements: int
     kind: int
     offset: int
 
     @property
+    def size(self) -> int:
+        """Bytes; 0 for a type unknown here."""
+        elements, size = _BLOCKS.get(self.kind, (1, 0))
+        return -(-self.elements // elements) * size
+
+    @property
     def end(self) -> int:
         """First byte behind the tensor, counted from the start of the data; for a type unknown here, its first byte."""
-        elements, size = _BLOCKS.get(self.kind, (1, 0))
-        return self.offset + -(-self.elements // elements) * size
+        return self.offset + self.size
 
 
 class _Cursor:
@@ -214,12 +226,11 @@ def _tensors(cursor: _Cursor, count: int) -> Iterator[_Tensor]:
     if count > _MOST_TENSORS:
         raise cursor.damaged(f"{count:,} tensors")
     for _ in range(count):
-        cursor.text()
-        dimensions = cursor.number("I")
+        name, dimensions = cursor.text(), cursor.number("I")
         if dimensions > 8:
             raise cursor.damaged(f"a tensor of {dimensions:,} dimensions")
         elements = prod(cursor.number("Q") for _ in range(dimensions))
-        yield _Tensor(elements, cursor.number("I"), cursor.number("Q"))
+        yield _Tensor(name, dimensions, elements, cursor.number("I"), cursor.number("Q"))
 
 
 def _header(cursor: _Cursor, version: int, size: int, values: dict[str, Value], tensors: list[_Tensor]) -> Header:
@@ -254,6 +265,10 @@ def _header(cursor: _Cursor, version: int, size: int, values: dict[str, Value], 
         bos_id=_number(values, "tokenizer.ggml.bos_token_id"),
         eos_id=_number(values, "tokenizer.ggml.eos_token_id"),
         eot_id=_number(values, "tokenizer.ggml.eot_token_id"),
+        feed_forward=own("feed_forward_length"),
+        matrices=tuple((one.kind, one.size) for one in tensors if one.dimensions > 1 and one.name != _INPUT),
+        input_bytes=sum(one.size for one in tensors if one.name == _INPUT),
+        output_bytes=sum(one.size for one in tensors if one.name == _OUTPUT),
     )
 
 

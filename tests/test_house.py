@@ -29,7 +29,8 @@ FLOORS = [
 ]
 # Knowing these libraries is one room's business.
 ONLY = {
-    "llama_cpp": ("runtime/llama.py",),
+    "llama_cpp": ("runtime/llama.py", "runtime/probe.py"),
+    "huggingface_hub": ("weights/",),
     "sqlcipher3": ("store/",),
     "sqlite_utils": ("store/",),
     "sqlite3": ("store/",),
