@@ -14,11 +14,27 @@ from med42_chat import __version__, prompt
 from med42_chat.errors import InputError, Med42Error, WorkerDied
 from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
 from med42_chat.markup import parse_marks
-from med42_chat.prompt import Limits
-from med42_chat.records import Citation, ContextUse, Conversation, Evidence, FinishReason, Message, ModelInfo, Sampling, Source, Status
+from med42_chat.prompt import Limits, Prompt, Question
+from med42_chat.records import (
+    Attachment,
+    Citation,
+    ContextUse,
+    Conversation,
+    Evidence,
+    FinishReason,
+    LeftOut,
+    Message,
+    ModelInfo,
+    Parent,
+    Sampling,
+    Source,
+    Status,
+)
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, Runtime, Text
 
 _SAVE_EVERY_S = 0.25
+_SEEDS = 2**32 - 1
+_CONTINUED = "Continued from an answer that had reached its length limit."
 _STATUS_OF: Mapping[FinishReason, Status] = {
     "stop": "complete",
     "length": "length",
@@ -35,7 +51,13 @@ class Conversations(Protocol):
 
     def branch(self, id: str, leaf: str | None = None) -> list[Message]: ...
 
-    def begin(self, id: str, question: str) -> tuple[Message, Message]: ...
+    def message(self, id: str) -> Message: ...
+
+    def begin(
+        self, id: str, question: str, parent: str | Parent | None = Parent.LEAF, attachments: Sequence[Attachment] = ()
+    ) -> tuple[Message, Message]: ...
+
+    def begin_again(self, id: str, question_id: str, text: str = "") -> tuple[Message, Message]: ...
 
     def append(self, answer_id: str, text: str) -> None: ...
 
@@ -51,6 +73,16 @@ class Library(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """What a question would send now. `too_long` and `hint` say in plain words why it cannot be sent, if it cannot."""
+
+    context: ContextUse
+    left_out: tuple[LeftOut, ...] = ()
+    too_long: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Chat:
     """Asks one model. `system` is the system prompt; `seed` None takes a new one for each answer."""
 
@@ -61,34 +93,98 @@ class Chat:
     seed: int | None = None
     passages: Library | None = None
 
-    def ask(self, conversation_id: str, question: str, stop: threading.Event | None = None) -> Iterator[Event]:
+    def ask(
+        self,
+        conversation_id: str,
+        question: str,
+        stop: threading.Event | None = None,
+        *,
+        parent: str | Parent | None = Parent.LEAF,
+        attachments: Sequence[Attachment] = (),
+    ) -> Iterator[Event]:
         """The events of one answer; see `events`. Setting `stop` ends it within a second and keeps what came.
 
-        Raises InputError for an empty question, NotFound and StoreError before anything is stored; once `Asked` was
-        yielded the question is safe, and whatever goes wrong is said by the final `Answered`.
+        `parent` is the message that the question follows: the last one shown, any other by its id (an edited question is a
+        sibling of the old one), or None for a new first question. Raises InputError for an empty question, NotFound and
+        StoreError before anything is stored; once `Asked` was yielded the question is safe, and whatever goes wrong is said
+        by the final `Answered`.
         """
-        words = clean(question)
-        if not words.strip():
+        asking = Question(clean(question), cleaned(attachments))
+        if not asking.words.strip():
             raise InputError("There is no question yet.", "Type a question, then press Enter.")
         conversation = self.conversations.get(conversation_id)
-        history = self.conversations.branch(conversation_id)
-        asked, answer = self.conversations.begin(conversation_id, words)
+        history = self._history(conversation_id, parent)
+        asked, answer = self.conversations.begin(conversation_id, asking.words, parent, asking.attachments)
         yield Asked(asked, answer)
-        yield from _Answering(self, conversation, history, words, answer, stop or threading.Event()).events()
+        yield from _Answering(self, conversation, history, asking, answer, stop or threading.Event()).events()
+
+    def again(self, conversation_id: str, question_id: str, stop: threading.Event | None = None, keep: str = "") -> Iterator[Event]:
+        """The events of a further answer to a question, beside those it has; with `keep`, one that goes on from these words.
+
+        Raises NotFound and StoreError before anything is stored, like `ask`.
+        """
+        conversation = self.conversations.get(conversation_id)
+        *history, question = self.conversations.branch(conversation_id, question_id)
+        asking = Question(question.text, question.attachments, keep.rstrip())
+        asked, answer = self.conversations.begin_again(conversation_id, question_id, asking.begun)
+        yield Asked(asked, answer)
+        yield from _Answering(self, conversation, history, asking, answer, stop or threading.Event()).events()
 
     def limits(self, model: ModelInfo) -> Limits:
         """This model's context, and what of it is kept for the answer."""
         return Limits(model.context, min(self.sampling.max_tokens, model.context // 2))
 
-    def meter(self, conversation_id: str) -> ContextUse | None:
-        """How this conversation fills the context now; None while no model is loaded: never waits for one."""
+    def preview(
+        self,
+        conversation_id: str,
+        question: str = "",
+        attachments: Sequence[Attachment] = (),
+        parent: str | Parent | None = Parent.LEAF,
+    ) -> Preview | None:
+        """What `ask` would send now, question or not; None while no model is loaded: never waits for one.
+
+        An empty id is the page that has no conversation yet. Raises NotFound and StoreError.
+        """
         status = self.runtime.status()
         model = status.model
         if model is None or status.state not in ("ready", "busy"):
             return None
-        facts = self.conversations.get(conversation_id).pinned_facts
-        history = self.conversations.branch(conversation_id)
-        return prompt.measure(self.runtime, self.limits(model), system=self.system, pinned_facts=facts, history=history)
+        facts = self.conversations.get(conversation_id).pinned_facts if conversation_id else ""
+        history = self._history(conversation_id, parent) if conversation_id else []
+        asking = Question(clean(question), cleaned(attachments))
+        try:
+            built = self.prompt_for(model, asking, facts, history, self.find(asking, history))
+        except InputError as error:
+            use = prompt.measure(self.runtime, self.limits(model), system=self.system, question=asking, pinned_facts=facts)
+            return Preview(use, too_long=error.message, hint=error.hint)
+        return Preview(built.context, built.left_out)
+
+    def prompt_for(self, model: ModelInfo, question: Question, facts: str, history: Sequence[Message], sources: Sequence[Source]) -> Prompt:
+        """The prompt for this model under this chat's system prompt. Raises InputError when it cannot fit."""
+        return prompt.build(
+            self.runtime,
+            self.limits(model),
+            system=self.system,
+            question=question,
+            pinned_facts=facts,
+            history=history,
+            sources=sources,
+        )
+
+    def find(self, question: Question, history: Sequence[Message]) -> tuple[Source, ...]:
+        """The passages for a question; none without a library."""
+        return tuple(self.passages.find(question.words, history)) if self.passages is not None else ()
+
+    def _history(self, conversation_id: str, parent: str | Parent | None) -> list[Message]:
+        """What stands before a question that follows `parent`."""
+        if parent is None:
+            return []
+        return self.conversations.branch(conversation_id, None if isinstance(parent, Parent) else parent)
+
+
+def cleaned(attachments: Sequence[Attachment]) -> tuple[Attachment, ...]:
+    """The attachments with their texts and names made as `clean` makes a question."""
+    return tuple(replace(one, name=clean(one.name), text=clean(one.text)) for one in attachments)
 
 
 def clean(text: str) -> str:
@@ -109,11 +205,11 @@ class _Saver:
     store's word if it could not write.
     """
 
-    def __init__(self, conversations: Conversations, answer_id: str) -> None:
-        self.text = ""
+    def __init__(self, conversations: Conversations, answer: Message) -> None:
+        self.text = answer.text
         self.error: Med42Error | None = None
-        self._conversations, self._answer_id = conversations, answer_id
-        self._saved = 0
+        self._conversations, self._answer_id = conversations, answer.id
+        self._saved = len(answer.text)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="saver", daemon=True)
         self._thread.start()
@@ -142,11 +238,11 @@ class _Answering:
     """One answer under way. Not reused."""
 
     def __init__(
-        self, chat: Chat, conversation: Conversation, history: Sequence[Message], question: str, answer: Message, stop: threading.Event
+        self, chat: Chat, conversation: Conversation, history: Sequence[Message], question: Question, answer: Message, stop: threading.Event
     ) -> None:
         self._chat, self._conversation, self._history = chat, conversation, history
         self._question, self._answer, self._stop = question, answer, stop
-        self._saver = _Saver(chat.conversations, answer.id)
+        self._saver = _Saver(chat.conversations, answer)
         self._sources: tuple[Source, ...] = ()
         self._evidence = _bare_evidence(chat, conversation)
         self._status: Status = "stopped"  # until the model has said otherwise
@@ -182,7 +278,7 @@ class _Answering:
     def _generate(self) -> Iterator[Event]:
         model = self._chat.runtime.wait_until_loaded()
         if self._chat.passages is not None:
-            self._sources = tuple(self._chat.passages.find(self._question, self._history))
+            self._sources = self._chat.find(self._question, self._history)
             yield Sources(self._sources)
         request = self._request(model)
         yield Prompted(self._evidence.context, self._evidence.left_out)
@@ -205,18 +301,9 @@ class _Answering:
 
     def _request(self, model: ModelInfo) -> Request:
         """Builds the prompt, and the evidence of what the model will see."""
-        chat, limits = self._chat, self._chat.limits(model)
-        built = prompt.build(
-            chat.runtime,
-            limits,
-            system=chat.system,
-            question=self._question,
-            pinned_facts=self._conversation.pinned_facts,
-            history=self._history,
-            sources=self._sources,
-        )
-        sampling = replace(chat.sampling, max_tokens=limits.reserve)
-        seed = chat.seed if chat.seed is not None else secrets.randbelow(2**32 - 1)
+        built = self._chat.prompt_for(model, self._question, self._conversation.pinned_facts, self._history, self._sources)
+        sampling = replace(self._chat.sampling, max_tokens=built.context.reserve)
+        seed = self._seed()
         self._evidence = replace(
             self._evidence,
             model=model.name,
@@ -235,6 +322,12 @@ class _Answering:
             left_out=built.left_out,
         )
         return Request(self._answer.id, built.tokens, sampling, seed)
+
+    def _seed(self) -> int:
+        """A new one for each answer. A seed that was set is the first answer's; those beside it count on, or they would be the same."""
+        if self._chat.seed is None:
+            return secrets.randbelow(_SEEDS)
+        return (self._chat.seed + max(0, len(self._answer.versions) - 1)) % _SEEDS
 
     def _take_end(self, end: Finished) -> None:
         self._status = _STATUS_OF[end.reason]
@@ -259,6 +352,7 @@ class _Answering:
 
     def _notes(self, text: str) -> tuple[str, ...]:
         notes = [f"{self._problem.message} {self._problem.hint}".strip()] if self._problem.message else []
+        notes += [_CONTINUED] if self._question.begun else []
         if self._sources:
             removed = parse_marks(text, self._evidence.sources).unknown_marks
             notes += [f"The mark [{number}] names no source and was removed." for number in removed]

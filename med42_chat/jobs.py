@@ -6,14 +6,14 @@ holds the whole answer so far.
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from med42_chat.chat import Chat
 from med42_chat.errors import InputError, places
 from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
-from med42_chat.records import Message, Source
+from med42_chat.records import Attachment, Message, Parent, Source
 
 _log = logging.getLogger(__name__)
 
@@ -34,18 +34,21 @@ class JobState:
     answered: Answered | None = None
 
 
+Begin = Callable[[threading.Event], Iterator[Event]]
+
+
 class Job:
     """One answer under way in a thread of its own."""
 
-    def __init__(self, chat: Chat, conversation_id: str, question: str) -> None:
+    def __init__(self, chat: Chat, conversation_id: str, begin: Begin) -> None:
         """Returns when the question is stored; raises what `Chat.ask` raises before that."""
         self.conversation_id = conversation_id
         self._chat = chat
         self._stop = threading.Event()
-        events = chat.ask(conversation_id, question, self._stop)
+        events = begin(self._stop)
         asked = next(events)
         assert isinstance(asked, Asked)
-        self._state = JobState(1, asked.question, asked.answer)
+        self._state = JobState(1, asked.question, asked.answer, text=asked.answer.text)
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, args=(events,), name="answer", daemon=True)
         self._thread.start()
@@ -114,12 +117,28 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
-    def start(self, conversation_id: str, question: str) -> Job:
+    def start(
+        self,
+        conversation_id: str,
+        question: str,
+        *,
+        parent: str | Parent | None = Parent.LEAF,
+        attachments: Sequence[Attachment] = (),
+    ) -> Job:
         """Starts an answer. Raises InputError while the last one is still being written, and what `Chat.ask` raises at once."""
+        chat = self._chat
+        return self._begin(conversation_id, lambda stop: chat.ask(conversation_id, question, stop, parent=parent, attachments=attachments))
+
+    def again(self, conversation_id: str, question_id: str, keep: str = "") -> Job:
+        """Starts a further answer to a question, or one that goes on from the words `keep`. Raises like `start`."""
+        chat = self._chat
+        return self._begin(conversation_id, lambda stop: chat.again(conversation_id, question_id, stop, keep))
+
+    def _begin(self, conversation_id: str, begin: Begin) -> Job:
         with self._lock:
             if self._is_running(conversation_id):
                 raise InputError("The last answer is still being written.", "Wait for it, or stop it; your text stays where it is.")
-            self._jobs[conversation_id] = job = Job(self._chat, conversation_id, question)
+            self._jobs[conversation_id] = job = Job(self._chat, conversation_id, begin)
             return job
 
     def running(self, conversation_id: str) -> Job | None:

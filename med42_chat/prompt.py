@@ -1,8 +1,8 @@
 """Question, pinned facts, history and sources → what the model sees within its context, and what was left out. Pure.
 
-Always in: the system prompt, the pinned facts, the new question, and the answer's reserve. Sources come next, best first,
-in at most half of what remains; then whole exchanges of the history, newest first, without gaps. Whatever does not fit is
-in `Prompt.left_out`, never dropped silently.
+Always in: the system prompt, the pinned facts, the new question with its attachments, and the answer's reserve. Sources
+come next, best first, in at most half of what remains; then whole exchanges of the history, newest first, without gaps.
+Whatever does not fit is in `Prompt.left_out`, never dropped silently.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from med42_chat.errors import InputError
-from med42_chat.records import ContextUse, LeftOut, Message, Source, Turn
+from med42_chat.records import Attachment, ContextUse, LeftOut, Message, Source, Turn
 
 _PREVIEW = 80  # characters by which a person recognises what was left out
 
@@ -31,6 +31,21 @@ class Limits:
 
     context: int
     reserve: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked now: the words, the texts that came with them, and the words with which the answer has begun already."""
+
+    words: str
+    attachments: tuple[Attachment, ...] = ()
+    begun: str = ""
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The end of the prompt. An answer that has begun stays open: the model goes on in it."""
+        asked = Turn("user", question_text(self.words, self.attachments))
+        return [asked, Turn("assistant", self.begun)] if self.begun else [asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +86,17 @@ def system_text(system: str, pinned_facts: str, sources: Sequence[Source] = ()) 
     return "\n\n".join(parts)
 
 
+def question_text(words: str, attachments: Sequence[Attachment]) -> str:
+    """A question's turn: what came with it, each under its name and with an end that can be seen, then the words."""
+    return "\n\n".join([*map(_attachment_text, attachments), words])
+
+
 def build(
     tokenizer: Tokenizer,
     limits: Limits,
     *,
     system: str,
-    question: str,
+    question: Question,
     pinned_facts: str = "",
     history: Sequence[Message] = (),
     sources: Sequence[Source] = (),
@@ -85,7 +105,7 @@ def build(
     fixed = _fixed(tokenizer, limits, system, pinned_facts, question, sources)
     fitting = fixed.sources_that_fit()
     exchanges = _exchanges(tokenizer, history)
-    kept, tokens = _fill(tokenizer, limits, fixed, fitting, exchanges)
+    kept, tokens = _fill(tokenizer, limits, fixed, fitting, exchanges, question)
     seen = tuple(message.id for exchange in kept for message in exchange.messages)
     unseen = [message for message in history if message.id not in seen and message.text.strip()]
     answered = {message.id for exchange in exchanges for message in exchange.messages}
@@ -98,20 +118,21 @@ def build(
     )
 
 
-def measure(tokenizer: Tokenizer, limits: Limits, *, system: str, pinned_facts: str = "", history: Sequence[Message] = ()) -> ContextUse:
-    """How the context is filled before a question is typed: all of the history, whether it fits or not."""
-    bare, head, *turns = tokenizer.count(
-        [Turn("system", system_text(system, "")), Turn("system", system_text(system, pinned_facts)), *map(_turn, history)]
-    )
-    return ContextUse(size=limits.context, system=bare, pinned=head - bare, history=sum(turns), reserve=limits.reserve)
+def measure(tokenizer: Tokenizer, limits: Limits, *, system: str, question: Question, pinned_facts: str = "") -> ContextUse:
+    """What must be in, whether it fits or not: for a question that `build` refuses."""
+    asked = question.turns
+    bare, head = Turn("system", system_text(system, "")), Turn("system", system_text(system, pinned_facts))
+    bare_cost, head_cost, words_cost, asked_cost = tokenizer.count([bare, head, Turn("user", question.words), asked[0]])
+    use = ContextUse(limits.context, bare_cost, head_cost - bare_cost, asked_cost - words_cost, reserve=limits.reserve)
+    return replace(use, question=len(tokenizer.encode([head, *asked])) - use.used)
 
 
 @dataclass(frozen=True, slots=True)
 class _Fixed:
     """What must be in. `heads[n]` is the system turn with the first n sources; costs and `room` for the rest are in tokens."""
 
-    asked: Turn
-    asked_cost: int
+    asked: list[Turn]
+    attached_cost: int
     bare_cost: int  # of the system prompt without facts and sources
     heads: list[Turn]
     head_costs: list[int]
@@ -124,19 +145,19 @@ class _Fixed:
         return max(count for count in range(len(self.heads)) if self.sources_cost(count) <= self.room // 2)
 
 
-def _fixed(tokenizer: Tokenizer, limits: Limits, system: str, facts: str, question: str, sources: Sequence[Source]) -> _Fixed:
-    asked, bare = Turn("user", question), Turn("system", system_text(system, ""))
+def _fixed(tokenizer: Tokenizer, limits: Limits, system: str, facts: str, question: Question, sources: Sequence[Source]) -> _Fixed:
+    asked, bare = question.turns, Turn("system", system_text(system, ""))
     heads = [Turn("system", system_text(system, facts, sources[:count])) for count in range(len(sources) + 1)]
-    bare_cost, asked_cost, *head_costs = tokenizer.count([bare, asked, *heads])
-    frame = len(tokenizer.encode([heads[0], asked])) - head_costs[0] - asked_cost  # BOS and the answer's header
-    room = limits.context - limits.reserve - head_costs[0] - asked_cost - frame
+    bare_cost, words_cost, asked_cost, *head_costs = tokenizer.count([bare, Turn("user", question.words), asked[0], *heads])
+    # Counted in one piece: BOS and the answer's header, open or not, are in it.
+    room = limits.context - limits.reserve - len(tokenizer.encode([heads[0], *asked]))
     if room < 0:
-        raise _too_long(limits, asked_cost, -room)
-    return _Fixed(asked, asked_cost, bare_cost, heads, head_costs, room)
+        raise _too_long(tokenizer, limits, question, -room)
+    return _Fixed(asked, asked_cost - words_cost, bare_cost, heads, head_costs, room)
 
 
 def _fill(
-    tokenizer: Tokenizer, limits: Limits, fixed: _Fixed, fitting: int, exchanges: Sequence[_Exchange]
+    tokenizer: Tokenizer, limits: Limits, fixed: _Fixed, fitting: int, exchanges: Sequence[_Exchange], question: Question
 ) -> tuple[list[_Exchange], tuple[int, ...]]:
     """The exchanges that stay, and the whole prompt with them."""
     kept = _newest_that_fit(exchanges, fixed.room - fixed.sources_cost(fitting))
@@ -146,7 +167,7 @@ def _fill(
         kept = kept[1:]
         tokens = _encode(tokenizer, fixed.heads[fitting], kept, fixed.asked)
     if len(tokens) + limits.reserve > limits.context:
-        raise _too_long(limits, fixed.asked_cost, len(tokens) + limits.reserve - limits.context)
+        raise _too_long(tokenizer, limits, question, len(tokens) + limits.reserve - limits.context)
     return kept, tokens
 
 
@@ -155,7 +176,7 @@ def _use(limits: Limits, fixed: _Fixed, fitting: int, kept: Sequence[_Exchange],
         size=limits.context,
         system=fixed.bare_cost,
         pinned=fixed.head_costs[0] - fixed.bare_cost,
-        sources=fixed.sources_cost(fitting),
+        sources=fixed.sources_cost(fitting) + fixed.attached_cost,
         history=sum(exchange.tokens for exchange in kept),
         reserve=limits.reserve,
     )
@@ -168,8 +189,13 @@ def _source_text(source: Source) -> str:
     return f"[{source.number}] {source.title}{page}\n{source.text}"
 
 
+def _attachment_text(attachment: Attachment) -> str:
+    name = " ".join(attachment.name.split())
+    return f'Attached text "{name}":\n{attachment.text.strip()}\n(End of "{name}".)'
+
+
 def _turn(message: Message) -> Turn:
-    return Turn(message.role, message.text)
+    return Turn(message.role, question_text(message.text, message.attachments))
 
 
 def _exchanges(tokenizer: Tokenizer, history: Sequence[Message]) -> list[_Exchange]:
@@ -192,8 +218,8 @@ def _newest_that_fit(exchanges: Sequence[_Exchange], room: int) -> list[_Exchang
     return kept
 
 
-def _encode(tokenizer: Tokenizer, head: Turn, kept: Sequence[_Exchange], asked: Turn) -> tuple[int, ...]:
-    return tokenizer.encode([head, *(_turn(message) for exchange in kept for message in exchange.messages), asked])
+def _encode(tokenizer: Tokenizer, head: Turn, kept: Sequence[_Exchange], asked: Sequence[Turn]) -> tuple[int, ...]:
+    return tokenizer.encode([head, *(_turn(message) for exchange in kept for message in exchange.messages), *asked])
 
 
 def _left_out(
@@ -216,8 +242,18 @@ def _preview(text: str) -> str:
     return line if len(line) <= _PREVIEW else line[: _PREVIEW - 1].rstrip() + "…"
 
 
-def _too_long(limits: Limits, question: int, over: int) -> InputError:
+def _too_long(tokenizer: Tokenizer, limits: Limits, question: Question, over: int) -> InputError:
+    """Names what is largest: the words, one of the attachments, or the answer that is to go on."""
+    parts = [("The question", question.words, "Shorten the question or the pinned facts, or ask about the text in parts.")]
+    parts += [
+        (f"The attachment '{one.name}'", _attachment_text(one), "Remove it, or attach only the part that matters.")
+        for one in question.attachments
+    ]
+    if question.begun:
+        parts.append(("The answer so far", question.begun, "Ask for the rest in a new question instead."))
+    costs = tokenizer.count([Turn("user", text) for _, text, _ in parts])
+    cost, (name, _, hint) = max(zip(costs, parts, strict=True), key=lambda pair: pair[0])
     return InputError(
-        f"The question has {question:,} tokens; this model's context of {limits.context:,} has no room for it ({over:,} too many).",
-        "Shorten the question or the pinned facts, or ask about the text in parts. Nothing was sent to the model.",
+        f"{name} has {cost:,} tokens; this model's context of {limits.context:,} has no room for it ({over:,} too many).",
+        f"{hint} Nothing was sent to the model.",
     )

@@ -44,7 +44,8 @@ class Services:
 
     def meter(self, conversation_id: str) -> ContextUse | None:
         """How the conversation fills the context now; None while no model is loaded."""
-        return self.chat.meter(conversation_id)
+        preview = self.chat.preview(conversation_id)
+        return preview.context if preview else None
 
     def acknowledged(self) -> bool:
         """Whether the safe-use text was read and accepted in this data folder."""

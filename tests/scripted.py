@@ -67,7 +67,8 @@ class ScriptedRuntime:
 
     def encode(self, turns: Sequence[Turn]) -> tuple[int, ...]:
         self.encoded.append(list(turns))
-        return tuple(range(sum(self.count(turns)) + 2))
+        open_answer = bool(turns) and turns[-1].role == "assistant"  # its own header is the answer's, and it has no end
+        return tuple(range(sum(self.count(turns)) + (0 if open_answer else 2)))
 
     def generate(self, request: Request) -> Iterator[RuntimeEvent]:
         self.requests.append(request)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from med42_chat.errors import InputError
-from med42_chat.prompt import Limits, Prompt, build, measure, system_text
-from med42_chat.records import Message, Role, Source, Turn
+from med42_chat.prompt import Limits, Prompt, Question, build, measure, system_text
+from med42_chat.records import Attachment, Message, Role, Source, Turn
 from tests.scripted import ScriptedRuntime
 
 _WORDS = st.integers(0, 60).map(lambda count: " ".join(f"w{number}" for number in range(count)))
@@ -38,9 +38,9 @@ def test_whatever_the_history_the_prompt_fits_and_nothing_goes_unsaid(
 ) -> None:
     runtime, history = ScriptedRuntime(), conversation(texts)
     numbered = [Source(number, f"title {number}", text) for number, text in enumerate(sources, 1)]
-    limits = Limits(context, reserve)
+    limits, asked = Limits(context, reserve), Question(question)
     try:
-        prompt = build(runtime, limits, system="be kind", question=question, pinned_facts=facts, history=history, sources=numbered)
+        prompt = build(runtime, limits, system="be kind", question=asked, pinned_facts=facts, history=history, sources=numbered)
     except InputError:
         # Refused only when what must be in really has no room.
         needed = len(runtime.encode([Turn("system", system_text("be kind", facts)), Turn("user", question)]))
@@ -60,7 +60,7 @@ def test_whatever_the_history_the_prompt_fits_and_nothing_goes_unsaid(
 
 def test_the_newest_exchanges_stay_without_gaps() -> None:
     history = conversation([("old " * 10, "answer " * 10), ("long " * 200, "answer"), ("new", "answer")])
-    prompt = build(ScriptedRuntime(), Limits(150, 50), system="s", question="q", history=history)
+    prompt = build(ScriptedRuntime(), Limits(150, 50), system="s", question=Question("q"), history=history)
     assert prompt.seen == ("q2", "a2")
     assert [one.id for one in prompt.left_out] == ["q0", "a0", "q1", "a1"]
     assert prompt.left_out[2].preview.endswith("…") and len(prompt.left_out[2].preview) <= 80
@@ -73,19 +73,19 @@ def test_a_question_that_got_no_answer_is_not_shown_to_the_model_and_that_is_sai
         message("q1", "user", "second"),
         message("a1", "assistant", "answer"),
     ]
-    prompt = build(ScriptedRuntime(), Limits(500, 50), system="s", question="q", history=history)
+    prompt = build(ScriptedRuntime(), Limits(500, 50), system="s", question=Question("q"), history=history)
     assert [(one.preview, one.reason) for one in prompt.left_out] == [("first", "unanswered")]
 
 
 def test_a_question_longer_than_the_context_is_refused_with_figures() -> None:
     with pytest.raises(InputError, match="1,002 tokens") as caught:
-        build(ScriptedRuntime(), Limits(500, 50), system="s", question="w " * 1000)
+        build(ScriptedRuntime(), Limits(500, 50), system="s", question=Question("w " * 1000))
     assert "Shorten" in caught.value.hint
 
 
 def test_sources_take_at_most_half_of_the_room_and_the_best_come_first() -> None:
     sources = [Source(number, "t", "w " * 100) for number in (1, 2, 3)]
-    prompt = build(ScriptedRuntime(), Limits(600, 50), system="s", question="q", sources=sources)
+    prompt = build(ScriptedRuntime(), Limits(600, 50), system="s", question=Question("q"), sources=sources)
     assert prompt.sources == (1, 2) or prompt.sources == (1,)
     assert prompt.context.sources <= 275
     assert [one.id for one in prompt.left_out] == [str(number) for number in (1, 2, 3) if number not in prompt.sources]
@@ -100,19 +100,20 @@ class DearTogether(ScriptedRuntime):
 
 def test_a_template_that_costs_more_in_one_piece_still_fits() -> None:
     history = conversation([("one two", "three four")] * 20)
-    prompt = build(DearTogether(), Limits(200, 50), system="s", question="q", history=history)
+    prompt = build(DearTogether(), Limits(200, 50), system="s", question=Question("q"), history=history)
     assert len(prompt.tokens) + 50 <= 200 and 0 < len(prompt.seen) < 40
     assert len(prompt.seen) + len(prompt.left_out) == 40
 
 
 def test_the_hash_names_the_exact_tokens() -> None:
     def prompt(tokens: tuple[int, ...]) -> Prompt:
-        return Prompt(tokens, measure(ScriptedRuntime(), Limits(9, 1), system="s"), (), (), ())
+        return Prompt(tokens, measure(ScriptedRuntime(), Limits(9, 1), system="s", question=Question("q")), (), (), ())
 
     assert prompt((1, 2)).sha256 != prompt((2, 1)).sha256 != prompt((513,)).sha256
 
 
-def test_the_meter_counts_all_of_the_history_even_when_it_cannot_fit() -> None:
-    history = conversation([("w " * 300, "w " * 300)])
-    use = measure(ScriptedRuntime(), Limits(200, 50), system="s", pinned_facts="penicillin", history=history)
-    assert use.history == 604 and use.pinned > 0
+def test_what_must_be_in_is_measured_even_when_it_cannot_fit() -> None:
+    letter = Attachment("letter.txt", "w " * 300)
+    asked = Question("q", (letter,))
+    use = measure(ScriptedRuntime(), Limits(200, 50), system="s", question=asked, pinned_facts="penicillin")
+    assert use.sources > 300 and use.pinned > 0 and use.used > 200

@@ -88,7 +88,10 @@ class Runtime(Protocol):
         ...
 
     def encode(self, turns: Sequence[Turn]) -> tuple[int, ...]:
-        """The exact prompt: BOS, every turn, and the header of the assistant's answer. Text in turns never becomes control tokens."""
+        """The exact prompt: BOS, every turn, and the header of the assistant's answer. Text in turns never becomes control tokens.
+
+        A last turn of the assistant's stays open: the model goes on in it.
+        """
         ...
 
     def generate(self, request: Request) -> Iterator[RuntimeEvent]:

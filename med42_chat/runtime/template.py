@@ -44,7 +44,10 @@ class Template(Protocol):
     name: str
 
     def encode(self, turns: Sequence[Turn]) -> tuple[int, ...]:
-        """BOS (once, where the model has one), every turn, and the header of the answer to come."""
+        """BOS (once, where the model has one), every turn, and the header of the answer to come.
+
+        A last turn of the assistant's stays open, without its end and without another header: the model goes on in it.
+        """
         ...
 
     def count(self, turns: Sequence[Turn]) -> list[int]:
@@ -91,16 +94,21 @@ class Llama3Template:
         self._headers = {role: [marks.start, *vocabulary.tokenise(role), marks.end, *gap] for role in _ROLES}
 
     def encode(self, turns: Sequence[Turn]) -> tuple[int, ...]:
+        closed = turns[:-1] if _stays_open(turns) else turns
         ids = [self._marks.bos]
-        for turn in turns:
+        for turn in closed:
             ids += self._turn(turn)
-        return (*ids, *self._headers["assistant"])
+        ids += self._headers["assistant"]
+        return (*ids, *(token for turn in turns[len(closed) :] for token in self._words(turn)))
 
     def count(self, turns: Sequence[Turn]) -> list[int]:
         return [len(self._turn(turn)) for turn in turns]
 
     def _turn(self, turn: Turn) -> list[int]:
-        return [*self._headers[turn.role], *self._vocabulary.tokenise(turn.text.strip()), self._marks.eot]
+        return [*self._headers[turn.role], *self._words(turn), self._marks.eot]
+
+    def _words(self, turn: Turn) -> list[int]:
+        return self._vocabulary.tokenise(turn.text.strip())
 
 
 class FileTemplate:
@@ -128,7 +136,10 @@ class FileTemplate:
     def encode(self, turns: Sequence[Turn]) -> tuple[int, ...]:
         if not turns:
             return tuple(self._with_one_bos([*self._opening, *self._closing]))
-        ids = [token for piece in self._pieces(turns) for token in (self._literal(piece) if isinstance(piece, str) else self._words(piece))]
+        pieces = list(self._pieces(turns))
+        if _stays_open(turns):
+            pieces.pop()  # what the template writes after the last turn
+        ids = [token for piece in pieces for token in (self._literal(piece) if isinstance(piece, str) else self._words(piece))]
         return tuple(self._with_one_bos(ids))
 
     def count(self, turns: Sequence[Turn]) -> list[int]:
@@ -156,7 +167,8 @@ class FileTemplate:
         """The template's own texts and the turns, in the order in which the template writes them."""
         mark = f"q{secrets.token_hex(16)}q"
         names = [f"{mark}{index}{mark}" for index in range(len(turns))]
-        rendered = self._render_or_fold([{"role": turn.role, "content": name} for turn, name in zip(turns, names, strict=True)], names)
+        messages = [{"role": turn.role, "content": name} for turn, name in zip(turns, names, strict=True)]
+        rendered = self._render_or_fold(messages, names)
         for index, text in enumerate(re.split(f"{mark}([0-9]+){mark}", rendered)):
             yield turns[int(text)] if index % 2 else text
 
@@ -171,8 +183,9 @@ class FileTemplate:
 
     def _render(self, messages: list[dict[str, str]], names: list[str]) -> str:
         marks = {"bos_token": self._vocabulary.bos_text, "eos_token": self._vocabulary.eos_text}
+        answering = messages[-1]["role"] != "assistant"
         try:
-            rendered = self._template.render(messages=messages, add_generation_prompt=True, **marks)
+            rendered = self._template.render(messages=messages, add_generation_prompt=answering, **marks)
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise RuntimeFailure(
                 f"The model's own chat template refuses this conversation: {error}.", "Start a new conversation, or choose another model."
@@ -181,6 +194,10 @@ class FileTemplate:
         if -1 in places or places != sorted(places) or any(rendered.count(name) != 1 for name in names):
             raise RuntimeFailure("The model's own chat template leaves out or reorders messages.", "Choose another model.")
         return rendered
+
+
+def _stays_open(turns: Sequence[Turn]) -> bool:
+    return bool(turns) and turns[-1].role == "assistant"
 
 
 def _conversation(*roles: Role) -> list[Turn]:
