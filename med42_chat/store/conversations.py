@@ -15,7 +15,7 @@ from med42_chat.store import shelves, tree
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import Connections, Row
 from med42_chat.store.evidence import to_json
-from med42_chat.store.search import search
+from med42_chat.store.search import search, titles
 from med42_chat.store.selects import BRANCH, CONVERSATION, MESSAGE, TEXT, to_conversation, to_message
 from med42_chat.store.shelves import Shelf
 from med42_chat.store.texts import names, one_line, sound_text, title_of
@@ -54,6 +54,16 @@ class Conversations:
     def tags(self, archived: bool = False) -> list[tuple[str, int]]:
         """The tags' names with how many conversations have each, by name."""
         return shelves.tags(self._connections, archived)
+
+    def periods(self, since: Sequence[int], archived: bool = False, folder: str = "", tag: str = "") -> list[int]:
+        """How many of `recent` are pinned, then how many are of each period: since each of these times (milliseconds, the newest
+        first), and before all of them. Together they are `total`."""
+        return shelves.periods(self._connections, Shelf(archived, folder, tag), since)
+
+    def titles(self, text: str, limit: int = 20) -> list[tuple[Conversation, tuple[str, ...]]]:
+        """Conversations with the words of `text` in their title, the newest first, archived ones too; beside each its title in pieces,
+        plain and matching in turn."""
+        return titles(self._connections, text, limit)
 
     def search(self, text: str, limit: int = 20) -> list[SearchHit]:
         """Messages and titles with the words of `text`; nothing when it holds no letter or digit. A hit on a title names no message."""

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from med42_chat.records import SearchHit
+from med42_chat.records import Conversation, SearchHit
 from med42_chat.store.connection import Connections, Row
+from med42_chat.store.selects import CONVERSATION, to_conversation
 
 # Only so many matches are ranked: ranking every message with a common word would take seconds.
 _CANDIDATES = 500
@@ -53,6 +54,12 @@ select c.uid as conversation, '' as message, c.title, c.updated_at as created_at
 from found join conversations c on c.id = found.id where not c.deleting order by found.score, found.id desc limit :limit
 """
 
+_TITLED = f"""
+{CONVERSATION} where not c.deleting and c.id in (
+  select rowid from titles_fts where titles_fts match :match order by rowid desc limit {_CANDIDATES}
+) order by c.updated_at desc, c.id desc limit :limit
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -79,6 +86,21 @@ def search(connections: Connections, text: str, limit: int) -> list[SearchHit]:
     if not hits and words.finished:
         hits = _best(connections, words, _any(words), limit)
     return hits[:limit]
+
+
+def titles(connections: Connections, text: str, limit: int) -> list[tuple[Conversation, tuple[str, ...]]]:
+    """Conversations with all the words in their title, the newest first, each with its title cut into plain and matching pieces.
+
+    The last word may be unfinished, be it a single letter: the titles' index is small enough to gather all that goes on from there.
+    """
+    words = words_of(text)
+    if words is None or limit < 1:
+        return []
+    rows: list[Row] = []
+    for match in (_unfinished(words), _stems(words)):
+        rows = rows or connections.rows(_TITLED, {"match": match, "limit": limit})
+    found = [to_conversation(row) for row in rows]
+    return [(one, extract(one.title, words)) for one in found]
 
 
 def words_of(text: str) -> Words | None:
@@ -160,6 +182,10 @@ def _beginning(words: Words, last: str) -> str:
     if len(last) < _INDEXED_PREFIX:
         return _all(words)
     return " AND ".join([*(f'"{word}"' for word in words.finished), f'"{last}"*'])
+
+
+def _unfinished(words: Words) -> str:
+    return " AND ".join([*(f'"{word}"' for word in words.finished), f'"{words.last}"*'])
 
 
 def _stems(words: Words) -> str:

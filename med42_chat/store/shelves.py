@@ -1,6 +1,9 @@
 """The list of conversations: by archive, folder and tag, a stretch at a time. Reads only."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from med42_chat.records import Conversation
 from med42_chat.store.connection import Connections
@@ -42,6 +45,18 @@ def total(connections: Connections, shelf: Shelf) -> int:
     """How many the shelf holds."""
     row = connections.row(f"select count(*) as n from conversations c {shelf.condition}", shelf.parameters)
     return int(row["n"]) if row else 0
+
+
+def periods(connections: Connections, shelf: Shelf, since: Sequence[int]) -> list[int]:
+    """How many the shelf holds in each stretch of `recent`: pinned ones, those since each time (the newest first), and all before."""
+    moments = {f"t{number}": moment for number, moment in enumerate(since)}
+    # Each count is a walk over the few index entries since then; only the last one, of all, is as long as the list.
+    counts = [f"(select count(*) from conversations c {shelf.condition} and c.pinned = 0 and c.updated_at >= :{name})" for name in moments]
+    pinned = f"(select count(*) from conversations c {shelf.condition} and c.pinned = 1)"
+    row = connections.row(f"select json_array({', '.join([pinned, *counts])}) as counts", {**shelf.parameters, **moments})
+    first, *until = json.loads(row["counts"]) if row else [0] * (len(since) + 1)
+    ends = [0, *until, total(connections, shelf) - first]
+    return [first, *(end - start for start, end in pairwise(ends))]
 
 
 def folders(connections: Connections, archived: bool) -> list[tuple[str, int]]:
