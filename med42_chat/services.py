@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.errors import RuntimeFailure
 from med42_chat.jobs import Jobs
@@ -33,6 +34,7 @@ class Services:
     runtime: Runtime
     chat: Chat
     jobs: Jobs
+    bin: Bin
     token: str = field(repr=False)
     codes: set[str] = field(default_factory=set, repr=False)  # each lets a browser in once, in the place of the token
 
@@ -57,9 +59,10 @@ class Services:
         self.store.audit.append("safe_use.accepted", "", {})
 
     def close(self) -> None:
-        """Stops the answers, then the model, then closes the store: each needs the next."""
+        """Stops the answers, then the model, empties the bin, then closes the store: each needs the next."""
         self.jobs.close()
         self.runtime.close()
+        self.bin.close()
         self.store.close()
 
 
@@ -73,7 +76,7 @@ def open_services(settings: Settings, ask_passphrase: Callable[[], str] | None =
         chat = open_chat(settings, store, runtime)
         token = _page_key(settings.home)
         opened.pop_all()
-    return Services(settings, store, key, runtime, chat, Jobs(chat), token)
+    return Services(settings, store, key, runtime, chat, Jobs(chat), Bin(store.conversations), token)
 
 
 def open_store(settings: Settings, ask_passphrase: Callable[[], str] | None = None) -> tuple[Store, Key]:

@@ -19,7 +19,7 @@ FLOORS = [
     {"prompt"},
     {"runtime", "store", "library"},  # rooms side by side: none knows another
     {"chat"},
-    {"jobs"},
+    {"jobs", "bin"},
     {"services"},
     {"ui"},
     {"guard"},

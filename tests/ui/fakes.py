@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.jobs import Jobs
 from med42_chat.records import Timings, Usage
@@ -89,7 +90,7 @@ def services(home: Path, runtime: ScriptedRuntime | None = None) -> Services:
     chat = Chat(store.conversations, runtime, "You are a careful assistant.")
     key = Key(bytes(range(32)), "file", "a test's key")
     settings = Settings(home=home, keyring=False, model="scripted.gguf")
-    return Services(settings, store, key, runtime, chat, Jobs(chat), token=secrets.token_urlsafe(24))
+    return Services(settings, store, key, runtime, chat, Jobs(chat), Bin(store.conversations), token=secrets.token_urlsafe(24))
 
 
 def gate() -> threading.Event:
