@@ -1,0 +1,121 @@
+"""The text of a person's file: TXT, Markdown, HTML, PDF.
+
+A file is taken apart in a process of its own (child.py), because a file may be made to harm who reads it, and PDFium is a million lines of
+C++: whatever happens there ends as a sentence for the person. The process gets the file as its standard input and nothing else, no
+name or path of it, has limited time and memory (on Windows limited time only), and its answer is not trusted either.
+"""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path, PurePath
+
+from med42_chat.errors import UnreadableFile
+from med42_chat.records import Attachment
+
+MOST_BYTES = 20_000_000  # of a file
+MOST_CHARACTERS = 1_000_000  # of its text; the largest contexts hold half of that
+TIME_S = 20.0
+_MOST_ANSWER = 12 * MOST_CHARACTERS + 1000  # bytes: JSON needs up to twelve for a character
+_LONGEST_NAME = 120
+
+# What can be wrong, and what to do about it, by the word that the process says. `{name}` is the file's name.
+_WORDS = {
+    "locked": ("{name} is protected with a password.", "Save a copy without the password, and attach that."),
+    "pictures": (
+        "{name} holds pictures of pages and no text: it was probably scanned.",
+        "Let a program with text recognition (OCR) read it first, or type what matters.",
+    ),
+    "damaged": (
+        "{name} cannot be read: it is damaged, or it takes too much memory.",
+        "Get the file anew, or open it in another program and paste its text.",
+    ),
+    "slow": ("Reading {name} took more than {seconds:g} seconds and was ended.", "Attach only the pages that matter, or paste their text."),
+    "long": (
+        "{name} holds more text than any model takes: over {characters:,} characters.",
+        "Attach only the pages that matter, or paste their text.",
+    ),
+    "big": ("{name} is larger than {megabytes} MB.", "Attach only the pages that matter, or paste their text."),
+    "empty": ("{name} holds no text.", ""),
+    "office": ("{name} is a file of an office program, and those cannot be read yet.", "Save it there as PDF or as text, and attach that."),
+    "binary": ("{name} is not a text.", "TXT, Markdown, HTML and PDF files can be read."),
+    "missing": ("{name} cannot be opened.", "Is it still there?"),
+}
+
+
+def read_text(path: Path, name: str, time_s: float = TIME_S) -> Attachment:
+    """The text of the file at `path`, which a person calls `name`. Raises UnreadableFile; waits for `time_s` seconds at most."""
+    name = _plain_name(name)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise _unreadable("big", name)
+        began = time.monotonic()
+        answer = _ask(path, PurePath(name).suffix.lower(), time_s)
+    except OSError:
+        raise _unreadable("missing", name) from None
+    if not answer.endswith(b"\n"):  # it died, or was ended, before all was said
+        raise _unreadable("slow" if time.monotonic() - began >= time_s else "damaged", name, time_s)
+    return _attachment(answer, name)
+
+
+def _ask(path: Path, suffix: str, time_s: float) -> bytes:
+    """What the process says, until it ends or its time has come."""
+    with path.open("rb") as file, _child(file.fileno(), suffix, time_s) as child:
+        timer = threading.Timer(time_s, child.kill)
+        timer.start()
+        try:
+            assert child.stdout is not None
+            return child.stdout.read(_MOST_ANSWER)
+        finally:
+            timer.cancel()
+            child.kill()
+
+
+def _child(stdin: int, suffix: str, time_s: float) -> subprocess.Popen[bytes]:
+    package = str(Path(__file__).parents[2])
+    return subprocess.Popen(
+        # -P: a file in the current folder must not stand in for a module.
+        [sys.executable, "-P", "-m", "med42_chat.library.child", suffix, str(MOST_CHARACTERS), str(round(time_s) + 1)],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # what a library says of a file may be a patient's
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])},
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+
+
+def _attachment(answer: bytes, name: str) -> Attachment:
+    """The answer as a record. Its types are looked at, because the process that wrote it has just read a stranger's file."""
+    said: object = None
+    with contextlib.suppress(ValueError, RecursionError):
+        said = json.loads(answer)
+    match said:
+        case {"text": str(text), "media_type": str(kind), "pages": int() | None as pages} if len(text) <= MOST_CHARACTERS:
+            return Attachment(name, _clean(text), kind, pages)
+        case {"fault": str(fault)} if fault in _WORDS:
+            raise _unreadable(fault, name)
+        case _:
+            raise _unreadable("damaged", name)
+
+
+def _unreadable(fault: str, name: str, time_s: float = TIME_S) -> UnreadableFile:
+    message, hint = _WORDS[fault]
+    figures = {"seconds": time_s, "characters": MOST_CHARACTERS, "megabytes": MOST_BYTES // 1_000_000}
+    return UnreadableFile(message.format(name=f"‘{name}’", **figures), hint)
+
+
+def _plain_name(name: str) -> str:
+    """The last part of a path of any system, on one line. A long name keeps its ending."""
+    plain = _clean(re.split(r"[\\/]", name)[-1]).replace("\n", " ").replace("\t", " ").strip() or "file"
+    return plain if len(plain) <= _LONGEST_NAME else f"{plain[: _LONGEST_NAME - 20]}…{plain[-19:]}"
+
+
+def _clean(text: str) -> str:
+    """Without control characters and halves of characters, which no store and no page takes."""
+    whole = text.encode("utf-8", "ignore").decode("utf-8")
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]", "", whole)
