@@ -50,9 +50,9 @@ class Bin:
         with self._lock:
             if id not in self._undoable:
                 raise NotFound("This conversation can no longer be brought back.", "Its time was up, and it was deleted for good.")
+            self._conversations.unhide(id)
             self._undoable.remove(id)
             self._timers.pop(id).cancel()
-        self._conversations.unhide(id)
 
     def close(self) -> None:
         """Deletes at once what is left; returns when it is gone."""
