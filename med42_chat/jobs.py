@@ -31,6 +31,7 @@ class JobState:
     prompted: Prompted | None = None
     sources: tuple[Source, ...] = ()
     text: str = ""
+    pieces: int = 0  # that the text came in: nearly one for each token
     answered: Answered | None = None
 
 
@@ -102,7 +103,7 @@ def after(state: JobState, event: Event) -> JobState:
         case Reading():
             return replace(state, phase="reading", reading=event)
         case Delta(text):
-            return replace(state, phase="writing", text=state.text + text)
+            return replace(state, phase="writing", text=state.text + text, pieces=state.pieces + 1)
         case Answered(message):
             return replace(state, phase="done", answer=message, text=message.text, answered=event)
         case Asked(question, answer):

@@ -184,6 +184,72 @@ document.addEventListener("keydown", (event) => {
   last.click();
 });
 
+/** Opens a small menu below a button: [{ label, act, current, danger }]. Arrow keys, Home, End and first letters move in it; Escape, Tab
+ *  and a click elsewhere close it. `current` true or false makes an item one of a choice. The focus returns to the button. */
+med42.menu = (button, items) => {
+  if (med42.closeMenu && med42.closeMenu() === button) return; // a second click on the button only closes
+  const menu = document.createElement("div");
+  menu.className = "menu";
+  menu.setAttribute("role", "menu");
+  menu.setAttribute("aria-label", button.getAttribute("aria-label") || button.textContent.trim());
+  const entries = items.map(({ label, act, current, danger }) => {
+    const entry = document.createElement("button");
+    entry.type = "button";
+    entry.textContent = label;
+    entry.tabIndex = -1;
+    entry.className = danger ? "danger" : "";
+    entry.setAttribute("role", current === undefined ? "menuitem" : "menuitemradio");
+    if (current !== undefined) entry.setAttribute("aria-checked", String(current));
+    entry.addEventListener("click", () => { close(true); act(); });
+    return entry;
+  });
+  menu.append(...entries);
+
+  const close = (focus = false) => {
+    removeEventListener("pointerdown", outside, true);
+    removeEventListener("scroll", outside, true);
+    removeEventListener("resize", away);
+    const had = menu.contains(document.activeElement);
+    menu.remove();
+    med42.closeMenu = null;
+    button.setAttribute("aria-expanded", "false");
+    if ((focus || had) && button.isConnected) button.focus({ preventScroll: true });
+    return button;
+  };
+  const away = () => close();
+  const outside = (event) => !menu.contains(event.target) && !(event.type === "pointerdown" && button.contains(event.target)) && close();
+  const go = (index) => entries.at(index % entries.length).focus({ preventScroll: true });
+  menu.addEventListener("keydown", (event) => {
+    const at = entries.indexOf(document.activeElement);
+    const moves = { ArrowDown: () => go(at + 1), ArrowUp: () => go(at - 1), Home: () => go(0), End: () => go(-1), Escape: () => close(true), Tab: () => close(true) };
+    const letter = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey;
+    const named = letter && [...entries.slice(at + 1), ...entries.slice(0, at + 1)].find((one) => one.textContent.trim().toLowerCase().startsWith(event.key.toLowerCase()));
+    if (named) named.focus({ preventScroll: true });
+    else if (moves[event.key]) moves[event.key]();
+    else return;
+    event.stopPropagation(); // this Escape stops no answer
+    if (event.key !== "Tab") event.preventDefault();
+  });
+
+  (button.closest("dialog") || document.body).append(menu); // what is behind an open dialog can have no focus
+  place(menu, button);
+  addEventListener("pointerdown", outside, true);
+  addEventListener("scroll", outside, true);
+  addEventListener("resize", away);
+  med42.closeMenu = close;
+  button.setAttribute("aria-expanded", "true");
+  go(Math.max(items.findIndex((one) => one.current), 0));
+};
+
+/** Below the button, or above it where there is no room; never over the edge of the window. */
+const place = (menu, button) => {
+  const from = button.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = menu;
+  const below = from.bottom + 4 + height <= innerHeight || from.top < height + 12;
+  menu.style.top = `${below ? Math.min(from.bottom + 4, innerHeight - height - 8) : from.top - height - 4}px`;
+  menu.style.left = `${Math.max(8, Math.min(from.left, innerWidth - width - 8))}px`;
+};
+
 // ---- theme ----
 
 const THEMES = ["system", "light", "dark"];
@@ -261,7 +327,7 @@ med42.buttons = (element) => {
 
 document.addEventListener("click", (event) => {
   const open = ["left", "right"].filter((side) => med42.isDrawer(side) && med42.isOpen(side));
-  if (open.length && !event.target.closest("#left, #right, [data-do], dialog, .answer")) med42.closeDrawers();
+  if (open.length && !event.target.closest("#left, #right, [data-do], dialog, .answer, .menu, #toasts")) med42.closeDrawers();
 });
 
 med42.applyTheme();
