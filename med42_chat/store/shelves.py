@@ -9,6 +9,8 @@ from med42_chat.records import Conversation
 from med42_chat.store.connection import Connections
 from med42_chat.store.selects import CONVERSATION, to_conversation
 
+ORDER = "order by c.pinned desc, c.updated_at desc, c.id desc"
+
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
@@ -35,7 +37,7 @@ class Shelf:
 def recent(connections: Connections, shelf: Shelf, limit: int, offset: int) -> list[Conversation]:
     """Pinned ones first, then those with the newest messages."""
     rows = connections.rows(
-        f"{CONVERSATION} {shelf.condition} order by c.pinned desc, c.updated_at desc, c.id desc limit :limit offset :offset",
+        f"{CONVERSATION} {shelf.condition} {ORDER} limit :limit offset :offset",
         {**shelf.parameters, "limit": limit, "offset": offset},
     )
     return [to_conversation(row) for row in rows]
