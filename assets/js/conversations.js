@@ -1,268 +1,358 @@
-// The list of conversations: drawn row by row as they come into sight, filtered at once by title, and by the server's
-// full-text search after a pause in typing. Titles are put in as text, never as HTML.
+// The list of conversations. The server is asked for the rows that are in sight and for what a search finds, one request at a time;
+// rows are drawn by virtual.js. Titles and names are put in as text, never as HTML.
 "use strict";
 
+/** Sends one request at a time; of those made meanwhile only the last goes out, when the answer (or nothing for 3 s) has come. */
+med42.line = (send, merge = (next) => next) => {
+  let busy = 0;
+  let next = null;
+  const done = () => {
+    clearTimeout(busy);
+    busy = 0;
+    if (next === null) return;
+    const value = next;
+    next = null;
+    ask(value);
+  };
+  const ask = (value) => {
+    if (busy) next = next === null ? value : merge(value, next);
+    else {
+      busy = setTimeout(done, 3000);
+      send(value);
+    }
+  };
+  return { ask, done };
+};
+
+/** Intl's options for 'hour minute' or 'day month year'. */
+const written = (parts) => Object.fromEntries(parts.split(" ").map((part) => [part, { hour: "2-digit", minute: "2-digit", month: "short" }[part] || "numeric"]));
+
 med42.conversations = (element, props, trigger, watch) => {
-  const HEIGHT = { row: 50, head: 34, hit: 74 };
-  const find = element.querySelector(".find");
-  const counter = element.querySelector(".count");
-  const list = element.querySelector(".rows");
-  const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-  const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+  const SIZE = 100; // rows in one request
+  const HEIGHT = { row: 50, hit: 74 };
+  const GROUPS = ["list.pinned", "list.today", "list.yesterday", "list.week", "list.earlier"];
+  const say = med42.say;
+  const [find, counter, chooser, filters, list] = [".find", ".count", ".view", ".filters", ".rows"].map((one) => element.querySelector(one));
+  const dates = ["hour minute", "day month", "day month year"].map((parts) => new Intl.DateTimeFormat(undefined, written(parts)));
 
-  let rows = []; // [id, title, updated_at, pinned]
-  let total = 0;
-  let hits = []; // of the server's search: [conversation, message, title, snippet]
-  let items = []; // what is drawn: {kind, top, …}
-  let height = 0;
-  let asking = false; // more rows are on their way
-  let newest = 0; // the server's time of the rows that are shown
-  let changing = null; // {id, how}: the row that is being renamed or deleted
+  let view = { archived: false, folder: "", tag: "" };
+  let known = { groups: [], total: 0, folders: [], tags: [], archive: 0 };
+  const blocks = new Map(); // by number: { rows, at }
+  let newest = 0; // the server's time of the last whole state; blocks older than that are asked for again when they come into sight
+  let found = null; // what the search gave
+  let opening = ""; // the words whose first hit is to be opened as soon as it is there
+  let editing = null; // { id, how, text }: the row that is being renamed, put into a new folder or given a new tag
+  let afterwards = null; // what is done when the list has changed
 
-  // -- what is to be drawn --
+  // -- asking the server --
+  const days = () => [0, 1, 7].map((back) => {
+    const day = new Date();
+    day.setHours(0, 0, 0, 0);
+    return day.setDate(day.getDate() - back); // not a multiple of 24 hours: clocks change
+  });
+  const place = (offset = virtual.first() - (virtual.first() % SIZE)) => ({ ...view, days: days(), offset });
+  const asking = med42.line(({ offset, anew }) => trigger("tick", { ...place(offset), anew }), (value, waiting) => ({ ...value, anew: value.anew || waiting.anew }));
+  const searching = med42.line((query) => trigger("input", { query }));
+  const refresh = () => asking.ask({ anew: true });
+  const act = (what, row, more = {}) => trigger("submit", { ...place(), anew: true, do: what, id: row.id, ...more });
+
+  // -- what is shown --
+  const named = ([id, title, at, pinned, folder, tags, archived]) => ({ id, title: title || say("list.untitled"), at, pinned, folder, tags, archived });
+  const rowAt = (index) => {
+    const block = blocks.get(Math.floor(index / SIZE));
+    return block && block.rows[index % SIZE];
+  };
+  const entry = (row, pieces) => {
+    const how = editing && editing.id === row.id ? editing.how : "";
+    return { kind: "row", key: row.id, sign: JSON.stringify([row, how, med42.isHere(row.id), pieces, midnight()]), row, how, pieces };
+  };
   const midnight = () => new Date().setHours(0, 0, 0, 0);
-  const group = (row, today) => {
-    if (row[3]) return "Pinned";
-    if (row[2] >= today) return "Today";
-    return row[2] >= today - 86400000 ? "Yesterday" : "Earlier";
-  };
-  const query = () => find.value.trim().toLowerCase();
 
-  const lay = () => {
-    items = [];
-    height = 0;
-    const put = (item) => {
-      items.push({ ...item, top: height });
-      height += HEIGHT[item.kind];
-    };
-    const words = query();
-    const shown = words ? rows.filter((row) => row[1].toLowerCase().includes(words)) : rows;
-    const known = new Set(shown.map((row) => row[0]));
-    const others = hits.filter(([conversation, message]) => message || !known.has(conversation));
-    if (words) {
-      if (shown.length) put({ kind: "head", text: "Titles" });
-      for (const row of shown) put({ kind: "row", row });
-      if (others.length) put({ kind: "head", text: "In messages" });
-      for (const hit of others) put({ kind: "hit", hit });
-    } else {
-      const today = midnight();
-      let last = "";
-      for (const row of shown) {
-        const name = group(row, today);
-        if (name !== last) put({ kind: "head", text: (last = name) });
-        put({ kind: "row", row });
-      }
-    }
-    counter.textContent = words ? found(shown.length, others.length) : counted(total, "conversation");
+  const listed = () => {
+    let offset = 0;
+    return known.groups.map((count, group) => {
+      const first = offset;
+      offset += count;
+      const at = (i) => (rowAt(first + i) ? entry(rowAt(first + i)) : { kind: "coming", key: `#${first + i}`, sign: "coming" });
+      return { label: say(GROUPS[group]), count, height: HEIGHT.row, at };
+    });
   };
-  const counted = (number, word) => `${number.toLocaleString()} ${word}${number === 1 ? "" : "s"}`;
-  const found = (titles, messages) =>
-    titles + messages ? `${counted(titles, "title")}, ${counted(messages, "message")}` : "Nothing found";
-
-  const draw = () => {
-    const space = document.createElement("div");
-    space.className = "space";
-    space.style.height = `${height}px`;
-    const from = list.scrollTop - 200;
-    const to = list.scrollTop + list.clientHeight + 200;
-    for (const item of items) {
-      if (item.top + HEIGHT[item.kind] < from) continue;
-      if (item.top > to) break;
-      const one = makers[item.kind](item);
-      one.style.top = `${item.top}px`;
-      one.style.height = `${HEIGHT[item.kind]}px`;
-      space.append(one);
-    }
-    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    list.replaceChildren(space);
-    if (focused) focusOn(focused);
-    more();
+  const hits = () => [
+    { label: say("list.titles"), count: found.titles.length, height: HEIGHT.row, at: (i) => entry(...found.titles[i]) },
+    {
+      label: say("list.messages"),
+      count: found.messages.length,
+      height: HEIGHT.hit,
+      at: (i) => ({ kind: "hit", key: `m${found.messages[i][1]}`, sign: JSON.stringify(found.messages[i]), hit: found.messages[i] }),
+    },
+  ];
+  const show = () => {
+    virtual.lay(found ? hits() : listed());
+    counter.textContent = found ? counted(found) : say(known.total ? (view.archived ? "list.count_archived" : "list.count") : "list.nothing_here", { n: known.total });
+    chooser.hidden = Boolean(found) || !(known.folders.length || known.tags.length || known.archive || filtered());
+    filters.hidden = Boolean(found) || !filtered();
+    if (!filters.hidden) filters.replaceChildren(...chips());
   };
-  const focusOn = (key) => {
-    const target = list.querySelector(`[data-key="${CSS.escape(key)}"]`);
-    if (target) target.focus({ preventScroll: true });
-  };
-  const redraw = () => {
-    lay();
-    draw();
-  };
-  const more = () => {
-    const near = list.scrollTop + 3 * list.clientHeight > height;
-    if (!near || asking || query() || rows.length >= total) return;
-    asking = true;
-    trigger("expand", { offset: rows.length });
+  const counted = ({ titles, messages, more }) => {
+    const [named, said] = [titles.length, messages.length];
+    const parts = [named && say("list.found_titles", { n: named }), said && say(more ? "list.at_least" : "list.found_messages", { n: said })];
+    return parts.filter(Boolean).join(", ") || say("list.nothing");
   };
 
   // -- rows --
-  const make = (tag, name, text = "") => {
+  const make = (tag, name, ...content) => {
     const one = document.createElement(tag);
-    if (name) one.className = name;
-    if (text) one.textContent = text;
+    one.className = name;
+    one.append(...content);
     if (tag === "button") one.type = "button";
     return one;
   };
-  const action = (name, label, act) => {
-    const button = make("button", "small");
-    button.append(make("i", `icon ${name}`));
-    button.setAttribute("aria-label", label);
-    button.title = label;
-    button.addEventListener("click", act);
-    return button;
+  const marked = (name, pieces) => make("span", name, ...pieces.map((piece, index) => (index % 2 ? make("mark", "", piece) : piece)));
+  const when = (at) => {
+    const [yesterday, day] = [days()[1], new Date(at)];
+    return dates[at >= yesterday ? 0 : day.getFullYear() === new Date().getFullYear() ? 1 : 2].format(day);
   };
+
   const makers = {
-    head: ({ text }) => {
-      const one = make("div", "group", text);
-      one.setAttribute("role", "presentation");
-      return one;
-    },
-    row: ({ row }) => {
+    coming: () => make("div", "entry coming"),
+    row: ({ row, how, pieces }) => {
       const one = make("div", "entry");
-      one.setAttribute("role", "listitem");
-      if (med42.isHere(row[0])) one.dataset.current = "true";
-      if (changing && changing.id === row[0]) one.append(...editors[changing.how](row));
-      else one.append(opener(row), action("edit", `Rename ${row[1]}`, () => change(row, "rename")), action("bin", `Delete ${row[1]}`, () => change(row, "delete")));
+      if (med42.isHere(row.id)) one.dataset.current = "true";
+      one.append(...(how ? [editor(row, how)] : [opener(row, pieces), more(row)]));
       return one;
     },
-    hit: ({ hit: [conversation, message, title, snippet] }) => {
-      const one = make("div", "entry hit");
-      one.setAttribute("role", "listitem");
-      const open = make("button", "open");
+    hit: ({ hit: [conversation, message, title, pieces] }) => {
+      const open = make("button", "open", make("span", "title", title || say("list.untitled")), marked("snippet", pieces));
       open.dataset.key = `m${message}`;
-      const words = make("span", "snippet");
-      snippet.forEach((piece, index) => words.append(index % 2 ? make("mark", "", piece) : piece));
-      open.append(make("span", "title", title), words);
       open.addEventListener("click", () => med42.show(conversation, message));
-      one.append(open);
-      return one;
+      return make("div", "entry hit", open);
     },
   };
-  const opener = (row) => {
-    const open = make("button", "open");
-    open.dataset.key = row[0];
-    if (med42.isHere(row[0])) open.setAttribute("aria-current", "page");
-    const at = new Date(row[2]);
-    open.append(make("span", "title", row[1]), make("span", "when", (row[2] >= midnight() ? time : date).format(at)));
-    open.addEventListener("click", () => med42.show(row[0]));
+  const opener = (row, pieces) => {
+    const facts = [when(row.at), row.folder, ...row.tags.map((tag) => `#${tag}`), row.archived && !view.archived ? say("list.archive") : ""];
+    const open = make("button", "open", pieces ? marked("title", pieces) : make("span", "title", row.title), make("span", "when", facts.filter(Boolean).join(" · ")));
+    open.dataset.key = row.id;
+    open.title = row.title;
+    if (med42.isHere(row.id)) open.setAttribute("aria-current", "page");
+    open.addEventListener("click", () => med42.show(row.id));
     return open;
   };
+  const more = (row) => {
+    const button = make("button", "more", make("i", "icon dots"));
+    button.dataset.key = row.id;
+    button.setAttribute("aria-label", say("list.menu", { title: row.title }));
+    button.setAttribute("aria-haspopup", "menu");
+    button.addEventListener("click", () => med42.menu(button, actions(row, button)));
+    return button;
+  };
 
-  // -- rename and delete, in the row's own place --
-  const change = (row, how) => {
-    changing = { id: row[0], how };
-    draw();
-    const field = list.querySelector("input, .sure button");
+  // -- what can be done with a row --
+  const actions = (row, button) => [
+    { label: say(row.pinned ? "list.unpin" : "list.pin"), act: () => act("pin", row, { on: !row.pinned }) },
+    { label: say("list.rename"), act: () => edit(row, "rename") },
+    { label: say("list.move"), act: () => further(button, folders(row)) },
+    { label: say("list.tag"), act: () => further(button, tags(row)) },
+    { label: say(row.archived ? "list.take_out" : "list.put_away"), act: () => archive(row) },
+    { label: say("list.delete"), act: () => remove(row) },
+  ];
+  const further = (button, items) => setTimeout(() => med42.menu(button, items)); // after the first menu has closed and given the focus back
+  const folders = (row) => [
+    { label: say("list.no_folder"), current: !row.folder, act: () => act("folder", row, { folder: "" }) },
+    ...known.folders.map(([folder]) => ({ label: folder, current: folder === row.folder, act: () => act("folder", row, { folder }) })),
+    { label: say("list.new_folder"), act: () => edit(row, "folder") },
+  ];
+  const tags = (row) => [
+    ...[...new Set([...known.tags.map(([tag]) => tag), ...row.tags])].map((tag) => ({ label: tag, current: row.tags.includes(tag), act: () => retag(row, tag) })),
+    { label: say("list.new_tag"), act: () => edit(row, "tag") },
+  ];
+  const retag = (row, tag) => act("tags", row, { tags: row.tags.includes(tag) ? row.tags.filter((one) => one !== tag) : [...row.tags, tag] });
+
+  const leaving = (row, what) => {
+    const at = element.contains(document.activeElement) ? indexOf(row.id) : -1;
+    act(what, row);
+    if (at >= 0) afterwards = () => virtual.go(at);
+  };
+  const archive = (row) => {
+    leaving(row, row.archived ? "take_out" : "put_away");
+    if (row.archived) return;
+    med42.toast(say("list.put_away_done", { title: row.title }), { action: say("list.undo"), act: () => act("take_out", row) });
+  };
+  const remove = (row) => {
+    const here = med42.isHere(row.id);
+    leaving(row, "delete");
+    if (here) med42.show("");
+    const back = () => {
+      act("restore", row);
+      if (here) afterwards = () => med42.show(row.id);
+    };
+    med42.toast(say("list.deleted", { title: row.title }), { action: say("list.undo"), act: back, seconds: 9.5 });
+  };
+  const indexOf = (id) => Number((list.querySelector(`[data-index]:has([data-key="${CSS.escape(id)}"])`) || { dataset: { index: -1 } }).dataset.index);
+
+  // -- words for a row, typed in its own place --
+  const edit = (row, how) => {
+    editing = { id: row.id, how };
+    virtual.draw();
+    const field = list.querySelector(".edit");
     field.focus();
-    if (field.select) field.select();
+    field.select();
   };
-  const unchange = (id) => {
-    changing = null;
-    draw();
-    focusOn(id);
+  const keep = {
+    rename: (row, title) => title !== row.title && act("rename", row, { title }),
+    folder: (row, folder) => act("folder", row, { folder }),
+    tag: (row, tag) => row.tags.includes(tag) || retag(row, tag),
   };
-  const editors = {
-    rename: (row) => {
-      const field = make("input", "rename");
-      field.value = changing.text === undefined ? row[1] : changing.text;
-      field.setAttribute("aria-label", `New title for ${row[1]}`);
-      const keep = () => {
-        const title = field.value.trim();
-        if (!changing) return;
-        unchange(row[0]);
-        if (title && title !== row[1]) trigger("edit", { id: row[0], title });
-      };
-      field.addEventListener("input", () => changing && (changing.text = field.value));
-      field.addEventListener("keydown", (event) => {
-        event.stopPropagation();
-        if (event.key === "Enter") keep();
-        if (event.key === "Escape") { event.preventDefault(); unchange(row[0]); }
-      });
-      field.addEventListener("blur", () => document.hasFocus() && field.isConnected && keep());
-      return [field];
-    },
-    delete: (row) => {
-      const sure = make("div", "sure");
-      const yes = make("button", "danger", "Delete");
-      yes.setAttribute("aria-label", `Delete ${row[1]} for good`);
-      const no = make("button", "", "Keep");
-      yes.addEventListener("click", () => {
-        changing = null;
-        trigger("delete", { id: row[0] });
-        if (med42.isHere(row[0])) med42.show("");
-      });
-      no.addEventListener("click", () => unchange(row[0]));
-      sure.addEventListener("keydown", (event) => {
-        if (event.key === "Escape") { event.preventDefault(); event.stopPropagation(); unchange(row[0]); }
-      });
-      sure.append(make("span", "title", row[1]), yes, no);
-      return [sure];
-    },
+  const LABELS = { rename: "list.rename_label", folder: "list.folder_label", tag: "list.tag_label" };
+  const editor = (row, how) => {
+    const field = make("input", "edit");
+    field.value = how === "rename" ? row.title : "";
+    field.maxLength = how === "rename" ? 200 : 60;
+    field.setAttribute("aria-label", say(LABELS[how], { title: row.title }));
+    field.placeholder = say(LABELS[how], { title: row.title });
+    const close = (kept) => {
+      if (!editing) return;
+      const words = field.value.trim();
+      const focused = document.activeElement === field;
+      editing = null;
+      virtual.draw();
+      if (focused) focusOn(row.id);
+      if (kept && words) keep[how](row, words);
+    };
+    field.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault();
+      close(event.key === "Enter");
+    });
+    field.addEventListener("blur", () => document.hasFocus() && field.isConnected && close(true));
+    return field;
   };
+  const focusOn = (id) => {
+    const open = list.querySelector(`.open[data-key="${CSS.escape(id)}"]`);
+    if (open) open.focus({ preventScroll: true });
+  };
+
+  // -- which conversations --
+  const filtered = () => view.archived || view.folder || view.tag;
+  const look = (change) => {
+    view = { ...view, ...change };
+    blocks.clear();
+    virtual.rewind();
+    refresh();
+  };
+  const chips = () => {
+    const chip = (name, change) => {
+      const button = make("button", "filter", name, make("i", "icon close"));
+      button.setAttribute("aria-label", say("list.filter_remove", { name }));
+      button.addEventListener("click", () => {
+        look(change);
+        find.focus();
+      });
+      return button;
+    };
+    return [
+      ...(view.archived ? [chip(say("list.archive"), { archived: false })] : []),
+      ...(view.folder ? [chip(say("list.filter_folder", { name: view.folder }), { folder: "" })] : []),
+      ...(view.tag ? [chip(say("list.filter_tag", { name: view.tag }), { tag: "" })] : []),
+    ];
+  };
+  chooser.addEventListener("click", () => med42.menu(chooser, [
+    { label: say("list.all"), current: !filtered(), act: () => look({ archived: false, folder: "", tag: "" }) },
+    ...known.folders.map(([name, n]) => ({ label: say("list.in_folder", { name, n }), current: name === view.folder, act: () => look({ folder: name }) })),
+    ...known.tags.map(([name, n]) => ({ label: say("list.with_tag", { name, n }), current: name === view.tag, act: () => look({ tag: name }) })),
+    { label: say("list.in_archive", { n: known.archive }), current: view.archived, act: () => look({ archived: true, folder: "", tag: "" }) },
+  ]));
 
   // -- what the server's handlers say --
+  const looked = ({ archived, folder, tag, days }) => JSON.stringify([archived, folder, tag, days]);
   const kinds = {
     rows: (value) => {
-      if (value.at < newest) return; // overtaken on its way by a later state of the list
-      newest = value.at;
-      asking = false;
-      total = value.total;
-      rows = [...rows.slice(0, value.offset), ...value.rows];
-      redraw();
+      asking.done();
+      if (looked(value.place) !== looked(place())) return refresh(); // the place has changed meanwhile, or it was not asked for here
+      if (value.at < newest) return virtual.draw(); // overtaken on its way by a later state of the list
+      const anew = value.anew || String(value.groups) !== String(known.groups);
+      if (anew) newest = value.at;
+      const top = virtual.first();
+      const held = list.scrollTop > 0 && !found && rowAt(top);
+      const rows = value.rows.map(named);
+      blocks.set(value.offset / SIZE, { rows, at: value.at });
+      known = value;
+      show();
+      const now = held ? rows.findIndex((row) => row.id === held.id) : -1;
+      if (now >= 0) list.scrollTop += (value.offset + now - top) * HEIGHT.row; // what the reader looks at stays where it is
+      if (value.anew && found) searching.ask(found.query);
+      const [then] = [afterwards, value.anew && (afterwards = null)];
+      if (value.anew && then) then();
     },
     hits: (value) => {
-      if (value.query !== find.value.trim()) return;
-      hits = value.hits;
-      redraw();
+      searching.done();
+      if (!find.value.trim()) return;
+      if (!found || found.query !== value.query) virtual.rewind();
+      found = { ...value, titles: value.titles.map(([row, pieces]) => [named(row), pieces]) };
+      show();
+      if (opening === value.query) openFirst();
     },
   };
   watch("value", () => props.value && kinds[props.value.kind](props.value));
 
   // -- what the reader does --
-  let pause = 0;
   find.addEventListener("input", () => {
-    hits = [];
-    list.scrollTop = 0;
-    redraw();
-    clearTimeout(pause);
     const words = find.value.trim();
-    if (words.length > 1) pause = setTimeout(() => trigger("input", { query: words }), 200);
+    opening = "";
+    if (words) return searching.ask(words);
+    found = null;
+    virtual.rewind();
+    show();
   });
+  find.addEventListener("focus", () => find.select());
   find.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && find.value) {
-      event.preventDefault();
-      find.value = "";
-      find.dispatchEvent(new Event("input"));
-    }
-    if (event.key === "ArrowDown") step(-1, 1, event);
-  });
-  const step = (from, by, event) => {
+    const does = { Escape: find.value && clear, ArrowDown: () => virtual.go(0), Enter: find.value.trim() && openFirst }[event.key];
+    if (!does) return;
     event.preventDefault();
-    const opens = [...list.querySelectorAll(".open")];
-    const next = opens[from + by];
-    if (next) {
-      next.focus({ preventScroll: true });
-      next.scrollIntoView({ block: "nearest" });
-    } else if (by < 0) find.focus();
+    does();
+  });
+  const clear = () => {
+    find.value = "";
+    find.dispatchEvent(new Event("input"));
+  };
+  const openFirst = () => {
+    const words = find.value.trim();
+    opening = found && found.query === words ? "" : words;
+    const first = !opening && list.querySelector('[data-index="0"] .open');
+    if (first) first.click();
   };
   list.addEventListener("keydown", (event) => {
-    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const opens = [...list.querySelectorAll(".open")];
-    const at = opens.indexOf(document.activeElement);
-    if (by && at >= 0) step(at, by, event);
+    const one = event.target.closest(".entry");
+    const row = one && event.target.matches(".open, .more") && rowOf(event.target.dataset.key);
+    if (event.key === "Escape" && found) {
+      event.preventDefault();
+      find.focus();
+    }
+    const does = row && { F2: () => edit(row, "rename"), Delete: () => remove(row), ContextMenu: () => one.querySelector(".more").click() }[event.key];
+    if (!does) return;
+    event.preventDefault();
+    does();
   });
-  let frame = 0;
-  list.addEventListener("scroll", () => {
-    cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(draw);
-  }, { passive: true });
+  const rowOf = (id) => (found ? found.titles.map(([row]) => row) : [...blocks.values()].flatMap((block) => block.rows)).find((row) => row.id === id);
   element.querySelector(".new").addEventListener("click", () => {
     med42.show("");
     med42.box().focus();
   });
-  document.addEventListener("med42:conversation", draw);
-  new ResizeObserver(draw).observe(list);
 
-  med42.open = (id) => trigger("select", { id });
-  med42.refreshList = () => trigger("tick", {});
+  const virtual = med42.virtual(list, {
+    make: (item) => makers[item.kind](item),
+    leave: () => find.focus(),
+    seen: (from, to) => {
+      for (let block = Math.floor(from / SIZE); !found && block * SIZE <= to; block++) {
+        const there = blocks.get(block);
+        if (!there || there.at < newest) return asking.ask({ offset: block * SIZE, anew: false });
+      }
+    },
+  });
+  document.addEventListener("med42:conversation", virtual.draw);
+
+  med42.open = (id) => trigger("select", { id, message: med42.wanted || "" });
+  med42.refreshList = refresh;
   med42.buttons(element);
-  redraw();
+  show();
 };

@@ -8,8 +8,18 @@ import gradio as gr
 
 from med42_chat.ui.words import Words
 
-_SCRIPTS = ("page.js", "composer.js", "keys.js", "transcript.js", "conversations.js", "panels.js")
-_STYLES = ("page.css", "composer.css", "transcript.css", "panels.css", "print.css")
+_SCRIPTS = (
+    "page.js",
+    "composer.js",
+    "attachments.js",
+    "presets.js",
+    "keys.js",
+    "transcript.js",
+    "virtual.js",
+    "conversations.js",
+    "panels.js",
+)
+_STYLES = ("page.css", "composer.css", "transcript.css", "list.css", "panels.css", "print.css")
 
 
 def theme() -> gr.themes.Base:
