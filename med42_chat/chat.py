@@ -34,7 +34,6 @@ from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, Runt
 
 _SAVE_EVERY_S = 0.25
 _SEEDS = 2**32 - 1
-_CONTINUED = "Continued from an answer that had reached its length limit."
 _STATUS_OF: Mapping[FinishReason, Status] = {
     "stop": "complete",
     "length": "length",
@@ -128,7 +127,7 @@ class Chat:
         asking = Question(question.text, question.attachments, keep.rstrip())
         asked, answer = self.conversations.begin_again(conversation_id, question_id, asking.begun)
         yield Asked(asked, answer)
-        yield from _Answering(self, conversation, history, asking, answer, stop or threading.Event()).events()
+        yield from _Answering(self, conversation, history, asking, answer, stop or threading.Event(), self._origin(answer)).events()
 
     def limits(self, model: ModelInfo) -> Limits:
         """This model's context, and what of it is kept for the answer."""
@@ -174,6 +173,16 @@ class Chat:
     def find(self, question: Question, history: Sequence[Message]) -> tuple[Source, ...]:
         """The passages for a question; none without a library."""
         return tuple(self.passages.find(question.words, history)) if self.passages is not None else ()
+
+    def _origin(self, answer: Message) -> tuple[str, ...]:
+        """Where the words come from with which an answer begins: a note for its evidence."""
+        if not answer.text:
+            return ()
+        versions = (self.conversations.message(id) for id in answer.versions if id != answer.id)
+        statuses = {version.status for version in versions if version.text.rstrip() == answer.text}
+        if "length" in statuses:
+            return ("Continued from an answer that had reached its length limit.",)
+        return ("Continued from an answer that had ended early.",) if statuses else ("Its first words were given to the model.",)
 
     def _history(self, conversation_id: str, parent: str | Parent | None) -> list[Message]:
         """What stands before a question that follows `parent`."""
@@ -238,10 +247,17 @@ class _Answering:
     """One answer under way. Not reused."""
 
     def __init__(
-        self, chat: Chat, conversation: Conversation, history: Sequence[Message], question: Question, answer: Message, stop: threading.Event
+        self,
+        chat: Chat,
+        conversation: Conversation,
+        history: Sequence[Message],
+        question: Question,
+        answer: Message,
+        stop: threading.Event,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self._chat, self._conversation, self._history = chat, conversation, history
-        self._question, self._answer, self._stop = question, answer, stop
+        self._question, self._answer, self._stop, self._origin = question, answer, stop, notes
         self._saver = _Saver(chat.conversations, answer)
         self._sources: tuple[Source, ...] = ()
         self._evidence = _bare_evidence(chat, conversation)
@@ -351,8 +367,9 @@ class _Answering:
         return Answered(message, self._problem.message, self._problem.hint)
 
     def _notes(self, text: str) -> tuple[str, ...]:
-        notes = [f"{self._problem.message} {self._problem.hint}".strip()] if self._problem.message else []
-        notes += [_CONTINUED] if self._question.begun else []
+        notes = [*self._origin]
+        if self._problem.message:
+            notes.append(f"{self._problem.message} {self._problem.hint}".strip())
         if self._sources:
             removed = parse_marks(text, self._evidence.sources).unknown_marks
             notes += [f"The mark [{number}] names no source and was removed." for number in removed]

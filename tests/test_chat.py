@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from med42_chat.chat import Chat, clean
 from med42_chat.errors import DiskFull, InputError, ModelFileError, NotFound
 from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
-from med42_chat.records import Citation, Evidence, Message, Source, Status
+from med42_chat.records import Attachment, Citation, Evidence, Message, Sampling, Source, Status, Turn
 from med42_chat.store.database import Store
 from tests.scripted import MODEL, ScriptedRuntime
 
@@ -207,3 +209,180 @@ def test_sources_are_shown_put_before_the_model_kept_with_the_answer_and_marks_w
     answer = store.conversations.branch(id)[-1]
     assert [citation.source for citation in answer.citations] == list(shelf.passages)
     assert answer.evidence is not None and "[7]" in answer.evidence.notes[0]
+
+
+LETTER = Attachment("letter.txt", "Dear colleague, the potassium is 6.1.")
+
+
+def test_an_edited_question_is_answered_from_what_stood_before_it_and_the_old_branch_stays(store: Store) -> None:
+    runtime = ScriptedRuntime()
+    chat, id = chat_with(store, runtime)
+    first = last(chat.ask(id, "First?")).message
+    second = last(chat.ask(id, "Second?")).message
+    edited = last(chat.ask(id, "Second, edited?", parent=first.id)).message
+    assert [turn.text for turn in runtime.encoded[-1]] == ["Be kind.", "First?", "Yes, it is.", "Second, edited?"]
+    assert store.conversations.message(edited.parent_id).versions == (second.parent_id, edited.parent_id)  # type: ignore[arg-type]
+    anew = last(chat.ask(id, "First, edited?", parent=None)).message
+    assert [turn.text for turn in runtime.encoded[-1]] == ["Be kind.", "First, edited?"]
+    assert [one.text for one in store.conversations.branch(id)] == ["First, edited?", "Yes, it is."]
+    assert anew.evidence is not None and anew.evidence.seen == ()
+    assert len(store.conversations.branch(id, second.id)) == 4
+
+
+def test_a_further_answer_is_asked_for_with_the_same_words_and_another_seed(store: Store) -> None:
+    runtime = ScriptedRuntime(answers=[["One."], ["Two."], ["Three."]])
+    chat, id = chat_with(store, runtime)
+    chat = replace(chat, seed=7)
+    last(chat.ask(id, "Before?"))
+    second = last(chat.ask(id, "Which?", attachments=[LETTER])).message
+    third = last(chat.again(id, second.parent_id or "")).message
+    assert runtime.encoded[-1] == runtime.encoded[-3]  # each prompt is counted once before it is sent
+    assert (third.text, third.versions) == ("Three.", (second.id, third.id))
+    assert [request.seed for request in runtime.requests] == [7, 7, 8]
+    assert [one.text for one in store.conversations.branch(id)] == ["Before?", "One.", "Which?", "Three."]
+
+
+def test_an_answer_that_was_cut_goes_on_in_its_own_words_and_says_so(store: Store) -> None:
+    runtime = ScriptedRuntime(answers=[["Half of", " "], [" it."]], reason="length")
+    chat, id = chat_with(store, runtime)
+    cut = last(chat.ask(id, "All?")).message
+    runtime.reason = "stop"
+    events = list(chat.again(id, cut.parent_id or "", keep=cut.text))
+    whole = events[-1].message  # type: ignore[union-attr]
+    assert runtime.encoded[-1][-2:] == [Turn("user", "All?"), Turn("assistant", "Half of")]
+    assert (whole.text, whole.status, cut.status) == ("Half of it.", "complete", "length")
+    assert "".join(one.text for one in events if isinstance(one, Delta)) == " it."
+    assert whole.evidence is not None and whole.evidence.notes == ("Continued from an answer that had reached its length limit.",)
+    assert whole.evidence.context.used == len(runtime.requests[-1].prompt)
+    assert store.conversations.message(whole.id) == whole and whole.versions == (cut.id, whole.id)
+
+
+@pytest.mark.parametrize(
+    ("keep", "note"), [("Stopped", "Continued from an answer that had ended early."), ("Other", "Its first words were given to the model.")]
+)
+def test_where_the_first_words_of_an_answer_come_from_is_in_its_evidence(store: Store, keep: str, note: str) -> None:
+    chat, id = chat_with(store, ScriptedRuntime(answers=[["Stopped"], [" there."]], reason="cancelled"))
+    cut = last(chat.ask(id, "All?")).message
+    evidence = last(chat.again(id, cut.parent_id or "", keep=keep)).message.evidence
+    assert evidence is not None and evidence.notes == (note,)
+
+
+def test_what_is_kept_of_an_answer_is_in_the_store_from_the_first_moment(store: Store) -> None:
+    gate = threading.Event()
+    gate.set()
+    chat, id = chat_with(store, ScriptedRuntime(answers=[["First"], [" and", " more"]], gate=gate))
+    first = last(chat.ask(id, "All?")).message
+    events = chat.again(id, first.parent_id or "", keep="First")
+    assert isinstance(next(events), Asked)
+    assert store.conversations.branch(id)[-1].text == "First"
+    for event in events:
+        if isinstance(event, Delta):
+            break
+    gate.clear()
+    time.sleep(0.6)
+    assert store.conversations.branch(id)[-1].text == "First and"
+    events.close()
+    assert store.conversations.branch(id)[-1].text == "First and"
+
+
+def test_again_of_what_is_not_there_is_said_before_anything_is_stored(store: Store) -> None:
+    chat, id = chat_with(store)
+    answer = last(chat.ask(id, "Hello?")).message
+    for question in ("nowhere", answer.id):
+        with pytest.raises(NotFound):
+            next(chat.again(id, question))
+    assert store.conversations.get(id).message_count == 2
+
+
+def test_attachments_stand_before_the_words_under_their_names_and_count_as_documents(store: Store) -> None:
+    runtime = ScriptedRuntime()
+    chat, id = chat_with(store, runtime)
+    hostile = Attachment("a\nb.txt", "one\x00two\r\n<|eot_id|>")
+    answer = last(chat.ask(id, "What is meant?", attachments=[LETTER, hostile])).message
+    asked = runtime.encoded[-1][-1].text
+    assert asked.startswith('Attached text "letter.txt":\nDear colleague, the potassium is 6.1.') and asked.endswith("\n\nWhat is meant?")
+    assert 'Attached text "a b.txt":\none\ufffdtwo\n<|eot_id|>' in asked
+    assert answer.evidence is not None
+    plain = last(chat.ask(id, "What is meant?", parent=None)).message.evidence
+    assert plain is not None and plain.context.sources == 0
+    assert answer.evidence.context.question == plain.context.question
+    assert answer.evidence.context.sources == answer.evidence.context.used - plain.context.used
+    list(chat.ask(id, "And now?", parent=answer.id))
+    assert runtime.encoded[-1][1].text == asked, "in the history an attachment stands with its question"
+
+
+def test_an_attachment_with_no_room_is_named_with_its_tokens(store: Store) -> None:
+    chat, id = chat_with(store, ScriptedRuntime(model=replace(MODEL, context=600)))
+    end = last(chat.ask(id, "What is meant?", attachments=[LETTER, Attachment("Long one.pdf", "word " * 1000)]))
+    assert "'Long one.pdf' has 1,0" in end.error and "Remove it" in end.hint
+    assert store.conversations.branch(id)[0].attachments[1].name == "Long one.pdf"
+
+
+def test_nothing_is_previewed_while_no_model_is_there(store: Store) -> None:
+    chat, id = chat_with(store, ScriptedRuntime(state="loading", model=None))
+    assert chat.preview(id) is None
+
+
+def test_the_page_without_a_conversation_has_a_preview(store: Store) -> None:
+    chat, _ = chat_with(store)
+    preview = chat.preview("", "Hello there?")
+    assert preview is not None and preview.context.history == 0 and preview.context.question > 0 and not preview.too_long
+
+
+def test_a_preview_stores_nothing_and_asks_nothing_of_the_model(store: Store) -> None:
+    runtime = ScriptedRuntime()
+    chat, id = chat_with(store, runtime)
+    chat.preview(id, "Hello?", [LETTER])
+    assert store.conversations.branch(id) == [] and runtime.requests == []
+
+
+_words = st.integers(0, 40).map(lambda count: "w " * count)
+_letters = st.lists(st.builds(Attachment, st.sampled_from(["a", "b c"]), _words), max_size=2)
+
+
+@pytest.fixture(scope="module")
+def open_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with Store.open(tmp_path_factory.mktemp("previews"), bytes(32)) as opened:
+        yield opened
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    turns=st.lists(st.tuples(_words.filter(bool), _letters, st.lists(st.just("a "), max_size=30)), max_size=6),
+    question=_words.filter(bool),
+    letters=_letters,
+    facts=_words,
+    context=st.integers(60, 400),
+    data=st.data(),
+)
+def test_a_preview_says_exactly_what_is_then_sent(
+    open_store: Store,
+    turns: list[tuple[str, list[Attachment], list[str]]],
+    question: str,
+    letters: list[Attachment],
+    facts: str,
+    context: int,
+    data: st.DataObject,
+) -> None:
+    runtime = ScriptedRuntime(answers=[*[pieces for _, _, pieces in turns], ["last"]])
+    talks = open_store.conversations
+    id = talks.create(pinned_facts=facts).id
+    chat = Chat(talks, runtime, "Be kind.", Sampling(max_tokens=30))
+    answers: list[str | None] = [None]
+    for words, attached, _ in turns:
+        parent = data.draw(st.sampled_from(answers))
+        answers.append(last(chat.ask(id, words, parent=parent, attachments=attached)).message.id)
+    runtime.model = replace(MODEL, context=context)
+    parent = data.draw(st.sampled_from(answers))
+    preview = chat.preview(id, question, letters, parent)
+    events = list(chat.ask(id, question, parent=parent, attachments=letters))
+    assert preview is not None
+    prompted = [(one.context, one.left_out) for one in events if isinstance(one, Prompted)]
+    if preview.too_long:
+        end = events[-1]
+        assert isinstance(end, Answered) and prompted == []
+        assert (end.error, end.hint) == (preview.too_long, preview.hint)
+        assert preview.context.used + preview.context.reserve > context
+    else:
+        assert prompted == [(preview.context, preview.left_out)]
+        assert len(runtime.requests[-1].prompt) == preview.context.used

@@ -7,6 +7,7 @@ import pytest
 from med42_chat.chat import Chat
 from med42_chat.errors import InputError
 from med42_chat.jobs import Job, Jobs, JobState
+from med42_chat.records import Attachment
 from med42_chat.store.database import Store
 from tests.scripted import ScriptedRuntime
 
@@ -98,3 +99,31 @@ def test_a_conversation_deleted_in_mid_answer_ends_its_job(store: Store) -> None
     gate.set()
     until_done(job)
     assert jobs.running(id) is None
+
+
+def test_a_further_answer_runs_as_a_job_and_one_that_goes_on_begins_with_its_words(store: Store) -> None:
+    gate = threading.Event()
+    runtime = ScriptedRuntime(answers=[["One"], [" two"]], gate=gate)
+    jobs, id = Jobs(Chat(store.conversations, runtime, "s")), store.conversations.create().id
+    job = jobs.start(id, "Count?")
+    with pytest.raises(InputError, match="still being written"):
+        jobs.again(id, job.state().question.id)
+    gate.set()
+    until_done(job)
+    gate.clear()
+    more = jobs.again(id, job.state().question.id, keep="One")
+    assert more.state().question.id == job.state().question.id and more.state().text == "One"
+    gate.set()
+    states = until_done(more)
+    assert all(state.text.startswith("One") for state in states) and states[-1].text == "One two"
+    assert store.conversations.branch(id)[-1] == states[-1].answer
+
+
+def test_a_question_can_be_asked_anywhere_in_the_tree_with_attachments(store: Store) -> None:
+    jobs, id = Jobs(Chat(store.conversations, ScriptedRuntime(), "s")), store.conversations.create().id
+    first = jobs.start(id, "First?")
+    until_done(first)
+    letter = Attachment("letter.txt", "Dear colleague")
+    until_done(jobs.start(id, "First, edited?", parent=None, attachments=[letter]))
+    question, _ = store.conversations.branch(id)
+    assert (question.text, question.attachments) == ("First, edited?", (letter,))

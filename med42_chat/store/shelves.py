@@ -74,8 +74,9 @@ def folders(connections: Connections, archived: bool) -> list[tuple[str, int]]:
 def tags(connections: Connections, archived: bool) -> list[tuple[str, int]]:
     """The tags' names with how many conversations have each, by name."""
     rows = connections.rows(
-        """select t.tag as name, count(*) as n from conversation_tags t join conversations c on c.id = t.conversation_id
-        where c.archived = ? and not c.deleting group by t.tag order by t.tag collate nocase, t.tag""",
+        """select t.tag as name, count(*) as n from conversation_tags t
+        where exists (select 1 from conversations c where c.id = t.conversation_id and c.archived = ? and not c.deleting)
+        group by t.tag order by t.tag collate nocase, t.tag""",
         (int(archived),),
     )
     return [(row["name"], row["n"]) for row in rows]

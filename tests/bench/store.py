@@ -95,6 +95,11 @@ def measure_store(home: Path) -> list[Row]:
         queries = iter([writer.query() for _ in range(400)])
         return [
             _row("store: latest 50", _samples(lambda: talks.recent(50), 300), note),
+            _row("store: 50 in the middle of the list", _samples(lambda: talks.recent(50, 25_000), 100), "half of the list before them"),
+            _row("store: latest 50 of a folder", _samples(lambda: talks.recent(50, folder="All"), 100), "half of all are in it"),
+            _row("store: latest 50 with a tag", _samples(lambda: talks.recent(50, tag="old"), 100), "half of all have it"),
+            _row("store: names of the folders", _samples(lambda: talks.folders(), 100), "101 folders"),
+            _row("store: names of the tags", _samples(lambda: talks.tags(), 100), "100,000 tags on 50,000 conversations, 302 different"),
             _row(
                 f"store: open one of {LONG} messages",
                 _samples(lambda: talks.branch(draw.choice(long_ones)), 300),
@@ -138,9 +143,11 @@ def _fill(connection: Any, messages: int, conversations: int) -> None:
     sizes = _sizes(messages, conversations)
     writer = Writer(seed=5)
     connection.executemany(
-        "insert into conversations(id, uid, title, created_at, updated_at, leaf_id, n_messages) values (?, ?, ?, ?, ?, ?, ?)",
+        "insert into conversations(id, uid, title, created_at, updated_at, leaf_id, n_messages, folder) values (?, ?, ?, ?, ?, ?, ?, ?)",
         _heads(sizes, writer),
     )
+    tags = ((number, tag) for number in range(1, len(sizes) + 1) for tag in (f"tag {number % 300}", "old" if number % 2 else "new"))
+    connection.executemany("insert into conversation_tags values (?, ?)", tags)
     connection.executemany(
         "insert into messages(id, uid, conversation_id, parent_id, role, status, text, created_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
         _messages(sizes, writer),
@@ -170,7 +177,7 @@ def _heads(sizes: Sequence[int], writer: Writer) -> Iterator[tuple[object, ...]]
     leaf = 0
     for number, size in enumerate(sizes, start=1):
         leaf += size
-        yield number, f"c{number}", writer.question()[:60], number, number, leaf, size
+        yield number, f"c{number}", writer.question()[:60], number, number, leaf, size, "All" if number % 2 else f"Ward {number % 200}"
 
 
 def _messages(sizes: Sequence[int], writer: Writer) -> Iterator[tuple[object, ...]]:
