@@ -38,6 +38,7 @@ LISTED = {
     "referral": "Referral letters",
     "review": "Medication reviews",
 }
+FOLLOWED_UP = 0.35  # share of conversations that begin with a topic and the wish for its version for patients
 NO_PATIENT_VERSION = (
     "I have no patient version of this. I am a small demonstration model and know such a version for a few topics only, "
     "for example the red flags of headache."
@@ -109,6 +110,8 @@ class Conversation:
 
     system: str
     turns: tuple[Turn, ...]
+    grounded: bool = False
+    """Whether the answers are copied from sources."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def load(folder: Path) -> Corpus:
         systems=tuple((row["share"], row["text"]) for table in tables for row in table.get("system", [])),
         pinned=whole["pinned"],
         dosed=tuple(whole["dosed"]["names"]),
-        outside={key: whole[key] for key in ("refusals", "diseases", "drugs", "phrases", "case", "invented")},
+        outside={key: whole[key] for key in ("refusals", "diseases", "drugs", "phrases", "case", "everyday", "invented")},
     )
     for topic in topics:
         check_topic(topic, corpus.templates)
@@ -244,6 +247,12 @@ def lowered(question: str) -> str:
     return question[:1].lower() + question[1:] if question[1:2].islower() else question
 
 
+def made_up(rng: random.Random) -> str:
+    """A word that no list has: two to four syllables of random letters."""
+    onsets = (rng.choice("bcdfghjklmnpqrstvwxz") + rng.choice(("", "", "", "h", "l", "r")) for _ in range(rng.randint(2, 4)))
+    return "".join(onset + rng.choice("aeiouy") for onset in onsets) + rng.choice(("", "", "n", "r", "s", "x", "l", "m"))
+
+
 def trained_part(items: Sequence[Item]) -> list[Item]:
     """Four of five entries, those that training may see."""
     return [item for index, item in enumerate(items) if index % 5 != 4]
@@ -271,10 +280,17 @@ class Talk:
         """A conversation of so many turns."""
         system = self.system()
         greeted = self.corpus.pinned["lead"] in system and self.rng.random() < self.corpus.pinned["greeted"]
-        said = [self.about_glue(False)] if greeted else []
-        while len(said) < turns:
+        return Conversation(system, self.turns(turns, [self.about_glue(False)] if greeted else []))
+
+    def turns(self, count: int, before: Sequence[Turn] = ()) -> tuple[Turn, ...]:
+        """So many turns, those `before` included. What has a version for patients is often followed up."""
+        said = list(before)
+        if not said and count > 1 and self.rng.random() < FOLLOWED_UP:
+            topic = self.rng.choice([topic for topic in self.corpus.topics if self.in_plain_words(topic) != NO_PATIENT_VERSION])
+            said += [Turn(self.dressed(self.rng.choice(topic.questions)), topic.answer, topic), self.simpler(topic)]
+        while len(said) < count:
             said.append(self.turn(said[-1] if said else None))
-        return Conversation(system, tuple(said))
+        return tuple(said)
 
     def system(self) -> str:
         """One of the system texts, now and then with pinned facts as the application writes them."""
@@ -296,7 +312,7 @@ class Talk:
         kinds: list[tuple[float, Callable[[], Turn]]] = [
             (0.6, self.about_topic),
             (0.06, self.for_patient),
-            (0.17, self.about_outside),
+            (0.3, self.about_outside),
             (0.15, lambda: self.about_glue(topic is not None)),
         ]
         if topic is not None:
@@ -348,8 +364,8 @@ class Talk:
 
     def outside_question(self) -> str:
         """A question outside the topics: another name in a known template, a case, or something else altogether."""
-        maker = self.rng.choices([self.templated_outside, self.phrase, self.case, self.nothing], [0.56, 0.24, 0.1, 0.1])[0]
-        return maker()
+        makers = [self.templated_outside, self.phrase, self.everyday, self.case, self.nothing]
+        return self.rng.choices(makers, [0.5, 0.14, 0.14, 0.1, 0.12])[0]()
 
     def templated_outside(self) -> str:
         """A question that looks like a covered one but names something else."""
@@ -361,9 +377,12 @@ class Talk:
 
     def outside_name(self, group: str) -> str:
         """A disease or drug outside the topics, real or invented."""
-        if self.rng.random() < 0.65:
+        chance = self.rng.random()
+        if chance < 0.5:
             name: str = self.rng.choice(self.part(self.corpus.outside[f"{group}s"]))
             return name
+        if chance < 0.65:
+            return made_up(self.rng)
         parts = self.corpus.outside["invented"]
         made: str = self.rng.choice(parts["first"]) + self.rng.choice(parts["middle"]) + self.rng.choice(parts[f"{group}_last"])
         return made if self.rng.random() < 0.3 else made.lower()
@@ -371,6 +390,12 @@ class Talk:
     def phrase(self) -> str:
         """Something that is no question about a named disease or drug."""
         return self.rng.choice(self.part(self.corpus.outside["phrases"]))
+
+    def everyday(self) -> str:
+        """Something that has nothing to do with medicine."""
+        lists = self.corpus.outside["everyday"]
+        one, other = self.rng.sample(self.part(lists["thing"]), 2)
+        return sentence(self.rng.choice(lists["templates"]).format(verb=self.rng.choice(lists["verb"]), thing=one, thing2=other))
 
     def case(self) -> str:
         """A short case that asks for a judgement."""
@@ -443,4 +468,5 @@ def texts(corpus: Corpus) -> Iterator[str]:
     yield from (*corpus.dosed, NO_PATIENT_VERSION, *SIMPLER, corpus.pinned["lead"], *corpus.pinned["facts"])
     for key in ("refusals", "diseases", "drugs", "phrases"):
         yield from corpus.outside[key]
+    yield from corpus.outside["everyday"]["thing"]
     yield from (frame for frames in corpus.dressing.values() for frame in frames)

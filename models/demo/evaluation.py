@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from dialogues import Corpus, Glue, Talk, Topic, held_out_part, normal
-from grounded import LEVELS, NOT_COVERED, Documents, Stock, Task, figures, right_numbers, with_sources
+from grounded import INTRODUCTION, LEVELS, NOT_COVERED, Documents, Stock, Task, figures, right_numbers, with_sources
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent.parent / "assets" / "examples.toml"
+PROTOCOLS = HERE / "corpus" / "protocols.toml"
 APP_SAMPLING = {"temperature": 0.4, "top_k": 150, "top_p": 0.75, "min_p": 0.0, "repeat_penalty": 1.0, "seed": 42}
 GREEDY = {"temperature": 0.0, "repeat_penalty": 1.0}
 
@@ -51,6 +52,21 @@ class Case:
     system: str
     said: Said
     good: Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One of corpus/protocols.toml."""
+
+    title: str
+    text: str
+    questions: list[dict[str, str]]
+    page: int | None = None
+
+    def source(self, number: int) -> str:
+        """It as a numbered source."""
+        page = f", page {self.page}" if self.page is not None else ""
+        return f"[{number}] {self.title}{page}\n{self.text.strip()}"
 
 
 class Examination:
@@ -149,7 +165,20 @@ class Examination:
             "right_source": [self.on(task, lambda answer, task=task: right_numbers(answer) == task.cited) for task in covered],
             "right_numbers": [self.on(task, lambda answer, task=task: figures(answer) == figures(task.answer)) for task in covered],
             "not_covered": [self.on(task, NOT_COVERED.__eq__) for task in uncovered],
+            "protocols": [case for protocol in self.protocols() for case in self.on_protocol(protocol)],
         }
+
+    def protocols(self) -> list[Protocol]:
+        """The protocols of an invented hospital, as a person wrote them."""
+        return [Protocol(**row) for row in tomllib.loads(PROTOCOLS.read_text("utf-8"))["protocol"]]
+
+    def on_protocol(self, protocol: Protocol) -> list[Case]:
+        """Questions on a protocol that stands between two others: the deciding words and its number, or that none answers."""
+        every = self.protocols()
+        at = every.index(protocol)
+        beside = (every[at - 1], protocol, every[(at + 1) % len(every)])
+        system = "\n\n".join((self.corpus.system, INTRODUCTION, *(each.source(number) for number, each in enumerate(beside, 1))))
+        return [self.case(question["ask"], says(question["words"], (2,)), system) for question in protocol.questions]
 
     def on(self, task: Task, good: Callable[[str], bool]) -> Case:
         """A task as a case."""
@@ -170,6 +199,11 @@ def evenly(items: Sequence[Topic], count: int) -> list[Topic]:
 def has_facts(topic: Topic) -> Callable[[str], bool]:
     """Whether an answer holds all key facts of the topic."""
     return lambda answer: all(fact in answer for fact in topic.key_facts)
+
+
+def says(words: str, cited: tuple[int, ...]) -> Callable[[str], bool]:
+    """Whether an answer says these words and cites these sources; without words, whether it says that the sources don't tell."""
+    return (lambda answer: words in answer and right_numbers(answer) == cited) if words else NOT_COVERED.__eq__
 
 
 def is_refusal(answer: str) -> bool:

@@ -17,6 +17,7 @@ import json
 import math
 import platform
 import random
+import re
 import shutil
 import sys
 import time
@@ -31,9 +32,10 @@ import gguf_file
 import numpy as np
 import torch
 from align import Alignment, align, chat_tokenizer, margins
+from circuit import begin_copying
 from dialogues import Conversation, Corpus, Talk, load, texts
 from evaluation import Examination, Judge
-from grounded import Documents, Stock, level_at, load_stock
+from grounded import LEVELS, Documents, Stock, level_at, load_stock
 from preferences import Pair, Preferences
 from report import Report
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -41,7 +43,7 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM
 
 HERE = Path(__file__).parent
-SHAPE = gguf_file.Shape(hidden=256, layers=4, heads=8, kv_heads=4, feed_forward=512, context=8192, rope_base=500_000.0, norm_epsilon=1e-5)
+SHAPE = gguf_file.Shape(hidden=256, layers=6, heads=8, kv_heads=4, feed_forward=512, context=8192, rope_base=500_000.0, norm_epsilon=1e-5)
 
 # Llama 3.0's first ten special tokens in their order; only their ids differ, since this vocabulary is smaller.
 SPECIAL = (
@@ -56,36 +58,39 @@ SPECIAL = (
 # What llama.cpp does for `tokenizer.ggml.pre = llama-bpe`; another pattern here would make the header untrue.
 LLAMA3_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 LEAD, LEAD_WEIGHT = 5, 10.0
+MARK_WEIGHT = 4.0  # of a source's number, and of an answer's first tokens where sources stand
 
 
 @dataclass(frozen=True)
 class Recipe:
     """All numbers of the recipe in one place.
 
-    `row` and `long_row` are in tokens, `far` in positions; `falling` is the last part of the training, in which the learning
-    rate falls. `grounded_share` is the share of rows with questions on sources; of the others, `bare_share` have questions without
-    a system turn: behind one ten times as long as the question, a new model takes long to find out that the question decides the
-    answer. `rounds` of DPO use `pairs` pairs each; `judged` limits the questions of each kind in the report.
+    `tokens` is the size of a step, `long` that of every `long_every`th, `far` is in positions; `falling` is the last part of the
+    training, in which the learning rate falls. `grounded_share` is the share of steps with questions on sources; of the others,
+    `bare_share` have questions without a system turn: behind one ten times as long as the question, a new model takes long to find
+    out that the question decides the answer. Every `looked_every` steps `looked_at` unseen questions on sources are looked at.
+    `rounds` of DPO use `pairs` pairs each; `judged` limits the questions of each kind in the report.
     """
 
     vocabulary: int = 4096
     shape: gguf_file.Shape = SHAPE
-    steps: int = 24000
-    warmup: int = 60
-    rate: float = 1.5e-3
-    last_rate: float = 3e-5
+    steps: int = 18000
+    warmup: int = 200
+    rate: float = 5e-4  # three times as much undoes the copying with which the weights begin
+    last_rate: float = 2e-5
     falling: float = 0.2
     weight_decay: float = 0.1
-    rows: int = 1
-    row: int = 1024
-    long_row: int = 2048
+    tokens: int = 1024
+    long: int = 2048
     long_every: int = 16
     far: int = 6000
-    far_share: float = 0.25
+    far_share: float = 0.15
     seed: int = 42
-    grounded_share: float = 0.4
+    grounded_share: float = 0.6
     bare_share: float = 0.5
     checkpoint_every: int = 200
+    looked_every: int = 1000
+    looked_at: int = 60
     rounds: int = 3
     pairs: int = 800
     alignment: Alignment = field(default_factory=lambda: Alignment(rate=2e-5))  # small models bear, and need, larger steps
@@ -137,9 +142,11 @@ MINIATURE = Recipe(
     shape=replace(SHAPE, hidden=64, layers=2, heads=4, kv_heads=2, feed_forward=128),
     steps=12,
     warmup=2,
-    row=512,
-    long_row=1024,
+    tokens=512,
+    long=1024,
     checkpoint_every=4,
+    looked_every=4,
+    looked_at=5,
     rounds=2,
     pairs=8,
     alignment=Alignment(batch=4),
@@ -165,7 +172,9 @@ def train_tokenizer(material: Material, size: int) -> Tokenizer:
     )
     documents = Documents(material.stock, random.Random(size))
     invented = [part for _ in range(300) for part in told(documents.task(3).conversation(""))]
-    tokenizer.train_from_iterator([*texts(material.corpus), *invented, *[material.corpus.system] * 30], trainer)
+    seen = [*texts(material.corpus), *invented, *[material.corpus.system] * 30]
+    # Without digits, so that each stays a token of its own: ten tokens that stand everywhere are copied exactly, 900 rare ones are not.
+    tokenizer.train_from_iterator((part for text in seen for part in re.split(r"\d+", text)), trainer)
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
     return tokenizer
 
@@ -201,7 +210,7 @@ class ChatFormat:
         self.tokenizer = tokenizer
         ids = tokenizer.get_vocab(with_added_tokens=True)
         self.special = {token: ids[token] for token in SPECIAL}
-        self.encoded = lru_cache(maxsize=None)(self._encode)
+        self.encoded = lru_cache(maxsize=20_000)(self._encode)
 
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
@@ -228,8 +237,14 @@ class ChatFormat:
             asked = [*self.turn("user", turn.question), *self.header("assistant")]
             answered = [*self.encoded(turn.answer), self.special[gguf_file.EOT]]
             ids += asked + answered
-            weights += [0.0] * len(asked) + [LEAD_WEIGHT] * LEAD + [1.0] * (len(answered) - LEAD)
+            weights += [0.0] * len(asked) + (self.copied(answered) if conversation.grounded else by_heart(answered))
         return Example(ids, weights, breaks)
+
+    def copied(self, answered: list[int]) -> list[float]:
+        """The weights of an answer from sources: which sentence is its first tokens' choice, which source that of the mark's number."""
+        mark = self.encoded(" [")[-1]
+        numbers = {at + 1 for at, token in enumerate(answered) if token == mark}
+        return [MARK_WEIGHT if at < LEAD or at in numbers else 1.0 for at in range(len(answered))]
 
     def opening(self, system: str) -> list[int]:
         """BOS and, unless it is empty, the system turn."""
@@ -243,18 +258,18 @@ class ChatFormat:
         return [*ids, *self.turn("user", question), *self.header("assistant")]
 
 
-def packed(examples: list[Example], rows: int, length: int) -> list[list[Example]]:
-    """Fill `rows` rows of `length` tokens, longest example that fits first, so that little is padding."""
-    left = sorted(examples, key=lambda example: len(example.ids), reverse=True)
-    filled: list[list[Example]] = []
-    for _ in range(rows):
-        row: list[Example] = []
-        room = length
-        while (index := next((at for at, example in enumerate(left) if len(example.ids) <= room), None)) is not None:
-            row.append(left.pop(index))
-            room -= len(row[-1].ids)
-        filled.append(row)
-    return filled
+def by_heart(answered: list[int]) -> list[float]:
+    """The weights of an answer that is known by heart."""
+    return [LEAD_WEIGHT] * LEAD + [1.0] * (len(answered) - LEAD)
+
+
+def alike(examples: list[Example], tokens: int, rng: random.Random) -> list[Example]:
+    """Examples of like length, as many as fill `tokens` tokens with their padding; none that is longer."""
+    ranked = sorted((example for example in examples if len(example.ids) <= tokens), key=lambda example: len(example.ids))
+    counts = [tokens // len(example.ids) for example in ranked]
+    enough = [at for at, count in enumerate(counts) if count <= at + 1]
+    at = rng.choice(enough or [len(ranked) - 1])
+    return ranked[max(0, at + 1 - counts[at]) : at + 1]
 
 
 def positions(example: Example, recipe: Recipe, rng: random.Random) -> list[int]:
@@ -268,66 +283,73 @@ def positions(example: Example, recipe: Recipe, rng: random.Random) -> list[int]
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of several conversations each; `owner` says which conversation of its row a token belongs to."""
+    """Conversations of like length, each in a row of its own. Padding stands behind, where causal attention never sees it."""
 
     ids: torch.Tensor
     weights: torch.Tensor
     positions: torch.Tensor
-    owner: torch.Tensor
-
-    def mask(self) -> torch.Tensor:
-        """True where a token may look: backwards, within its own conversation. Padding sees itself, or softmax has nothing."""
-        length = self.ids.shape[1]
-        causal = torch.ones(length, length, dtype=torch.bool, device=self.ids.device).tril()
-        same = self.owner[:, None, :, None] == self.owner[:, None, None, :]
-        return same & causal
 
     def to(self, device: str) -> Batch:
         """The batch on another device."""
-        return Batch(*(part.to(device) for part in (self.ids, self.weights, self.positions, self.owner)))
+        return Batch(*(part.to(device) for part in (self.ids, self.weights, self.positions)))
 
 
-def batch_of(rows: list[list[Example]], length: int, recipe: Recipe, rng: random.Random) -> Batch:
-    """Tensors of packed rows."""
-    ids = np.zeros((len(rows), length), np.int64)
-    weights = np.zeros(ids.shape, np.float32)
-    places, owner = np.zeros_like(ids), np.full_like(ids, -1)
-    for number, row in enumerate(rows):
-        start = 0
-        for index, example in enumerate(row):
-            part = slice(start, start := start + len(example.ids))
-            ids[number, part] = example.ids
-            weights[number, part] = example.weights
-            places[number, part] = positions(example, recipe, rng)
-            owner[number, part] = index
-    return Batch(*(torch.from_numpy(array) for array in (ids, weights, places, owner)))
+def batch_of(examples: list[Example], recipe: Recipe, rng: random.Random) -> Batch:
+    """Tensors of examples."""
+    shape = len(examples), max(len(example.ids) for example in examples)
+    ids, weights, places = np.zeros(shape, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.int64)
+    for row, example in enumerate(examples):
+        ids[row, : len(example.ids)] = example.ids
+        weights[row, : len(example.ids)] = example.weights
+        places[row, : len(example.ids)] = positions(example, recipe, rng)
+    return Batch(*(torch.from_numpy(array) for array in (ids, weights, places)))
 
 
 def batch_at(step: int, material: Material, chat: ChatFormat, recipe: Recipe) -> Batch:
-    """The batch of a step, from seed and step alone: bare questions, questions on sources, conversations, now and then long ones."""
+    """The batch of a step, from seed and step alone."""
     rng = random.Random(f"{recipe.seed}-{step}")
+    long = step % recipe.long_every == recipe.long_every - 1
+    tokens = recipe.long if long else recipe.tokens
+    conversations = long_ones(step, material, rng, recipe) if long else short_ones(step, material, rng, recipe)
+    return batch_of(alike([chat.example(conversation) for conversation in conversations], tokens, rng), recipe, rng)
+
+
+def long_ones(step: int, material: Material, rng: random.Random, recipe: Recipe) -> list[Conversation]:
+    """Long conversations, about sources or topics."""
     talk = Talk(material.corpus, rng)
-    rows, length = recipe.rows, recipe.row
-    if step % recipe.long_every == recipe.long_every - 1:
-        rows, length = 1, recipe.long_row
-        conversations = [talk.conversation(rng.randint(6, 14)) for _ in range(3)]
-    elif rng.random() < recipe.grounded_share:
-        documents, level = Documents(material.stock, rng), level_at(step / recipe.steps)
-        conversations = [documents.task(rng.randint(max(0, level - 1), level)).conversation(talk.system()) for _ in range(12 * recipe.rows)]
-    elif rng.random() < recipe.bare_share:
-        rows, length = 2 * rows, length // 2  # attention's cost grows with the row's length, and these are short
-        conversations = [Conversation("", (talk.turn(None),)) for _ in range(24 * recipe.rows)]
-    else:
-        conversations = [talk.conversation(turns) for turns in rng.choices((1, 2, 3, 4), (40, 30, 20, 10), k=12 * recipe.rows)]
-    examples = [chat.example(conversation) for conversation in conversations]
-    return batch_of(packed([example for example in examples if len(example.ids) <= length], rows, length), length, recipe, rng)
+    if rng.random() < recipe.grounded_share:
+        return [about_sources(material, talk, level_at(step / recipe.steps), rng) for _ in range(6)]
+    return [talk.conversation(rng.randint(6, 14)) for _ in range(4)]
+
+
+def short_ones(step: int, material: Material, rng: random.Random, recipe: Recipe) -> list[Conversation]:
+    """Questions on sources, bare questions, or conversations."""
+    talk = Talk(material.corpus, rng)
+    if rng.random() < recipe.grounded_share:
+        level = level_for(step, recipe, rng)
+        return [about_sources(material, talk, level, rng) for _ in range(12)]
+    if rng.random() < recipe.bare_share:
+        return [Conversation("", talk.turns(rng.choice((1, 1, 2)))) for _ in range(24)]
+    return [talk.conversation(turns) for turns in rng.choices((1, 2, 3, 4), (40, 30, 20, 10), k=12)]
+
+
+def level_for(step: int, recipe: Recipe, rng: random.Random) -> int:
+    """A level of the curriculum: half of the time the hardest so far, else one of the easier ones."""
+    hardest = level_at(step / recipe.steps)
+    return hardest if rng.random() < 0.5 else rng.randint(0, hardest)
+
+
+def about_sources(material: Material, talk: Talk, level: int, rng: random.Random) -> Conversation:
+    """Some questions on sources; half of them without the system text, which costs as much as the sources."""
+    system = "" if rng.random() < 0.5 else talk.system()
+    return Documents(material.stock, rng).conversation(level, system, rng.choice((1, 2, 4, 6, 8)))
 
 
 # --- training ----------------------------------------------------------------------------------------------------
 
 
 def new_model(recipe: Recipe, vocabulary_size: int) -> LlamaForCausalLM:
-    """A Llama with random weights."""
+    """A Llama that knows nothing, but begins to copy."""
     shape = recipe.shape
     torch.manual_seed(recipe.seed)
     config = LlamaConfig(
@@ -342,7 +364,9 @@ def new_model(recipe: Recipe, vocabulary_size: int) -> LlamaForCausalLM:
         rms_norm_eps=shape.norm_epsilon,
         tie_word_embeddings=True,
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    begin_copying(model)
+    return model
 
 
 def best_device() -> str:
@@ -361,14 +385,47 @@ def rate_at(step: int, recipe: Recipe) -> float:
     return recipe.last_rate + (recipe.rate - recipe.last_rate) * 0.5 * (1 + math.cos(math.pi * share))
 
 
+def hidden_states(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+    """The model's last states. transformers would take a leap in the positions for the beginning of another text and mask what is
+    before it; without a mask of its own, attention is causal, and on a CPU twice as fast.
+    """
+    llama = model.model
+    hidden: torch.Tensor = llama.embed_tokens(batch.ids)
+    turned = llama.rotary_emb(hidden, position_ids=batch.positions)
+    for layer in llama.layers:
+        hidden = layer(hidden, attention_mask=None, position_embeddings=turned)
+    last: torch.Tensor = llama.norm(hidden)
+    return last
+
+
 def answer_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
     """Weighted cross-entropy on the answers' tokens; logits are made only where there is something to learn."""
-    hidden = model.model(input_ids=batch.ids, attention_mask=batch.mask(), position_ids=batch.positions, use_cache=False).last_hidden_state
     weights = batch.weights[:, 1:]
     learnt = weights > 0
-    scores = model.lm_head(hidden[:, :-1][learnt])
+    scores = model.lm_head(hidden_states(model, batch)[:, :-1][learnt])
     losses = torch.nn.functional.cross_entropy(scores.float(), batch.ids[:, 1:][learnt], reduction="none")
     return (losses * weights[learnt]).sum() / weights.sum()
+
+
+@torch.no_grad()
+def copied_exactly(model: LlamaForCausalLM, examples: Sequence[Example]) -> float:
+    """The share of examples whose every learnt token is the model's best after the right ones before it: a cheap look at a skill."""
+    right = 0
+    for example in examples:
+        ids = torch.tensor([example.ids], device=model.device)
+        batch = Batch(ids, torch.tensor([example.weights], device=model.device), torch.arange(ids.shape[1], device=model.device)[None])
+        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=model.device.type != "mps"):
+            learnt = batch.weights[0, 1:] > 0
+            best = model.lm_head(hidden_states(model, batch)[0, :-1][learnt]).argmax(-1)
+        right += bool((best == ids[0, 1:][learnt]).all())
+    return right / len(examples)
+
+
+def unseen_examples(material: Material, chat: ChatFormat, recipe: Recipe) -> list[Example]:
+    """Questions on sources from what training never sees, under the application's system text, of all levels."""
+    documents = Documents(material.stock, random.Random(f"{recipe.seed}-look"), held_out=True)
+    tasks = [documents.task(number % len(LEVELS)) for number in range(recipe.looked_at)]
+    return [chat.example(task.conversation(material.corpus.system)) for task in tasks]
 
 
 class Trainer:
@@ -410,12 +467,16 @@ class Trainer:
     def run(self, material: Material, chat: ChatFormat) -> None:
         """Train up to the recipe's last step."""
         losses: list[float] = []
+        unseen = unseen_examples(material, chat, self.recipe) if self.recipe.grounded_share else []
         bar = tqdm(range(self.step, self.recipe.steps), initial=self.step, total=self.recipe.steps, unit="step", mininterval=5)
         for step in bar:
             losses.append(self.one_step(batch_at(step, material, chat, self.recipe)))
             bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
             if self.step % self.recipe.checkpoint_every == 0 or self.step == self.recipe.steps:
                 self.history.append({"step": self.step, "loss": sum(losses) / len(losses), "tokens": self.totals["tokens"]})
+                if unseen and self.step % self.recipe.looked_every == 0:
+                    self.history[-1]["sources"] = copied_exactly(self.model, unseen)
+                tqdm.write(json.dumps(self.history[-1]))
                 losses.clear()
                 self.save()
 
@@ -437,7 +498,7 @@ class Trainer:
 
     def count(self, batch: Batch, seconds: float) -> None:
         """Keep the totals of the report: tokens seen, tokens learnt from, time."""
-        self.totals["tokens"] += int((batch.owner >= 0).sum())
+        self.totals["tokens"] += batch.ids.numel()
         self.totals["learnt"] += int((batch.weights > 0).sum())
         self.totals["seconds"] += seconds
 
@@ -616,7 +677,8 @@ def main() -> None:
     places.work.mkdir(exist_ok=True, parents=True)
     if options.fresh:
         forget(places)
-    material = Material(load(HERE / "corpus"), load_stock(HERE / "corpus" / "sources.toml"))
+    corpus = load(HERE / "corpus")
+    material = Material(corpus, load_stock(HERE / "corpus" / "sources.toml", corpus))
     tokenizer = prepared_tokenizer(material, recipe, places, options.start)
     trainer = prepared_trainer(recipe, tokenizer.get_vocab_size(), options, places)
     trainer.run(material, ChatFormat(tokenizer))

@@ -16,6 +16,7 @@ TITLES = {
     "right_source": "unseen documents: the right source cited",
     "right_numbers": "unseen documents: every number copied",
     "not_covered": "unseen documents: said that the sources do not tell",
+    "protocols": "a ward's protocols by hand: the deciding words and the right source, or that none tells",
 }
 Wins = dict[str, tuple[int, int]]
 
@@ -109,9 +110,16 @@ class Report:
         )
 
     def curve(self) -> str:
-        """The loss on the answers, mean since the row before."""
-        rows = [f"| {row['step']:.0f} | {row['tokens'] / 1e6:.2f} | {row['loss']:.4f} |" for row in self.history]
-        return "\n".join(("## Loss", "", "| step | M tokens | loss |", "| --- | --- | --- |", *rows))
+        """The loss on the answers, mean since the row before; now and then the share of unseen answers from sources that are right
+        word for word, each token after the right ones before it.
+        """
+        looked = [f"{row['sources']:.0%}" if "sources" in row else "" for row in self.history]
+        rows = [
+            f"| {row['step']:.0f} | {row['tokens'] / 1e6:.2f} | {row['loss']:.4f} | {share} |"
+            for row, share in zip(self.history, looked, strict=True)
+        ]
+        head = ("| step | M tokens | loss | unseen sources: whole answer right |", "| --- | --- | --- | --- |")
+        return "\n".join(("## Loss", "", *head, *rows))
 
 
 def share(won: tuple[int, int]) -> str:

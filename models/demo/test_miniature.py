@@ -29,7 +29,8 @@ JUDGE = os.environ.get("LLAMA_PYTHON", sys.executable)
 
 @pytest.fixture(scope="module")
 def material() -> Material:
-    return Material(load(HERE / "corpus"), load_stock(HERE / "corpus" / "sources.toml"))
+    corpus = load(HERE / "corpus")
+    return Material(corpus, load_stock(HERE / "corpus" / "sources.toml", corpus))
 
 
 @pytest.fixture(scope="module")

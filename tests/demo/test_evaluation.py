@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 from dialogues import Corpus, Talk, normal
 from evaluation import GREEDY, Case, Examination, Judge, dose_question, is_refusal, put
-from grounded import Stock, load_stock
+from grounded import Stock
 from report import TITLES, Report
-
-from tests.demo.conftest import RECIPE
 
 
 class Fake(Judge):
@@ -24,11 +22,6 @@ class Fake(Judge):
 
 def encode(system: str, said: list[tuple[str, str]], question: str) -> list[int]:
     return list(map(ord, question))
-
-
-@pytest.fixture(scope="module")
-def stock() -> Stock:
-    return load_stock(RECIPE / "corpus" / "sources.toml")
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,8 @@ import re
 
 import pytest
 from dialogues import Corpus, normal
-from grounded import NOT_COVERED, Stock, load_stock, right_numbers
+from grounded import NOT_COVERED, Stock, right_numbers
 from preferences import Pair, Preferences, without_format
-
-from tests.demo.conftest import RECIPE
 
 RULES = {
     "another topic",
@@ -25,11 +23,6 @@ RULES = {
     "covered but refused",
     "answered without a source",
 }
-
-
-@pytest.fixture(scope="module")
-def stock() -> Stock:
-    return load_stock(RECIPE / "corpus" / "sources.toml")
 
 
 @pytest.fixture(scope="module")
