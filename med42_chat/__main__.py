@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host")
     serve.add_argument("--port")
     serve.add_argument(
-        "--no-browser", dest="browser", action="store_const", const="off", help="do not open the page, only print its address"
+        "--no-browser", dest="window", action="store_const", const="none", help="do not open the page, only print its address"
     )
     for made in (ask, commands.choices["tokens"], commands.choices["check"], serve):
         made.add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
@@ -102,7 +102,7 @@ def _limit(text: str) -> int:
 
 
 def _given(options: argparse.Namespace) -> dict[str, str]:
-    named = {name: getattr(options, name, None) for name in ("home", "model", "host", "port", "browser")}
+    named = {name: getattr(options, name, None) for name in ("home", "model", "host", "port", "window")}
     return {name: str(value) for name, value in named.items() if value is not None}
 
 

@@ -20,12 +20,17 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 4 * 1024 * 1024  # bytes; a paste of 200,000 characters is at most 0.8 MB, and JSON may double it
+LARGEST_FILE = 20 * 1024 * 1024  # bytes; read piece by piece, and only at this door
+FILES = "/v1/attachment"
 
 # Everything that the page asks for. Gradio's other doors (files by path, proxy, uploads, API page, monitoring …) stay shut.
 OPEN_PATHS = re.compile(
-    r"/(healthz|v1/.*|ui/.*|licences/.*|theme\.css|favicon\.ico|assets/.*|static/.*|gradio_api/run/predict/?"
+    r"/(healthz|v1/.*|ui/.*|licences/.*|theme\.css|favicon\.ico|manifest\.json|assets/.*|static/.*|gradio_api/run/predict/?"
     r"|gradio_api/app_id/?)?"  # asked after a lost connection, until there is an answer
 )
+
+# Nothing of anybody's is in these; a browser asks for an application's manifest without its cookies.
+OPEN_TO_ALL = ("/healthz", "/ui/css/plain.css", "/manifest.json", "/favicon.ico")
 
 # 'unsafe-eval' is Gradio's: its page compiles component templates and js= handlers, and stays blank without it.
 POLICY = (
@@ -106,7 +111,7 @@ class Guard:
             return _refused("This address is not one of Med42 Chat's own.")
         if not self._is_ours(request):
             return _refused("Med42 Chat does not answer other web pages.")
-        if not OPEN_PATHS.fullmatch(request.url.path) or request.method not in ("GET", "HEAD", "POST"):
+        if not OPEN_PATHS.fullmatch(_path(request)) or not _path(request).isprintable() or request.method not in ("GET", "HEAD", "POST"):
             return _refused("There is nothing at this address.", 404)
         return _too_large(request)
 
@@ -115,13 +120,13 @@ class Guard:
         if origin is not None and origin.lower().removeprefix("http://").removeprefix("https://") not in self.names:
             return False
         from_elsewhere = request.headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
-        is_link = request.method == "GET" and request.headers.get("sec-fetch-mode") == "navigate" and request.url.path == "/"
+        is_link = request.method == "GET" and request.headers.get("sec-fetch-mode") == "navigate" and _path(request) == "/"
         return is_link or not from_elsewhere
 
     def _sign_in(self, request: Request) -> Response | None:
-        if request.url.path in ("/healthz", "/ui/css/plain.css"):
+        if _path(request) in OPEN_TO_ALL or _path(request).startswith("/ui/icons/"):
             return None
-        if request.url.path == "/" and self._lets_in(request.query_params.get("k", "")):
+        if _path(request) == "/" and self._lets_in(request.query_params.get("k", "")):
             return self._enter()
         if self._is_key(request.cookies.get(self.cookie, "")):
             return None
@@ -143,15 +148,21 @@ class Guard:
         return response
 
 
+def _path(request: Request) -> str:
+    """The path as the application will see it: `request.url` leaves out line breaks, and what it says would be another address."""
+    return str(request.scope["path"])
+
+
 def _refused(sentence: str, status: int = 403) -> Response:
     return PlainTextResponse(sentence + "\n", status)
 
 
 def _too_large(request: Request) -> Response | None:
     length = request.headers.get("content-length", "")
-    if request.method != "POST" or (length.isdecimal() and int(length) <= LARGEST_BODY):
+    most = LARGEST_FILE if _path(request) == FILES else LARGEST_BODY
+    if request.method != "POST" or (length.isdecimal() and int(length) <= most):
         return None
-    return _refused("This is more text than one request may hold (4 MB).", 413)
+    return _refused(f"This is more than one request may hold ({most >> 20} MB).", 413)
 
 
 def _uncompressed(scope: Scope) -> Scope:

@@ -147,6 +147,15 @@ class Jobs:
         with self._lock:
             return self._jobs[conversation_id] if self._is_running(conversation_id) else None
 
+    def any_running(self) -> bool:
+        """Whether an answer is being written in any conversation."""
+        with self._lock:
+            return any([self._is_running(id) for id in list(self._jobs)])
+
+    def turn_to(self, chat: Chat) -> None:
+        """Answers that begin from now on are this chat's; those under way stay with the one they began with."""
+        self._chat = chat
+
     def stop(self, conversation_id: str) -> None:
         """Stops the answer in this conversation, if one is running."""
         if job := self.running(conversation_id):

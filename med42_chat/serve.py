@@ -14,15 +14,17 @@ from urllib.parse import urlsplit
 from med42_chat.services import Services, open_services
 from med42_chat.settings import Settings, is_demonstration, model_file
 from med42_chat.web import serve
+from med42_chat.window import find_browser, open_window
 
 
 def run(settings: Settings, ask_passphrase: Callable[[], str] | None = None) -> None:
     """Serves the page until Ctrl+C or a plain `kill`. Raises Med42Error if it cannot start."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, _interrupt)
-    with suppress(KeyboardInterrupt), closing(open_services(settings, ask_passphrase)) as services:
+    services = open_services(settings, ask_passphrase)
+    with suppress(KeyboardInterrupt), closing(services):
         serve(services, settings.host, settings.port, lambda address: _say_ready(services, address))
-    print("Closed. Everything is saved.")
+    print("Everything was deleted. Closed." if services.erased else "Closed. Everything is saved.")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -40,16 +42,21 @@ def _say_ready(services: Services, address: str) -> None:
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         print(f"  network others can reach it at {settings.host}, unencrypted; the address above is the key to it")
     print("Ctrl+C ends it.", flush=True)
-    if settings.browser and _has_screen():
+    if settings.window != "none" and _has_screen():
         # A browser's command line can be read by every user of the computer, so the lasting key must not stand on it.
-        opened = address.replace(services.token, services.one_time_code())
         # A thread, because some browsers return only when they are closed.
-        threading.Thread(target=_open, args=(opened,), daemon=True).start()
+        threading.Thread(
+            target=_open, args=(settings, lambda: address.replace(services.token, services.one_time_code())), daemon=True
+        ).start()
 
 
-def _open(address: str) -> None:
+def _open(settings: Settings, address: Callable[[], str]) -> None:
+    """Opens the page in a window of its own where that is wished and can be, otherwise in the person's browser."""
+    browser = find_browser() if settings.window == "app" else None
+    if browser and open_window(browser, address(), settings.home / "window"):
+        return
     with suppress(webbrowser.Error):
-        webbrowser.open(address)
+        webbrowser.open(address())
 
 
 def _has_screen() -> bool:

@@ -3,30 +3,39 @@
 import json
 import secrets
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from med42_chat.bin import Bin
 from med42_chat.chat import Chat
-from med42_chat.errors import RuntimeFailure
+from med42_chat.errors import InputError, RuntimeFailure
 from med42_chat.jobs import Jobs
 from med42_chat.records import ContextUse, Health
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Runtime
-from med42_chat.settings import ASSETS, Settings, is_demonstration, model_file
+from med42_chat.settings import ASSETS, FILE, Settings, changed, edited, file_values, is_demonstration, model_file
+from med42_chat.store.backup import backup
 from med42_chat.store.database import Store
-from med42_chat.store.keys import Key, load_or_create, wrapped_key
-from med42_chat.store.private import write_private
+from med42_chat.store.erase import erase
+from med42_chat.store.keys import Key, load_or_create, set_passphrase, wrapped_key
+from med42_chat.store.private import cannot_write, make_private_folder, write_private
 
 _LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not fit
+_SHORTEST_PASSPHRASE = 8  # characters; the key's derivation makes each guess slow, not a short word long
+_FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
-    """Everything the page needs, open. `token` proves to the server that a request comes from whoever started it."""
+    """Everything the page needs, open. `token` proves to the server that a request comes from whoever started it.
+
+    `settings`, `runtime`, `chat` and `key` change when a person changes the settings: read them here each time. `ended` is set
+    when the program is to end by itself, `erased` with it when everything was deleted.
+    """
 
     settings: Settings
     store: Store
@@ -37,6 +46,10 @@ class Services:
     bin: Bin
     token: str = field(repr=False)
     codes: set[str] = field(default_factory=set, repr=False)  # each lets a browser in once, in the place of the token
+    start_runtime: Callable[[Settings], Runtime] = field(default_factory=lambda: open_runtime, repr=False)
+    ended: threading.Event = field(default_factory=threading.Event, repr=False)
+    erased: bool = False
+    _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)  # two pages may change settings at once
 
     def one_time_code(self) -> str:
         """A code for a place where others may read it, such as a command line."""
@@ -57,6 +70,63 @@ class Services:
         """Keeps that the safe-use text was accepted, and when."""
         _acknowledgement(self.settings).write_text(json.dumps({"accepted_at": int(time.time() * 1000)}), "utf-8")
         self.store.audit.append("safe_use.accepted", "", {})
+
+    def apply(self, changes: Mapping[str, str]) -> tuple[str, ...]:
+        """Changes settings, as text, now and in the settings file; an empty value is the default again.
+
+        What the model is loaded with starts it anew; the rest holds from the next answer on. Returns the names of those that only
+        count from the program's next start on. Raises SettingsError for what cannot be, InputError while an answer needs the
+        model as it is; nothing is changed then.
+        """
+        with self._changing:
+            chosen = changed(self.settings, changes)
+            reload = _loaded_with(chosen) != _loaded_with(self.settings)
+            if reload and self.jobs.any_running():
+                raise InputError("An answer is being written by this model.", "Wait for it, or stop it; then change the model's settings.")
+            later = tuple(name for name in _FROM_THE_NEXT_START if getattr(chosen, name) != getattr(self.settings, name))
+            _write_settings(self.settings.home, changes)
+            self.settings = chosen
+            if reload:
+                self.runtime.close()
+                self.runtime = self.start_runtime(chosen)
+            self.chat = _set_up(self.chat, chosen, self.runtime)
+            self.jobs.turn_to(self.chat)
+            return later
+
+    def protect(self, present: str, new: str | None) -> Key:
+        """Protects the data folder by a passphrase, changes it, or with None removes it. `present` is the one until now, if there is one.
+
+        Raises StoreKeyError when that is wrong, InputError for a new one that is too short.
+        """
+        home, keyring = self.settings.home, self.settings.keyring
+        if new is not None and len(new) < _SHORTEST_PASSPHRASE:
+            raise InputError(
+                f"A passphrase needs at least {_SHORTEST_PASSPHRASE} characters.", "Four or five unrelated words are a good one."
+            )
+        with self._changing:
+            if self.key.where == "passphrase":
+                load_or_create(home, present, keyring)
+            self.key = set_passphrase(home, self.key.data, new, keyring)
+            self.store.audit.append("key.moved", "", {"to": self.key.where})
+            return self.key
+
+    def back_up(self, passphrase: str = "") -> tuple[Path, str]:
+        """Writes the whole store into a new file in the data folder. Returns it, and a sentence on where it can be restored."""
+        make_private_folder(self.settings.home / "backups")
+        file = self.settings.home / "backups" / f"med42-{time.strftime('%Y%m%d-%H%M%S')}.backup"
+        return file, backup(self.store, file, passphrase or None)
+
+    def backups(self) -> list[Path]:
+        """The backups in the data folder, newest first."""
+        return sorted((self.settings.home / "backups").glob("med42-*.backup"), reverse=True)
+
+    def erase(self) -> None:
+        """Deletes everything this program keeps in the data folder, the key first, and lets the program end."""
+        with self._changing:
+            self.close()
+            erase(self.settings.home, self.settings.keyring)
+            self.erased = True
+            self.ended.set()
 
     def close(self) -> None:
         """Stops the answers, then the model, empties the bin, then closes the store: each needs the next."""
@@ -108,13 +178,31 @@ def open_runtime(settings: Settings) -> Runtime:
 
 def open_chat(settings: Settings, store: Store, runtime: Runtime) -> Chat:
     """The chat of a store with a model, under the department's system prompt."""
-    system = (ASSETS / "prompts" / "system.txt").read_text("utf-8")
-    return Chat(store.conversations, runtime, system, settings.sampling, settings.seed)
+    return _set_up(Chat(store.conversations, runtime, ""), settings, runtime)
 
 
 def health(settings: Settings, store: Store, key: Key, runtime: Runtime) -> list[Health]:
     """What this installation has and what is wrong with it. Waits for the model to load."""
     return [*store.check(), _key_health(key), _model_health(runtime), _disk_health(settings), _offline_health(settings)]
+
+
+def _set_up(chat: Chat, settings: Settings, runtime: Runtime) -> Chat:
+    """The chat as these settings want it; the system prompt is read anew."""
+    system = (ASSETS / "prompts" / "system.txt").read_text("utf-8")
+    return replace(chat, runtime=runtime, system=system, sampling=settings.sampling, seed=settings.seed)
+
+
+def _loaded_with(settings: Settings) -> tuple[object, ...]:
+    return model_file(settings), settings.context, settings.threads, settings.gpu_layers
+
+
+def _write_settings(home: Path, changes: Mapping[str, str]) -> None:
+    file = home / FILE
+    file_values(home)  # a file that somebody is in the middle of editing is theirs to mend, not ours to write over
+    try:
+        write_private(file, edited(file.read_text("utf-8-sig") if file.exists() else "", changes))
+    except OSError as error:
+        raise cannot_write(file, error) from error
 
 
 def _page_key(home: Path) -> str:

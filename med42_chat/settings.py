@@ -2,8 +2,12 @@
 
 The settings file is `settings.toml` in the data folder; a setting `port` is `port = 7042` there, `MED42_PORT` in the
 environment and `--port` on the command line. A value that cannot be used is named together with the place it came from.
+
+The settings dialog changes the file: `changed` gives the settings as they would then be, `edited` the file's new text. What
+the command line or the environment has set stays as it is, and `places` says so.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -22,6 +26,8 @@ Number = TypeVar("Number", int, float)
 PROJECT = Path(__file__).resolve().parent.parent
 ASSETS = PROJECT / "assets"
 DEMO_MODEL = PROJECT / "models" / "demo" / "med42-chat-demo.gguf"
+DEMONSTRATION = "demonstration"
+FILE = "settings.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +35,16 @@ class Settings:
     """Every setting, checked. `threads` and `gpu_layers` None mean: as many as this computer has, all that fit."""
 
     home: Path
+    places: Mapping[str, str] = field(default_factory=dict)  # of what the command line or the environment has set: which of them
     models: Path = PROJECT / "models"
-    model: str = ""  # a file, or its name in `models`; empty: Med42 where it is, the demonstration model otherwise
+    model: str = ""  # a file, its name in `models`, or DEMONSTRATION; empty: Med42 where it is, the demonstration model otherwise
     host: str = "127.0.0.1"
     port: int = 7042
-    browser: bool = True
+    window: str = "app"  # how the page is opened: in a window of its own, in the browser, or not at all
+    language: str = "en"
+    theme: str = "system"  # these three are where a browser begins that has none of its own
+    text_size: int = 100
+    contrast: str = "normal"
     keyring: bool = True
     passphrase: str | None = field(default=None, repr=False)
     context: int = 8192
@@ -49,20 +60,66 @@ def read(command_line: Mapping[str, str], environment: Mapping[str, str] = os.en
     given = [("command line", dict(command_line)), ("environment", outer)]
     home = next((Path(values["home"]) for _, values in given if values.get("home")), _default_home())
     settings = Settings(home=home.expanduser().resolve())
-    for place, values in [(str(home / "settings.toml"), _file(home / "settings.toml")), *reversed(given)]:
+    places = {name: place for place, values in reversed(given) for name in values}
+    for place, values in [(str(home / FILE), file_values(home)), *reversed(given)]:
         for name, text in values.items():
             settings = _with(settings, name, text, place)
+    return replace(settings, places=places)
+
+
+def changed(settings: Settings, changes: Mapping[str, str]) -> Settings:
+    """The settings with these values, as text; an empty one is the default again. Raises SettingsError, also for what is set elsewhere."""
+    for name, text in changes.items():
+        if place := settings.places.get(name):
+            raise SettingsError(f"The setting '{name}' was set by the {place} of this start.", "Change it there.")
+        settings = _with(settings, name, text, FILE) if text.strip() else _by_default(settings, name)
     return settings
+
+
+def faults(changes: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with these values: a sentence for each setting that cannot be so."""
+    return {name: f"It must be {_PARSERS[name][1]}." for name, text in changes.items() if text.strip() and not _can_be(name, text)}
+
+
+def edited(text: str, changes: Mapping[str, str]) -> str:
+    """The settings file's text with these values, which must be usable; all other lines stay. An empty value takes its line away."""
+    old = text.removesuffix("\n").split("\n") if text else []
+    lines = [line for line in old if _name_of(line) not in changes]
+    added = [f"{name} = {_as_toml(name, value.strip())}" for name, value in changes.items() if value.strip()]
+    return "".join(f"{line}\n" for line in [*lines, *added])
+
+
+def file_values(home: Path) -> dict[str, str]:
+    """What the settings file says, as text; nothing where there is no file. Raises SettingsError."""
+    path = home / FILE
+    try:
+        values = tomllib.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error}.", "Correct the line, or move the file away.") from error
+    return _known({name: _as_text(value) for name, value in values.items()}, strict=True, place=str(path))
 
 
 def model_file(settings: Settings) -> Path:
     """The model to load. What was asked for by name is never replaced by another; a missing file is the runtime's to report."""
+    if settings.model == DEMONSTRATION:
+        return DEMO_MODEL
     if settings.model:
         asked = Path(settings.model).expanduser()
         return asked if asked.is_absolute() or asked.exists() else settings.models / settings.model
-    # Parts of a split file after the first are not models of their own.
-    found = sorted(path for path in settings.models.glob("*.gguf") if not _is_later_part(path.name))
+    found = model_files(settings)
     return next((path for path in found if "med42" in path.name.lower()), found[0] if found else DEMO_MODEL)
+
+
+def model_files(settings: Settings) -> list[Path]:
+    """The weights in the models folder, by name. Parts of a split file after the first are not models of their own."""
+    return sorted(path for path in settings.models.glob("*.gguf") if not _is_later_part(path.name))
+
+
+def languages() -> list[str]:
+    """The languages that there is a file of words for."""
+    return sorted(file.stem for file in (ASSETS / "words").glob("*.toml"))
 
 
 def is_demonstration(model: Path) -> bool:
@@ -78,18 +135,19 @@ def _default_home() -> Path:
     return Path(platformdirs.user_data_dir("med42-chat", appauthor=False))
 
 
-def _file(path: Path) -> dict[str, str]:
-    try:
-        values = tomllib.loads(path.read_text("utf-8-sig"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"The settings file {path} cannot be read: {error}.", "Correct the line, or move the file away.") from error
-    return _known({name: _as_text(value) for name, value in values.items()}, strict=True, place=str(path))
-
-
 def _as_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _as_toml(name: str, text: str) -> str:
+    value = _PARSERS[name][0](text)
+    if isinstance(value, int | float):
+        return str(value).lower()
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _name_of(line: str) -> str:
+    return line.partition("=")[0].strip().strip("\"'") if "=" in line else ""
 
 
 def _known(values: Mapping[str, str], strict: bool, place: str = "") -> dict[str, str]:
@@ -111,6 +169,21 @@ def _with(settings: Settings, name: str, text: str, place: str) -> Settings:
     if name in _SAMPLING:
         return replace(settings, sampling=replace(settings.sampling, **{name: value}))
     return replace(settings, **{name: value})
+
+
+def _by_default(settings: Settings, name: str) -> Settings:
+    fresh = Settings(home=settings.home)
+    if name in _SAMPLING:
+        return replace(settings, sampling=replace(settings.sampling, **{name: getattr(fresh.sampling, name)}))
+    return replace(settings, **{name: getattr(fresh, name)})
+
+
+def _can_be(name: str, text: str) -> bool:
+    try:
+        _PARSERS[name][0](text.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _path(text: str) -> Path:
@@ -144,13 +217,25 @@ def _word(text: str) -> str:
     return text
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    return lambda text: words[words.index(text)]  # ValueError for any other
+
+
+def _language(text: str) -> str:
+    return _one_of(*languages())(text)
+
+
 _PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "home": (_path, "a folder"),
     "models": (_path, "a folder"),
-    "model": (_word, "a GGUF file, or the name of one in the models folder"),
+    "model": (_word, "a GGUF file, the name of one in the models folder, or 'demonstration'"),
     "host": (_word, "an address of this computer, 127.0.0.1 for this computer alone"),
     "port": (_whole(0, 65535), "a whole number from 0 to 65535"),
-    "browser": (_switch, "on or off"),
+    "window": (_one_of("app", "browser", "none"), "'app', 'browser' or 'none'"),
+    "language": (_language, "the name of a file in assets/words, such as 'en'"),
+    "theme": (_one_of("system", "light", "dark"), "'system', 'light' or 'dark'"),
+    "text_size": (_whole(90, 150), "a whole number of percent from 90 to 150"),
+    "contrast": (_one_of("normal", "high"), "'normal' or 'high'"),
     "keyring": (_switch, "on or off"),
     "passphrase": (_word, "text"),
     "context": (_whole(512, 1_048_576), "a whole number of tokens from 512; Med42-v2 was trained on 8192"),

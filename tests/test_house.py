@@ -22,7 +22,7 @@ FLOORS = [
     {"jobs", "bin"},
     {"services"},
     {"ui"},
-    {"guard"},
+    {"guard", "window"},
     {"web"},
     {"serve"},
     {"__main__"},

@@ -1,6 +1,9 @@
+import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from med42_chat import settings
 from med42_chat.errors import SettingsError
@@ -19,7 +22,18 @@ def test_the_defaults_are_those_of_the_model_card(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("port", "abc"), ("port", "70000"), ("temperature", "nan"), ("top_p", "2"), ("browser", "perhaps"), ("context", "1"), ("seed", "-1")],
+    [
+        ("port", "abc"),
+        ("port", "70000"),
+        ("temperature", "nan"),
+        ("top_p", "2"),
+        ("keyring", "perhaps"),
+        ("window", "door"),
+        ("language", "xx"),
+        ("text_size", "89"),
+        ("context", "1"),
+        ("seed", "-1"),
+    ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_its_place_and_what_it_must_be(name: str, text: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -65,3 +79,39 @@ def test_a_model_that_was_asked_for_is_never_replaced_by_another(tmp_path: Path)
     (tmp_path / "other.gguf").touch()
     chosen = settings.model_file(settings.read({"home": str(tmp_path), "models": str(tmp_path), "model": "missing.gguf"}, {}))
     assert chosen == tmp_path / "missing.gguf"
+
+
+class TestChanging:
+    def test_a_changed_value_stands_in_the_file_beside_the_comments_and_lines_that_were_there(self) -> None:
+        before = "# our ward\nport = 7000\ntemperature = 0.4  # the card\n"
+        after = settings.edited(before, {"temperature": "0.2", "model": 'a "b"\\c.gguf'})
+        assert after.startswith("# our ward\nport = 7000\n")
+        assert tomllib.loads(after) == {"port": 7000, "temperature": 0.2, "model": 'a "b"\\c.gguf'}
+
+    def test_an_empty_value_is_the_default_again(self, tmp_path: Path) -> None:
+        (tmp_path / "settings.toml").write_text("temperature = 0.1\n")
+        read = settings.read({"home": str(tmp_path)}, {})
+        assert settings.changed(read, {"temperature": ""}).sampling.temperature == 0.4
+        assert settings.edited("temperature = 0.1\n", {"temperature": ""}) == ""
+
+    @given(st.dictionaries(st.sampled_from(["model", "passphrase", "host"]), st.text(st.characters(exclude_categories=["Cs"]), min_size=1)))
+    def test_whatever_was_typed_is_read_again_from_the_file(self, values: dict[str, str]) -> None:
+        kept = {name: text.strip() for name, text in values.items() if text.strip()}
+        read = {name: str(value) for name, value in tomllib.loads(settings.edited("# a\nport = 1\n", values)).items()}
+        assert read == {"port": "1", **kept}
+
+    def test_a_value_that_cannot_be_used_is_told_for_its_field(self) -> None:
+        told = settings.faults({"temperature": "9", "top_p": "0.5", "seed": "", "context": "many"})
+        assert set(told) == {"temperature", "context"}
+        assert told["temperature"].startswith("It must be a number from 0 to 2")
+
+    def test_what_the_environment_has_set_cannot_be_changed_in_the_page(self, tmp_path: Path) -> None:
+        read = settings.read({"home": str(tmp_path)}, {"MED42_SEED": "7"})
+        assert read.places == {"home": "command line", "seed": "environment"}
+        with pytest.raises(SettingsError, match="environment"):
+            settings.changed(read, {"seed": "8"})
+
+    def test_the_demonstration_model_can_be_asked_for_where_med42_lies_too(self, tmp_path: Path) -> None:
+        (tmp_path / "med42.gguf").touch()
+        read = settings.read({"home": str(tmp_path), "models": str(tmp_path), "model": "demonstration"}, {})
+        assert settings.is_demonstration(settings.model_file(read))

@@ -62,6 +62,15 @@ def set_passphrase(home: Path, data_key: bytes, passphrase: str | None, use_keyr
     return _save(home, data_key, passphrase, use_keyring)
 
 
+def destroy_key(home: Path, use_keyring: bool = True) -> None:
+    """Removes the key from the folder and the keyring: without it nobody can read the database again, nor any copy of it."""
+    entry = _read(home / _ENTRY) if (home / _ENTRY).exists() else None
+    for name in (_WRAPPED, _ENTRY, _PLAIN):
+        (home / name).unlink(missing_ok=True)
+    if entry and use_keyring:
+        vault.forget(entry, _PATIENCE_FOR_NEW)
+
+
 def wrapped_key(home: Path) -> Wrapped | None:
     """The key as this folder's passphrase wraps it, fit to travel with a backup; None when no passphrase protects it."""
     return _wrapped(home) if (home / _WRAPPED).exists() else None

@@ -38,6 +38,9 @@ APP = Starlette(
         Route("/v1/stream", echo, methods=["GET", "POST"]),
         Route("/gradio_api/upload", echo, methods=["POST"]),
         Route("/ui/js/page.js", asset),
+        Route("/ui/icons/med42.svg", asset),
+        Route("/manifest.json", asset),
+        Route("/favicon.ico", asset),
     ]
 )
 
@@ -118,8 +121,16 @@ class TestKey:
     def test_whether_the_program_lives_may_be_asked_without_the_key(self) -> None:
         assert ask("/healthz", signed_in=False).status_code == 200
 
+    @pytest.mark.parametrize("path", ["/manifest.json", "/favicon.ico", "/ui/icons/med42.svg"])
+    def test_name_and_icon_are_for_everybody_because_browsers_ask_for_them_without_cookies(self, path: str) -> None:
+        assert ask(path, signed_in=False).status_code == 200
+
 
 class TestDoors:
+    @pytest.mark.parametrize("path", ["/%0a", "/%0d%0a", "/%09", "/v1/%0astream", "/ui/%00"])
+    def test_an_address_with_control_characters_is_shut_and_breaks_nothing(self, path: str) -> None:
+        assert ask(path).status_code == 404
+
     @pytest.mark.parametrize(
         "path",
         ["/gradio_api/upload", "/gradio_api/file=/etc/passwd", "/gradio_api/proxy=http://x", "/gradio_api/info", "/gradio_api/call/x",
