@@ -10,18 +10,35 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # the recipe's scripts import each other by bare names
 
 from align import chat_tokenizer  # noqa: E402
-from dialogues import load  # noqa: E402
+from dialogues import Conversation, Turn, load  # noqa: E402
 from grounded import load_stock  # noqa: E402
 from preferences import Preferences  # noqa: E402
-from recipe import MINIATURE, ChatFormat, Material, elsewhere, new_model, train_tokenizer  # noqa: E402
+from recipe import (  # noqa: E402
+    LEAD,
+    LEAD_WEIGHT,
+    MARK_WEIGHT,
+    MINIATURE,
+    ChatFormat,
+    Example,
+    Material,
+    Recipe,
+    alike,
+    batch_of,
+    elsewhere,
+    hidden_states,
+    new_model,
+    train_tokenizer,
+)
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM  # noqa: E402
 
 JUDGE = os.environ.get("LLAMA_PYTHON", sys.executable)
@@ -76,6 +93,54 @@ def test_the_chat_format_and_the_template_in_the_header_make_the_same_ids(materi
     turns = [{"role": "system", "content": system}, {"role": "user", "content": question}]
     ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)["input_ids"]
     assert ids == chat.prompt(system, [], question)
+
+
+def test_every_digit_is_a_token_of_its_own(chat: ChatFormat) -> None:
+    told = chat.tokenizer.encode("Give 1250 mg over 36 hours. [12]", add_special_tokens=False).tokens
+    assert [token for token in told if any(map(str.isdigit, token))] == list("12503612")
+
+
+def test_what_decides_an_answer_counts_more(chat: ChatFormat) -> None:
+    turn = Turn("Zoldex dose", "Zoldex is given at 40 mg every 6 hours, and never at night. [3]")
+    copied, known = (chat.example(Conversation("", (turn,), grounded=grounded)) for grounded in (True, False))
+    answered = [(chat.tokenizer.decode([token]), weight) for token, weight in zip(copied.ids, copied.weights, strict=True) if weight]
+    assert [weight for _, weight in answered[:LEAD]] == [MARK_WEIGHT] * LEAD
+    assert [(token, weight) for token, weight in answered[LEAD:] if weight > 1] == [("3", MARK_WEIGHT)]
+    assert [weight for weight in known.weights if weight > 1] == [LEAD_WEIGHT] * LEAD
+
+
+def test_examples_of_like_length_fill_a_step(chat: ChatFormat) -> None:
+    examples = [Example([1] * length, [1.0] * length, [0]) for length in (78, 80, 82, 90, 95, 100, 104, 300, 900)]
+    for seed in range(50):
+        chosen = alike(examples, 400, random.Random(seed))
+        lengths = [len(example.ids) for example in chosen]
+        assert lengths and len(lengths) * max(lengths) <= 400 and 900 not in lengths
+        assert max(lengths) - min(lengths) < 30 or len(lengths) == 1
+
+
+def test_padding_is_never_seen_and_a_leap_in_the_positions_hides_nothing(chat: ChatFormat) -> None:
+    model = new_model(MINIATURE, chat.tokenizer.get_vocab_size())
+    short, long = ([7, 8, 9, 10], [11, 12, 13, 14, 15, 16])
+    both = [Example(ids, [1.0] * len(ids), [2]) for ids in (short, long)]
+    plain = replace(MINIATURE, far_share=0.0)
+    together = hidden_states(model, batch_of(both, plain, random.Random(1)))
+    alone = hidden_states(model, batch_of(both[:1], plain, random.Random(1)))
+    assert torch.allclose(together[0, : len(short)], alone[0], atol=1e-4)
+    far = replace(MINIATURE, far_share=1.0, far=1)
+    leapt = batch_of(both[1:], far, random.Random(1))
+    assert leapt.positions[0].tolist() == [0, 1, 3, 4, 5, 6]
+    changed = replace(leapt, ids=torch.tensor([[12, *long[1:]]]))
+    assert not torch.allclose(hidden_states(model, leapt)[0, -1], hidden_states(model, changed)[0, -1], atol=1e-4)
+
+
+def test_a_new_model_already_begins_to_copy() -> None:
+    model = new_model(Recipe(), 4096)
+    told = torch.randint(0, 4096, (60,), generator=torch.Generator().manual_seed(1))
+    between = torch.randint(0, 4096, (200,), generator=torch.Generator().manual_seed(2))
+    ids = torch.cat([told, between, told])[None]
+    untouched = LlamaForCausalLM(model.config)
+    right = [(each(ids).logits[0, -60:-1].argmax(-1) == told[1:]).float().mean() for each in (model, untouched)]
+    assert right[0] > 0.05 > 0.02 > right[1]
 
 
 def test_a_real_base_is_aligned_through_lora_on_a_department_s_own_file(base: Path, material: Material, tmp_path: Path) -> None:
