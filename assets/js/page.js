@@ -5,10 +5,8 @@
 
 const med42 = {
   handlers: {}, // by name of a stream's event
-  leaving: null, // { page, text } between the key that sends and Gradio's taking it up
-  sent: null, // { page, text } of a question that is on its way and may come back
+  sent: null, // { page, text … } of a question that is on its way and may come back
   factsAreUnsaved: () => false,
-  drafts: new Map(), // text not yet sent, by conversation; lives as long as the page
   source: null,
 };
 
@@ -20,7 +18,6 @@ med42.show = (id, message = "") => {
   med42.closeDrawers();
   med42.wanted = message;
   if (id !== med42.conversation()) {
-    med42.keepDraft();
     history.pushState(null, "", id ? `#c=${id}` : location.pathname);
     med42.arrived();
   } else {
@@ -39,7 +36,10 @@ med42.arrived = () => {
 };
 
 /** Reads the shown conversation anew from the server. */
-med42.reopen = () => med42.open && med42.open(med42.conversation());
+med42.reopen = () => {
+  med42.openedAt = performance.now(); // a draft that was changed since is newer than what the server answers
+  if (med42.open) med42.open(med42.conversation());
+};
 
 /** Whether what the server says about a conversation is still wanted here. */
 med42.isHere = (id) => id === med42.conversation();
@@ -232,7 +232,7 @@ med42.menu = (button, items) => {
   });
 
   (button.closest("dialog") || document.body).append(menu); // what is behind an open dialog can have no focus
-  place(menu, button);
+  placeMenu(menu, button);
   addEventListener("pointerdown", outside, true);
   addEventListener("scroll", outside, true);
   addEventListener("resize", away);
@@ -242,7 +242,7 @@ med42.menu = (button, items) => {
 };
 
 /** Below the button, or above it where there is no room; never over the edge of the window. */
-const place = (menu, button) => {
+const placeMenu = (menu, button) => {
   const from = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = menu;
   const below = from.bottom + 4 + height <= innerHeight || from.top < height + 12;

@@ -1,63 +1,200 @@
-"""Where the question is written: Enter sends, Shift+Enter begins a line, Esc stops."""
+"""Where the question is written, and what goes out of it: presets, attachments, drafts, edited questions, and whether all of it fits.
+
+Its script (assets/js/composer.js) owns what is typed; a value says what to do with it. Drafts and files come in through `intake`.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
+from med42_chat import presets
 from med42_chat.errors import InputError, Med42Error
-from med42_chat.ui.desk import HERE, Desk, Updates
+from med42_chat.library.read import MOST_BYTES
+from med42_chat.records import Attachment, Conversation, LeftOut, Message, Parent
+from med42_chat.ui.desk import Desk, Updates, text
 from med42_chat.ui.facts import Facts
-from med42_chat.ui.transcript import Transcript, asked
+from med42_chat.ui.intake import LARGEST_TEXT, attachments_of
+from med42_chat.ui.transcript import Transcript
+from med42_chat.ui.words import Words
 
-# What the page puts into the places of the inputs: where the question was asked, and its words.
-_SENT = "(here, question) => med42.sending(question)"
+Value = dict[str, object]
 
-QUIET = "Runs on this computer, nothing leaves it · Med42 is not ready for clinical use: check before acting · Built with Meta Llama 3"
+# The keys of the page as a person reads them, and the word that says what each does.
+_KEYS = (
+    ("Enter", "send"),
+    ("Shift+Enter", "line"),
+    ("Ctrl+Enter", "send_anywhere"),
+    ("Esc", "stop"),
+    ("/", "presets"),
+    ("↑", "edit_last"),
+    ("Ctrl+K", "search"),
+    ("↑ ↓", "lists"),
+    ("?", "keys"),
+)
+_FILES = ".txt,.text,.md,.markdown,.html,.htm,.pdf,text/*,application/pdf"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the page sends: `here` is its conversation (empty for none), `edited` the question that this one takes the place of."""
+
+    here: str
+    question: str
+    attachments: tuple[Attachment, ...]
+    edited: str
+    accepted: bool  # the reader knows what the model will not see
 
 
 class Composer:
-    """`box`, `send` and `stop` are Gradio's own; assets/js/composer.js shows Send or Stop, never both."""
+    """It shows Send or Stop, never both."""
 
-    def __init__(self, desk: Desk, transcript: Transcript, facts: Facts) -> None:
-        self._desk, self._transcript, self._facts = desk, transcript, facts
+    component: gr.HTML
+
+    def __init__(self, desk: Desk, transcript: Transcript, facts: Facts, presets: Path) -> None:
+        self._desk, self._transcript, self._facts, self._presets = desk, transcript, facts, presets
 
     def build(self) -> None:
-        """Makes the components where it is called."""
-        with gr.Row(elem_id="composer"):
-            self.box = gr.Textbox(
-                label="Your question",
-                show_label=False,
-                placeholder="Ask a clinical question",
-                lines=1,  # with one line Enter submits; more lines grow as they are needed
-                max_lines=8,
-                container=False,
-                elem_id="question",
-                autofocus=True,
-            )
-            self.send = gr.Button("Send", variant="primary", elem_id="send", min_width=0)
-            self.stop = gr.Button("Stop", variant="stop", elem_id="stop", min_width=0)
-        gr.HTML(f'<p id="quiet">{QUIET}</p>', apply_default_css=False)
+        """Makes the component. It triggers 'submit', 'stop', 'edit' (a question's words are wanted), 'expand' (the presets) and 'apply'."""
+        self.component = gr.HTML(
+            html_template=_template(self._desk.words),
+            js_on_load="med42.composer(element, props, trigger, watch)",
+            apply_default_css=False,
+            elem_id="composer",
+        )
 
     def wire(self) -> None:
-        """Binds what sends, and Stop."""
-        changed = [self._transcript.component, self._facts.component]
-        for event in (self.send.click, self.box.submit):
-            self._desk.on(event, self.ask, [self._desk.here, self.box], changed, js=_SENT, once=True)
-        self._desk.on(self.stop.click, self.end, [self._desk.here], [], js=HERE)
+        """Binds its events."""
+        on, own = self._desk.on, [self.component]
+        on(self.component.submit, self.ask, [], [self._transcript.component, self._facts.component, *own])
+        on(self.component.stop, self.end, [], [])
+        on(self.component.edit, self.edit, [], own)
+        on(self.component.expand, self.list_presets, [], own)
+        on(self.component.apply, self.fill_preset, [], own)
 
-    def ask(self, here: str, question: str) -> Updates:
-        """Starts an answer, in a new conversation if there is none yet."""
-        if not question.strip():
-            raise InputError("There is no question yet.", "Type a question, then press Enter.")
-        id = here or self._desk.store.create().id
+    def opened(self, conversation: Conversation | None, messages: Sequence[Message]) -> object:
+        """The draft that waits in a conversation, or on the page that has none yet."""
+        id = conversation.id if conversation else ""
+        draft = self._desk.store.draft(id)
+        return _value("open", conversation=id, text=draft.text, attachments=_shown(draft.attachments))
+
+    def ask(self, event: gr.EventData) -> Updates:
+        """Starts an answer, in a new conversation if there is none yet; asks first when the model would not see all of the conversation."""
+        sent = _sent(event)
+        if not sent.question.strip():
+            raise InputError(self._desk.words("composer.empty"), self._desk.words("composer.empty_hint"))
+        id = sent.here or self._desk.store.create().id
         try:
-            state = self._desk.services.jobs.start(id, question).state()
+            return self._kept(sent) or self._started(id, sent)
         except Med42Error:
-            if not here:
+            if not sent.here:
                 self._desk.store.delete(id)
             raise
-        conversation = self._desk.store.get(id)
-        return {self._transcript.component: asked(here, conversation, state), self._facts.component: self._facts.opened(conversation, [])}
 
-    def end(self, here: str) -> Updates:
+    def end(self, event: gr.EventData) -> Updates:
         """Stops the answer of this conversation; what came is kept."""
-        self._desk.services.jobs.stop(here)
+        self._desk.services.jobs.stop(text(event, "id"))
         return {}
+
+    def edit(self, event: gr.EventData) -> Updates:
+        """An earlier question with all that came with it, to be changed."""
+        message = self._desk.store.message(text(event, "id"))
+        return {self.component: _value("edit", message=message.id, text=message.text, attachments=_shown(message.attachments))}
+
+    def list_presets(self) -> Updates:
+        """The presets as their files say now."""
+        return {self.component: _value("presets", presets=[asdict(one) for one in presets.read(self._presets)])}
+
+    def fill_preset(self, event: gr.EventData) -> Updates:
+        """A preset's question with the values that were filled in."""
+        wanted, values = text(event, "id"), event._data["values"]
+        found = next((one for one in presets.read(self._presets) if one.id == wanted and not one.broken), None)
+        if found is None:
+            raise InputError(self._desk.words("presets.gone"), self._desk.words("presets.gone_hint"))
+        return {self.component: _value("filled", text=presets.fill(found, values))}
+
+    def _started(self, id: str, sent: Sent) -> Updates:
+        job = self._desk.services.jobs.start(id, sent.question, parent=self._parent(sent), attachments=sent.attachments)
+        conversation = self._desk.store.get(id)
+        return {
+            self._transcript.component: self._transcript.asked(sent.here, conversation, job.state()),
+            self._facts.component: self._facts.opened(conversation, []),
+            self.component: _value("sent", page=sent.here, conversation=id),
+        }
+
+    def _kept(self, sent: Sent) -> Updates | None:
+        """What is told in the place of an answer that would not see all it should; None when all fits or the reader has agreed."""
+        services = self._desk.services
+        if services.jobs.running(sent.here):
+            return None
+        preview = services.chat.preview(sent.here, sent.question, sent.attachments, parent=self._parent(sent))
+        if preview is None:
+            return None
+        if preview.too_long:
+            raise InputError(preview.too_long, preview.hint)
+        unseen = without_room(preview.left_out)
+        if not unseen or sent.accepted:
+            return None
+        told = self._transcript.unfit(sent.here, unseen)
+        return {self._transcript.component: told, self.component: _value("kept", page=sent.here)}
+
+    def _parent(self, sent: Sent) -> str | Parent | None:
+        return self._desk.store.message(sent.edited).parent_id if sent.edited else Parent.LEAF
+
+
+def without_room(items: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
+    """Of what is left out, that which the model would have seen in a larger context."""
+    return tuple(item for item in items if item.reason == "room")
+
+
+def _sent(event: gr.EventData) -> Sent:
+    data: Mapping[str, Any] = event._data
+    return Sent(
+        text(event, "here"), text(event, "text"), attachments_of(data["attachments"]), text(event, "edited"), bool(data["accepted"])
+    )
+
+
+def _shown(attachments: Sequence[Attachment]) -> list[dict[str, object]]:
+    return [asdict(one) for one in attachments]
+
+
+def _value(kind: str, **rest: object) -> Value:
+    # The time makes two equal values differ: the page is told again even if nothing changed for the server.
+    return {"kind": kind, "at": time.time_ns(), **rest}
+
+
+def _template(words: Words) -> str:
+    def say(name: str) -> str:
+        return escape(words(name))
+
+    keys = "".join(f"<div><dt><kbd>{escape(key)}</kbd></dt><dd>{say(f'keys.{name}')}</dd></div>" for key, name in _KEYS)
+    return f"""
+<div class="editing" hidden><span>{say("composer.editing")}</span><button type="button" class="leave">{say("composer.leave")}</button></div>
+<div class="preset-list" role="listbox" id="preset-list" tabindex="-1" aria-label="{say("presets.title")}" hidden></div>
+<form class="preset-form" hidden></form>
+<div class="writing" data-file="{MOST_BYTES}" data-text="{LARGEST_TEXT}">
+<ul class="attached" aria-label="{say("attach.title")}" hidden></ul>
+<p class="fit" role="status" hidden></p>
+<div id="question"><textarea rows="1" dir="auto" aria-label="{say("composer.label")}" placeholder="{say("composer.placeholder")}"
+ aria-autocomplete="list" aria-controls="preset-list" autocomplete="off"></textarea></div>
+<div class="row">
+<button type="button" class="act" data-act="attach" title="{say("attach.hint")}"><i class="icon attach"></i>{say("attach.button")}</button>
+<button type="button" class="act" data-act="presets" aria-haspopup="listbox" aria-expanded="false" title="{say("presets.tip")}">
+<i class="icon presets"></i>{say("presets.button")}</button>
+<button type="button" class="act" data-act="keys" title="{say("keys.title")}" aria-label="{say("keys.title")}"><kbd>?</kbd></button>
+<span class="who" data-live="model"></span>
+<button type="button" id="send">{say("composer.send")}</button>
+<button type="button" id="stop">{say("composer.stop")}</button>
+</div></div>
+<p id="quiet">{say("composer.quiet")}</p>
+<input type="file" class="files" accept="{_FILES}" multiple hidden>
+<dialog class="paper reader" aria-labelledby="reader-name"><h2 id="reader-name" dir="auto"></h2><p class="figures"></p>
+<div class="whole" tabindex="0" dir="auto"></div><p class="actions"></p></dialog>
+<dialog class="paper keys" aria-labelledby="keys-title"><h2 id="keys-title">{say("keys.title")}</h2><dl>{keys}</dl>
+<p class="actions"><button type="button" class="primary">{say("keys.close")}</button></p></dialog>
+<div class="drop" hidden><p>{say("attach.drop")}</p></div>
+"""

@@ -25,13 +25,13 @@ class Page:
         self.desk = desk = Desk(services, words)
         self.list = ConversationList(desk)
         self.facts = Facts(desk, self.list)
-        self.evidence = EvidencePanel()
+        self.evidence = EvidencePanel(words)
         demonstration = is_demonstration(model_file(services.settings))
         self.transcript = Transcript(desk, self.evidence, ASSETS / "examples.toml", demonstration)
-        self.composer = Composer(desk, self.transcript, self.facts)
+        self.composer = Composer(desk, self.transcript, self.facts, ASSETS / "prompts" / "presets")
         self.safe_use = SafeUse(desk)
         self.about = About(_licences(ASSETS / "licences"))
-        desk.shown_by(self.transcript, self.facts, self.evidence)
+        desk.shown_by(self.transcript, self.facts, self.evidence, self.composer)
 
     def build(self) -> gr.Blocks:
         """The whole page, wired."""
@@ -49,7 +49,7 @@ class Page:
         with gr.Column(elem_id="left", min_width=0):
             self.list.build()
         with gr.Column(elem_id="centre", min_width=0):
-            header.build()
+            header.build(self.desk.words)
             self.facts.build()
             self.transcript.build()
             self.desk.build_notice()

@@ -8,6 +8,7 @@ import gradio as gr
 import pytest
 
 from med42_chat.errors import InputError
+from med42_chat.records import Draft
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS
 from med42_chat.ui.page import Page
@@ -35,44 +36,128 @@ def event(**data: object) -> Any:
     return gr.EventData(None, data)
 
 
-def answered(page: Page, opened: Services, here: str, question: str) -> str:
-    value: Any = page.composer.ask(here, question)[page.transcript.component]
+def sent(text: str, here: str = "", **more: object) -> Any:
+    return event(**{"here": here, "text": text, "attachments": [], "edited": "", "accepted": False, **more})
+
+
+def answered(page: Page, opened: Services, here: str, question: str, **more: object) -> str:
+    value: Any = page.composer.ask(sent(question, here, **more))[page.transcript.component]
     job = opened.jobs.running(value["conversation"])
     if job:
         job.join(5)
     return str(value["conversation"])
 
 
-def test_the_first_question_makes_a_conversation_and_empties_the_composer(page: Page, opened: Services) -> None:
-    updates: Any = page.composer.ask("", "What?")
+def test_the_first_question_makes_a_conversation(page: Page, opened: Services) -> None:
+    updates: Any = page.composer.ask(sent("What?"))
     made = updates[page.transcript.component]["conversation"]
     assert opened.store.conversations.get(made).title == "What?"
-    assert page.composer.box not in updates  # the page empties it when it sends, so that nothing typed since is lost
     assert "What?" in updates[page.transcript.component]["html"]
+    assert updates[page.composer.component]["kind"] == "sent" and updates[page.composer.component]["conversation"] == made
 
 
 def test_an_empty_question_makes_no_conversation(page: Page, opened: Services) -> None:
     before = opened.store.conversations.total()
     with pytest.raises(InputError):
-        page.composer.ask("", "  \n ")
+        page.composer.ask(sent("  \n "))
     assert opened.store.conversations.total() == before
 
 
 def test_a_question_that_cannot_be_started_leaves_no_empty_conversation(
     page: Page, opened: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(id: str, question: str) -> None:
+    def refuse(id: str, question: str, **more: object) -> None:
         raise InputError("Too long.", "Shorten it.")
 
     monkeypatch.setattr(opened.jobs, "start", refuse)
     before = opened.store.conversations.total()
     with pytest.raises(InputError):
-        page.composer.ask("", "What?")
+        page.composer.ask(sent("What?"))
     assert opened.store.conversations.total() == before
 
 
+def test_a_question_over_the_context_is_refused_with_its_tokens_and_makes_no_conversation(page: Page, opened: Services) -> None:
+    before = opened.store.conversations.total()
+    with pytest.raises(InputError, match=r"9,00\d tokens"):
+        page.composer.ask(sent("word " * 9000))
+    assert opened.store.conversations.total() == before
+
+
+class TestWhatDoesNotFit:
+    @pytest.fixture
+    def full(self, page: Page, opened: Services) -> str:
+        """A conversation in which the next question has no room for the first exchange."""
+        return answered(page, opened, answered(page, opened, "", "word " * 5000), "word " * 3000, accepted=True)
+
+    def test_nothing_is_sent_before_the_reader_knows_what_the_model_will_not_see(self, page: Page, opened: Services, full: str) -> None:
+        before = opened.store.conversations.branch(full)
+        updates: Any = page.composer.ask(sent("And now?", full))
+        told = updates[page.transcript.component]
+        assert (told["kind"], told["left_out"]) == ("unfit", [message.id for message in before[:2]])
+        assert updates[page.composer.component]["kind"] == "kept"
+        assert opened.store.conversations.branch(full) == before
+
+    def test_it_is_sent_once_he_agrees(self, page: Page, opened: Services, full: str) -> None:
+        answered(page, opened, full, "And now?", accepted=True)
+        assert [message.text for message in opened.store.conversations.branch(full)][-2:] == ["And now?", "Yes."]
+
+    def test_it_is_sent_at_once_while_no_model_can_say_what_fits(self, page: Page, opened: Services, full: str) -> None:
+        runtime: Any = opened.runtime
+        runtime.state = "loading"
+        value: Any = page.composer.ask(sent("And now?", full))[page.transcript.component]
+        assert value["kind"] == "asked"
+        runtime.state = "ready"
+        if job := opened.jobs.running(full):
+            job.join(5)
+
+
+class TestAnEditedQuestion:
+    def test_it_stands_beside_the_first_one_and_begins_a_branch(self, page: Page, opened: Services) -> None:
+        id = answered(page, opened, answered(page, opened, "", "First?"), "Second?")
+        first = opened.store.conversations.branch(id)[0]
+        answered(page, opened, id, "First, in other words?", edited=first.id)
+        branch = opened.store.conversations.branch(id)
+        assert [message.text for message in branch] == ["First, in other words?", "Yes."]
+        assert branch[0].versions == (first.id, branch[0].id)
+
+    def test_its_words_and_attachments_are_given_to_be_changed(self, page: Page, opened: Services) -> None:
+        letter = {"name": "Letter", "text": "Potassium 5.9", "media_type": "text/plain", "pages": None}
+        id = answered(page, opened, "", "What first?", attachments=[letter])
+        value: Any = page.composer.edit(event(id=opened.store.conversations.branch(id)[0].id))[page.composer.component]
+        assert (value["text"], value["attachments"]) == ("What first?", [letter])
+
+
+def test_what_was_attached_reaches_the_model_and_stays_with_its_question(page: Page, opened: Services) -> None:
+    letter = {"name": "Letter", "text": "Potassium 5.9", "media_type": "text/plain", "pages": None}
+    id = answered(page, opened, "", "What first?", attachments=[letter])
+    runtime: Any = opened.runtime
+    assert "Potassium 5.9" in runtime.encoded[-1][-1].text
+    assert opened.store.conversations.branch(id)[0].attachments[0].name == "Letter"
+
+
+def test_opening_a_conversation_gives_its_draft(page: Page, opened: Services) -> None:
+    id = answered(page, opened, "", "What?")
+    opened.store.conversations.set_draft(id, Draft("And then?"))
+    value: Any = page.list.open(event(id=id))[page.composer.component]
+    assert (value["conversation"], value["text"]) == (id, "And then?")
+
+
+class TestPresets:
+    def test_each_file_is_one_and_its_fields_make_a_question(self, page: Page) -> None:
+        value: Any = page.composer.list_presets()[page.composer.component]
+        assert [one["id"] for one in value["presets"]][:1] == ["ask"] and len(value["presets"]) == 7
+        soap = next(one for one in value["presets"] if one["id"] == "soap")
+        values = {field["name"]: f"my {field['name']}" for field in soap["fields"]}
+        filled: Any = page.composer.fill_preset(event(id="soap", values=values))[page.composer.component]
+        assert all(given in filled["text"] for given in values.values())
+
+    def test_one_whose_file_is_gone_says_so(self, page: Page) -> None:
+        with pytest.raises(InputError, match="not there any more"):
+            page.composer.fill_preset(event(id="no-such", values={}))
+
+
 def test_an_error_of_ours_becomes_a_notice_and_touches_nothing_else(page: Page) -> None:
-    updates = page.desk._told(page.composer.ask)("", "")
+    updates = page.desk._told(page.composer.ask)(sent(""))
     assert updates == {page.desk.notice: {"message": "There is no question yet.", "hint": "Type a question, then press Enter."}}
 
 
@@ -88,7 +173,7 @@ def test_a_fault_is_told_plainly_and_its_log_holds_no_patients_words(page: Page,
 
 
 def test_a_step_that_succeeds_takes_the_notice_away(page: Page) -> None:
-    assert page.desk._told(page.list.refresh)()[page.desk.notice] is None
+    assert page.desk._told(page.composer.list_presets)()[page.desk.notice] is None
 
 
 def test_opening_shows_turns_facts_and_evidence(page: Page, opened: Services) -> None:
@@ -104,23 +189,6 @@ def test_opening_what_is_gone_shows_the_empty_page_and_says_so(page: Page) -> No
     updates: Any = page.list.open(event(id="feedfacefeedface"))
     assert updates[page.transcript.component]["conversation"] == ""
     assert "no conversation" in updates[page.desk.notice]["message"]
-
-
-def test_the_list_comes_in_stretches(page: Page, opened: Services) -> None:
-    value: Any = page.list.more(event(offset="0"))[page.list.component]
-    assert value["total"] == opened.store.conversations.total()
-    assert [row[0] for row in value["rows"]] == [one.id for one in opened.store.conversations.recent(300, 0)]
-
-
-def test_rename_search_and_delete_reach_the_store(page: Page, opened: Services) -> None:
-    id = answered(page, opened, "", "quokka bite")
-    page.list.rename(event(id=id, title="Animal bite"))
-    assert opened.store.conversations.get(id).title == "Animal bite"
-    found: Any = page.list.search(event(query="quokka"))[page.list.component]
-    assert found["query"] == "quokka"
-    assert found["hits"][0][0] == id
-    page.list.delete(event(id=id))
-    assert id not in [one.id for one in opened.store.conversations.recent(300, 0)]
 
 
 def test_facts_before_the_first_question_make_the_conversation(page: Page, opened: Services) -> None:

@@ -1,0 +1,142 @@
+// What goes with a question: pasted letters and dropped files, each a folded card that opens to be read.
+"use strict";
+
+med42.attached = (element, changed, show) => {
+  const PASTED = { characters: 1500, lines: 25 }; // a longer paste would bury what is typed about it
+  const place = element.querySelector(".attached");
+  const box = element.querySelector("textarea");
+  const reader = element.querySelector(".reader");
+  const chooser = element.querySelector(".files");
+  const limits = element.querySelector(".writing").dataset;
+
+  const make = (tag, properties, ...children) => {
+    const one = Object.assign(document.createElement(tag), properties);
+    one.append(...children);
+    return one;
+  };
+  const button = (label, onclick, className = "") => make("button", { type: "button", textContent: label, onclick, className });
+
+  // -- the cards --
+  const figures = (one) => {
+    if (one.isReading) return med42.say("attach.is_read");
+    const parts = [med42.say("attach.characters", { n: one.text.length })];
+    if (one.pages) parts.unshift(med42.say("attach.pages", { n: one.pages }));
+    if (one.tokens) parts.push(med42.say("attach.tokens", { n: one.tokens }));
+    return parts.join(" · ");
+  };
+  const first = (text) => text.slice(0, 400).replace(/\s+/g, " ").trim().slice(0, 120);
+  const card = (one) => {
+    const open = make("button", { type: "button", className: "open", disabled: Boolean(one.isReading), onclick: () => read(one) },
+      make("span", { className: "name", textContent: one.name, dir: "auto" }),
+      make("span", { className: "first", textContent: first(one.text), dir: "auto" }),
+      make("span", { className: "figures", textContent: figures(one) }));
+    const away = make("button", { type: "button", className: "away-with", onclick: () => remove(one) }, make("i", { className: "icon close" }));
+    away.setAttribute("aria-label", med42.say("attach.remove", { name: one.name }));
+    away.title = away.getAttribute("aria-label");
+    return make("li", {}, open, away);
+  };
+  let drawn = "";
+  const draw = () => {
+    const { attachments } = med42.draft();
+    const now = JSON.stringify(attachments.map((one) => [one.name, first(one.text), figures(one)]));
+    if (now === drawn) return; // a card that holds the focus stays
+    drawn = now;
+    place.hidden = !attachments.length;
+    place.replaceChildren(...attachments.map(card));
+  };
+
+  const add = (one, draft = med42.draft()) => {
+    draft.attachments = [...draft.attachments, { key: "", tokens: null, isKept: false, ...one }];
+    changed(draft);
+    show();
+    med42.announce(med42.say("attach.added", { name: one.name }));
+    return draft.attachments.at(-1);
+  };
+  const remove = (one, draft = med42.draft()) => {
+    draft.attachments = draft.attachments.filter((other) => other !== one);
+    changed(draft);
+    show();
+    box.focus({ preventScroll: true });
+  };
+
+  // -- one of them, read --
+  const read = (one) => {
+    reader.querySelector("h2").textContent = one.name;
+    reader.querySelector(".figures").textContent = figures(one);
+    reader.querySelector(".whole").textContent = one.text;
+    const close = button(med42.say("attach.close"), () => reader.close(), "primary");
+    const away = button(med42.say("attach.take_out"), () => { reader.close(); remove(one); });
+    const into = button(med42.say("attach.into_box"), () => {
+      reader.close();
+      remove(one);
+      med42.write(box.value ? `${box.value}\n\n${one.text}` : one.text);
+    });
+    reader.querySelector(".actions").replaceChildren(away, into, close);
+    reader.showModal();
+    close.focus();
+  };
+  reader.addEventListener("click", (event) => event.target === reader && reader.close());
+  reader.addEventListener("close", () => box.focus({ preventScroll: true }));
+
+  // -- a paste --
+  const isLong = (text) => text.length > PASTED.characters || text.split("\n", PASTED.lines + 1).length > PASTED.lines;
+  const isTooMuch = (text) => new Blob([text]).size > Number(limits.text);
+  const pastedName = () => {
+    const names = new Set(med42.draft().attachments.map((one) => one.name));
+    let n = 1;
+    while (names.has(med42.say("attach.pasted", { number: n }))) n += 1;
+    return med42.say("attach.pasted", { number: n });
+  };
+  box.addEventListener("paste", (event) => {
+    const files = [...event.clipboardData.files];
+    const text = event.clipboardData.getData("text/plain");
+    if (!text && files.length) {
+      event.preventDefault();
+      return files.forEach(take);
+    }
+    if (!isLong(text)) return;
+    event.preventDefault();
+    if (isTooMuch(text)) return med42.tell({ message: med42.say("composer.too_much", { n: text.length }), hint: med42.say("composer.too_much_hint") });
+    add({ name: pastedName(), text: text.replace(/\r\n?/g, "\n"), media_type: "text/plain", pages: null });
+  });
+
+  // -- a file --
+  const take = async (file) => {
+    if (file.size > Number(limits.file)) return med42.tell({ message: med42.say("attach.too_large"), hint: med42.say("attach.too_large_hint") });
+    const draft = med42.draft(); // where it was dropped, wherever the reader goes meanwhile
+    const waiting = add({ name: file.name, text: "", media_type: file.type, pages: null, isReading: true }, draft);
+    const answer = await med42.post("/v1/attachment", file, { "x-name": encodeURIComponent(file.name) });
+    if (answer.text === undefined) {
+      draft.attachments = draft.attachments.filter((one) => one !== waiting);
+      med42.tell(answer.isGone ? { message: med42.say("attach.failed", { name: file.name }), hint: med42.say("attach.failed_hint") } : answer);
+    } else Object.assign(waiting, answer, { isReading: false });
+    changed(draft);
+    show();
+  };
+  chooser.addEventListener("change", () => {
+    [...chooser.files].forEach(take);
+    chooser.value = "";
+  });
+
+  const drop = element.querySelector(".drop");
+  const hasFiles = (event) => [...event.dataTransfer.types].includes("Files");
+  let leaves = 0;
+  // On the whole page: a file that is dropped beside the box must not take the page's place.
+  document.addEventListener("dragover", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    drop.hidden = false;
+    clearTimeout(leaves);
+    leaves = setTimeout(() => (drop.hidden = true), 300); // 'dragover' comes as long as the file is over the page
+  });
+  document.addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    clearTimeout(leaves);
+    drop.hidden = true;
+    [...event.dataTransfer.files].forEach(take);
+  });
+
+  const plain = ({ name, text, media_type, pages }) => ({ name, text, media_type, pages });
+  return { draw, plain, choose: () => chooser.click() };
+};

@@ -1,0 +1,125 @@
+"""What comes in from the composer beside the page's events: drafts as they are typed, and files that are dropped.
+
+Both answer with what it means for the model: tokens, and what it would not see. A route of their own, because a browser that closes a
+page still delivers a small request, and because a file is not read into memory to be refused.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from med42_chat.chat import clean, cleaned
+from med42_chat.errors import InputError, Med42Error
+from med42_chat.library.read import MOST_BYTES, read_text
+from med42_chat.records import Attachment, Draft, Parent, Turn
+from med42_chat.services import Services
+from med42_chat.ui import gauges
+from med42_chat.ui.words import Words
+
+LARGEST_TEXT = 3_500_000  # bytes of what is sent at once, below the guard's limit
+
+_Told = Mapping[str, Any]
+
+
+class _Stale(Exception):
+    """The page named an attachment that its draft does not hold any more."""
+
+
+class Intake:
+    """The two doors. `folder` holds a file while it is read, and nothing else."""
+
+    def __init__(self, services: Services, words: Words) -> None:
+        self._services, self._words = services, words
+        self._folder = services.settings.home / "incoming"
+        shutil.rmtree(self._folder, ignore_errors=True)  # left behind by a program that was killed while it read
+
+    async def draft(self, request: Request) -> Response:
+        """Keeps what is typed, and says what the model would see of the conversation if it were sent now."""
+        told = json.loads(await request.body())
+        try:
+            return JSONResponse(await asyncio.to_thread(self._keep, told))
+        except _Stale:
+            return JSONResponse({"stale": True}, 409)
+        except Med42Error as error:
+            return _problem(error)
+
+    async def attachment(self, request: Request) -> Response:
+        """The text of a file, whose name stands in a header: in an address it might be logged."""
+        name = Path(unquote(request.headers.get("x-name", ""))).name or self._words("attach.unnamed")
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        handle, path = tempfile.mkstemp(dir=self._folder)  # its owner's alone
+        try:
+            with os.fdopen(handle, "wb") as file:
+                await self._receive(request, file.write)
+            attachment = await asyncio.to_thread(read_text, Path(path), name)
+            return JSONResponse({**asdict(attachment), **await asyncio.to_thread(self._measured, attachment)})
+        except Med42Error as error:
+            return _problem(error)
+        finally:
+            Path(path).unlink()
+
+    async def _receive(self, request: Request, write: Any) -> None:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MOST_BYTES:
+                raise InputError(self._words("attach.too_large"), self._words("attach.too_large_hint"))
+            write(chunk)
+
+    def _keep(self, told: _Told) -> dict[str, object]:
+        here, store = str(told["conversation"]), self._services.store.conversations
+        attachments = _resolved(told["attachments"], store.draft(here).attachments)
+        if told["keep"]:
+            store.set_draft(here, Draft(clean(str(told["text"])), attachments))
+        return {"attachments": [self._measured(one) for one in attachments], **self._preview(here, told, attachments)}
+
+    def _measured(self, attachment: Attachment) -> dict[str, object]:
+        """The key under which the page may name it again, and its tokens; none are known while no model is loaded."""
+        tokens = None
+        if self._services.runtime.status().model:
+            tokens = self._services.runtime.count([Turn("user", attachment.text)])[0]
+        return {"key": _key(attachment), "tokens": tokens}
+
+    def _preview(self, here: str, told: _Told, attachments: Sequence[Attachment]) -> dict[str, object]:
+        services, edited = self._services, str(told["edited"])
+        if services.jobs.running(here):
+            return {}  # what the model sees now is the running answer's to tell
+        parent = services.store.conversations.message(edited).parent_id if edited else Parent.LEAF
+        preview = services.chat.preview(here, str(told["text"]), attachments, parent=parent)
+        if preview is None:
+            return {}
+        unseen = [item.id for item in preview.left_out if item.kind == "message" and item.reason == "room"]
+        return {"meter": gauges.meter(self._words, preview.context), "unseen": unseen, "too_long": preview.too_long}
+
+
+def attachments_of(told: Sequence[_Told]) -> tuple[Attachment, ...]:
+    """Attachments as the page sends them whole."""
+    return cleaned([Attachment(one["name"], one["text"], one["media_type"], one["pages"]) for one in told])
+
+
+def _resolved(told: Sequence[_Told], kept: Sequence[Attachment]) -> tuple[Attachment, ...]:
+    """Attachments of which the page sends only the key when the draft already holds them."""
+    known = {_key(one): one for one in kept}
+    try:
+        return tuple(known[one["key"]] if "key" in one else attachments_of([one])[0] for one in told)
+    except KeyError as error:
+        raise _Stale from error
+
+
+def _key(attachment: Attachment) -> str:
+    return hashlib.sha256(f"{attachment.name}\0{attachment.text}".encode()).hexdigest()[:16]
+
+
+def _problem(error: Med42Error) -> Response:
+    return JSONResponse({"message": error.message, "hint": error.hint}, 422)
