@@ -43,10 +43,10 @@ def write_shape(
 ) -> Path:
     """Writes a model to `path`. The same arguments write the same weights."""
     writer = GGUFWriter(path, "llama")
-    size = _copy_vocabulary(writer, vocabulary) if vocabulary else _write_vocabulary(writer, controls)
+    size = copy_vocabulary(writer, vocabulary) if vocabulary else _write_vocabulary(writer, controls)
     if chat_template:
         writer.add_chat_template(chat_template)
-    _write_sizes(writer, shape, size)
+    write_sizes(writer, shape, size)
     _Weights(writer, shape).write(size)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -55,7 +55,7 @@ def write_shape(
     return path
 
 
-def _copy_vocabulary(writer: GGUFWriter, source: Path) -> int:
+def copy_vocabulary(writer: GGUFWriter, source: Path) -> int:
     reader = GGUFReader(source)
     for field in reader.fields.values():
         if field.name.startswith("tokenizer."):
@@ -80,7 +80,7 @@ def _write_vocabulary(writer: GGUFWriter, controls: tuple[str, ...]) -> int:
     return len(tokens)
 
 
-def _write_sizes(writer: GGUFWriter, shape: Shape, vocabulary: int) -> None:
+def write_sizes(writer: GGUFWriter, shape: Shape, vocabulary: int) -> None:
     writer.add_name("random weights")
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.hidden)
