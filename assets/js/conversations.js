@@ -36,7 +36,7 @@ med42.conversations = (element, props, trigger, watch) => {
   const dates = ["hour minute", "day month", "day month year"].map((parts) => new Intl.DateTimeFormat(undefined, written(parts)));
 
   let view = { archived: false, folder: "", tag: "" };
-  let known = { groups: [], total: 0, folders: [], tags: [], archive: 0 };
+  let known = { groups: [], folders: [], tags: [], archive: 0 };
   const blocks = new Map(); // by number: { rows, at }
   let newest = 0; // the server's time of the last whole state; blocks older than that are asked for again when they come into sight
   let found = null; // what the search gave
@@ -88,10 +88,13 @@ med42.conversations = (element, props, trigger, watch) => {
   ];
   const show = () => {
     virtual.lay(found ? hits() : listed());
-    counter.textContent = found ? counted(found) : say(known.total ? (view.archived ? "list.count_archived" : "list.count") : "list.nothing_here", { n: known.total });
+    if (!newest) return; // nothing is known yet, and that there is nothing is not either
+    const n = known.groups.reduce((sum, count) => sum + count, 0);
+    counter.textContent = found ? counted(found) : say(n ? (view.archived ? "list.count_archived" : "list.count") : "list.nothing_here", { n });
     chooser.hidden = Boolean(found) || !(known.folders.length || known.tags.length || known.archive || filtered());
     filters.hidden = Boolean(found) || !filtered();
     if (!filters.hidden) filters.replaceChildren(...chips());
+    list.setAttribute("aria-label", found ? say("list.results", { query: found.query }) : say("list.name"));
   };
   const counted = ({ titles, messages, more }) => {
     const [named, said] = [titles.length, messages.length];
@@ -276,7 +279,7 @@ med42.conversations = (element, props, trigger, watch) => {
       const held = list.scrollTop > 0 && !found && rowAt(top);
       const rows = value.rows.map(named);
       blocks.set(value.offset / SIZE, { rows, at: value.at });
-      known = value;
+      known = { ...known, ...value };
       show();
       const now = held ? rows.findIndex((row) => row.id === held.id) : -1;
       if (now >= 0) list.scrollTop += (value.offset + now - top) * HEIGHT.row; // what the reader looks at stays where it is

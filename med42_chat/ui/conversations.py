@@ -117,19 +117,17 @@ class ConversationList:
         return {self.component: value, self._desk.notice: gr.skip()}
 
     def rows(self, place: Place | None = None, offset: int = 0, anew: bool = True) -> Updates:
-        """The list as it is now, beginning at `offset`; without a place, as a page sees it first."""
+        """The list as it is now, beginning at `offset`; without a place, as a page sees it first. `anew` with what there is to choose
+        from: counting 100,000 tags takes longer than all the rest, and nobody scrolls to see them."""
         place, store = place or Place(False, "", "", _our_days()), self._desk.store
         value = {
             **rows(store.recent(PAGE, offset, *place.shelf), offset),
             "groups": store.periods(place.days, *place.shelf),
-            "total": store.total(*place.shelf),
-            "folders": store.folders(),
-            "tags": store.tags(),
-            "archive": store.total(archived=True),
             "place": asdict(place),
             "anew": anew,
         }
-        return {self.component: value}
+        choice = {"folders": store.folders(), "tags": store.tags(), "archive": store.total(archived=True)} if anew else {}
+        return {self.component: {**value, **choice}}
 
     def _rename(self, event: gr.EventData) -> None:
         self._desk.store.rename(text(event, "id"), text(event, "title"))
