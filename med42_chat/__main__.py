@@ -16,7 +16,8 @@ from typing import Any
 
 from med42_chat import __version__, services, settings
 from med42_chat.errors import InputError, Med42Error
-from med42_chat.events import Answered, Asked, Delta, Prompted
+from med42_chat.jobs import Job, JobState
+from med42_chat.library.read import read_text
 from med42_chat.records import Conversation, Message, Turn
 from med42_chat.settings import Settings
 from med42_chat.store.backup import backup, restore
@@ -35,7 +36,7 @@ _QUIET_LINE = "Built with Meta Llama 3. Med42 is not ready for clinical use: che
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments, argparse.Namespace(json=False))
     try:
         return options.run(options, settings.read(_given(options))) or 0
     except Med42Error as error:
@@ -58,10 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+    # Before the command and after it. What is not given after it must not undo what was given before it.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     common.add_argument("--home", metavar="DIR", help="the data folder")
-    parser = argparse.ArgumentParser(prog="med42-chat", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="med42-chat", description=__doc__.splitlines()[0], parents=[common])
     parser.add_argument("--version", action="version", version=f"Med42 Chat {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -74,8 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("question", help="'-' reads it from standard input")
     ask.add_argument("--conversation", metavar="ID", help="go on in this conversation")
     ask.add_argument("--facts", metavar="TEXT", help="pin these facts (allergies, problems, medicines) to the conversation")
+    ask.add_argument(
+        "--attach", metavar="FILE", type=Path, action="append", default=[], help="a text or PDF file that belongs to the question"
+    )
+    again = command("again", _again, "answer the last question of a conversation once more, beside the answers it has")
+    again.add_argument("id")
+    again.add_argument("--continue", dest="go_on", action="store_true", help="go on where the last answer was cut off")
     listing = command("list", _list, "conversations, newest first")
-    listing.add_argument("--search", metavar="TEXT", help="only messages with these words")
+    listing.add_argument("--search", metavar="TEXT", help="only messages with these words, wherever they are")
+    listing.add_argument("--archived", action="store_true", help="those put away into the archive")
+    listing.add_argument("--folder", metavar="NAME", default="", help="only those in this folder")
+    listing.add_argument("--tag", metavar="NAME", default="", help="only those with this tag")
     listing.add_argument("--limit", type=_limit, default=50, help="at most this many, 1 to 100000")
     command("show", _show, "a whole conversation").add_argument("id")
     command("delete", _delete, "delete a conversation for good").add_argument("id")
@@ -90,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--no-browser", dest="window", action="store_const", const="none", help="do not open the page, only print its address"
     )
-    for made in (ask, commands.choices["tokens"], commands.choices["check"], serve):
+    for made in (ask, again, commands.choices["tokens"], commands.choices["check"], serve):
         made.add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
     return parser
 
@@ -108,36 +119,70 @@ def _given(options: argparse.Namespace) -> dict[str, str]:
 
 def _ask(options: Any, chosen: Settings) -> int:
     question = sys.stdin.read() if options.question == "-" else options.question
+    attached = [read_text(file, file.name) for file in options.attach]
     with closing(services.open_services(chosen, _ask_passphrase)) as opened:
         conversations = opened.store.conversations
         id = options.conversation or conversations.create().id
         if options.facts is not None:
             conversations.set_pinned_facts(id, options.facts)
-        write = (lambda text: None) if options.json else _write
-        answered = None
         try:
-            for event in opened.chat.ask(id, question):
-                match event:
-                    case Asked():
-                        write("")
-                    case Prompted(_, left_out) if left_out and not options.json:
-                        print(f"[The model does not see {len(left_out)} earlier parts of this conversation.]", file=sys.stderr)
-                    case Delta(text):
-                        write(text)
-                    case Answered():
-                        answered = event
+            job = opened.jobs.start(id, question, attachments=attached)
         except InputError:
             if options.conversation is None:  # nothing was asked, so no empty conversation stays behind
                 conversations.delete(id)
             raise
+        return _answer(options, job)
+
+
+def _again(options: Any, chosen: Settings) -> int:
+    with closing(services.open_services(chosen, _ask_passphrase)) as opened:
+        messages = opened.store.conversations.branch(options.id)
+        question = next((message for message in reversed(messages) if message.role == "user"), None)
+        if question is None:
+            raise InputError("There is no question in this conversation yet.", f"Ask one: ask --conversation {options.id} QUESTION")
+        if options.go_on and messages[-1].status == "complete":
+            raise InputError("The last answer is whole.", "Without --continue the question is answered once more.")
+        keep = messages[-1].text if options.go_on else ""
+        return _answer(options, opened.jobs.again(options.id, question.id, keep))
+
+
+def _answer(options: Any, job: Job) -> int:
+    """Prints an answer while it comes, then what it rests on. Ctrl+C stops it and keeps what came; once more leaves at once."""
+    printer, state, interrupted = _Printer(options.json), job.state(), False
+    while state.phase != "done":
+        try:
+            state = job.wait(state.version, timeout_s=1.0)
+            printer.show(state)
+        except KeyboardInterrupt:
+            if interrupted:
+                raise
+            interrupted = True
+            job.stop()
+    answered = state.answered
     assert answered is not None
     if options.json:
         _print_json(_answer_json(answered.message))
     else:
-        _print_ending(id, answered.message)
+        _print_ending(job.conversation_id, answered.message)
     if answered.error:
         raise Med42Error(answered.error, answered.hint)
-    return 0
+    return 130 if interrupted else 0
+
+
+class _Printer:
+    """Writes what is new of an answer; nothing where JSON was asked for."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet, self._shown, self._warned = quiet, 0, False
+
+    def show(self, state: JobState) -> None:
+        if self._quiet:
+            return
+        if state.prompted and state.prompted.left_out and not self._warned:
+            print(f"[The model does not see {len(state.prompted.left_out)} earlier parts of this conversation.]", file=sys.stderr)
+            self._warned = True
+        print(state.text[self._shown :], end="", flush=True)
+        self._shown = len(state.text)
 
 
 def _answer_json(message: Message) -> dict[str, Any]:
@@ -145,6 +190,7 @@ def _answer_json(message: Message) -> dict[str, Any]:
     evidence = asdict(message.evidence)
     return {
         "conversation": message.conversation_id,
+        "question": message.parent_id,
         "message": message.id,
         "text": message.text,
         "status": message.status,
@@ -174,6 +220,8 @@ def _print_ending(id: str, message: Message) -> None:
 
 
 def _list(options: Any, chosen: Settings) -> None:
+    if options.search is not None and (options.archived or options.folder or options.tag):
+        raise InputError("A search looks through all conversations.", "Leave out --archived, --folder and --tag, or --search.")
     with _store(chosen) as store:
         if options.search is not None:
             hits = store.conversations.search(options.search, options.limit)
@@ -182,7 +230,7 @@ def _list(options: Any, chosen: Settings) -> None:
             for hit in () if options.json else hits:
                 print(f"{hit.conversation_id}  {hit.title}\n    {''.join(hit.snippet)}")
             return
-        found = store.conversations.recent(options.limit)
+        found = store.conversations.recent(options.limit, 0, options.archived, options.folder, options.tag)
         if options.json:
             _print_json([asdict(conversation) for conversation in found])
         for conversation in () if options.json else found:
@@ -205,9 +253,16 @@ def _show(options: Any, chosen: Settings) -> None:
         print(f"Pinned facts: {conversation.pinned_facts}\n")
     for message in messages:
         speaker = "You" if message.role == "user" else message.evidence.model if message.evidence else "Answer"
-        print(f"{speaker}:\n{message.text}")
+        print(f"{speaker}{_version(message)}:")
+        for attachment in message.attachments:
+            print(f"[Attached: {attachment.name}, {len(attachment.text):,} characters]")
+        print(message.text)
         print(f"{_ENDINGS.get(message.status, '')}\n")
     print(_QUIET_LINE)
+
+
+def _version(message: Message) -> str:
+    return f" (version {message.versions.index(message.id) + 1} of {len(message.versions)})" if message.versions else ""
 
 
 def _delete(options: Any, chosen: Settings) -> None:
@@ -288,10 +343,6 @@ def _ask_passphrase(prompt: str = "Passphrase of this data folder: ") -> str:
     if not sys.stdin.isatty():
         raise InputError("This data folder is protected by a passphrase.", "Set MED42_PASSPHRASE, or start in a terminal.")
     return getpass.getpass(prompt)
-
-
-def _write(text: str) -> None:
-    print(text, end="", flush=True)
 
 
 def _say(options: Any, value: dict[str, Any], text: str) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from med42_chat.__main__ import main
+from med42_chat.jobs import Job, JobState
+from med42_chat.store.database import Store
+from med42_chat.store.keys import load_or_create
 
 
 @pytest.fixture(autouse=True)
@@ -173,3 +176,101 @@ def test_a_setting_that_cannot_be_used_is_an_error_before_anything_is_opened(
     monkeypatch.setenv("MED42_THREADS", "many")
     status, _, err = run(capsys, "list")
     assert status == 1 and "'threads' is 'many'" in err and not home.exists()
+
+
+def in_the_store(home: Path) -> Store:
+    return Store.open(home, load_or_create(home, None, use_keyring=False).data)
+
+
+@pytest.mark.model
+def test_again_answers_the_last_question_once_more_beside_the_first_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    first = run_json(capsys, "ask", "What are the symptoms of diabetes?")
+    second = run_json(capsys, "again", first["conversation"])
+    assert second["question"] == first["question"] and second["message"] != first["message"]
+    assert second["evidence"]["seed"] != first["evidence"]["seed"]
+    shown = run_json(capsys, "show", first["conversation"])
+    assert [one["id"] for one in shown["messages"]] == [first["question"], second["message"]]
+    assert shown["messages"][1]["versions"] == [first["message"], second["message"]]
+    assert "(version 2 of 2)" in run(capsys, "show", first["conversation"])[1]
+    status, _, err = run(capsys, "again", first["conversation"], "--continue")
+    assert status == 1 and "is whole" in err and "hint: " in err
+
+
+@pytest.mark.model
+def test_an_answer_cut_off_by_its_length_can_be_continued(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MED42_TEMPERATURE", "0")
+    whole = run_json(capsys, "ask", "What are the symptoms of diabetes?")
+    monkeypatch.setenv("MED42_MAX_TOKENS", "16")
+    cut = run_json(capsys, "ask", "What are the symptoms of diabetes?")
+    assert cut["status"] == "length" and whole["text"].startswith(cut["text"])
+    monkeypatch.delenv("MED42_MAX_TOKENS")
+    status, out, _ = run(capsys, "again", cut["conversation"], "--continue")
+    assert status == 0
+    answer = run_json(capsys, "show", cut["conversation"])["messages"][-1]
+    assert answer["text"] == out.strip() == whole["text"] and answer["status"] == "complete"
+    assert answer["evidence"]["notes"] == ["Continued from an answer that had reached its length limit."]
+
+
+def test_again_where_nothing_was_asked_is_an_error(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    with in_the_store(home) as store:
+        id = store.conversations.create().id
+    assert "no question in this conversation" in run(capsys, "again", id)[2]
+    assert "no conversation nowhere" in run(capsys, "again", "nowhere")[2]
+
+
+@pytest.mark.model
+def test_an_attached_file_belongs_to_the_question_and_counts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear colleague, the potassium is 6.1 mmol/l.", "utf-8")
+    answer = run_json(capsys, "ask", "Who are you?", "--attach", str(letter))
+    assert answer["evidence"]["context"]["sources"] > 10
+    question = run_json(capsys, "show", answer["conversation"])["messages"][0]
+    assert [one["name"] for one in question["attachments"]] == ["letter.txt"] and question["text"] == "Who are you?"
+    assert "[Attached: letter.txt, 44 characters]" in run(capsys, "show", answer["conversation"])[1]
+
+
+def test_an_attached_file_that_cannot_be_read_is_said_before_anything_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "ask", "Who are you?", "--attach", "nowhere.txt")
+    assert status == 1 and "nowhere.txt" in err and "cannot be opened" in err
+    assert run_json(capsys, "list") == []
+
+
+def test_list_is_narrowed_by_archive_folder_and_tag(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    with in_the_store(home) as store:
+        filed, archived, plain = (store.conversations.create(title).id for title in ("Filed", "Archived", "Plain"))
+        store.conversations.set_folder(filed, "Ward 3")
+        store.conversations.set_tags(filed, ["to check"])
+        store.conversations.set_archived(archived, True)
+
+    def listed(*arguments: str) -> list[str]:
+        return [one["id"] for one in run_json(capsys, "list", *arguments)]
+
+    assert listed() == [plain, filed] and listed("--archived") == [archived]
+    assert listed("--folder", "Ward 3") == listed("--tag", "to check") == [filed]
+    assert run(capsys, "list", "--search", "x", "--archived")[0] == 1
+
+
+def test_json_may_be_asked_for_before_the_command_too(capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path) -> None:
+    assert main(["--json", "list"]) == 0 and json.loads(capsys.readouterr().out) == []
+    assert main(["--json", "--home", str(tmp_path / "other"), "show", "nowhere"]) == 1
+    assert set(json.loads(capsys.readouterr().err)) == {"error", "hint"}
+    assert (tmp_path / "other" / "med42.db").exists()
+
+
+@pytest.mark.model
+def test_ctrl_c_keeps_what_came_with_its_counts_and_exits_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    wait, pressed = Job.wait, []
+
+    def pressing(job: Job, after: int, timeout_s: float) -> JobState:
+        if job.state().text and not pressed:
+            pressed.append(True)
+            raise KeyboardInterrupt
+        return wait(job, after, timeout_s)
+
+    monkeypatch.setattr(Job, "wait", pressing)
+    status, out, _ = run(capsys, "ask", "What are the symptoms of diabetes?")
+    assert status == 130
+    answer = run_json(capsys, "show", run_json(capsys, "list")[0]["id"])["messages"][-1]
+    assert out.startswith(answer["text"]) and answer["text"]
+    assert answer["status"] in ("stopped", "complete")  # a demonstration model may be done before it hears
+    assert answer["evidence"]["usage"]["prompt_tokens"] > 0 and answer["evidence"]["usage"]["completion_tokens"] > 0
