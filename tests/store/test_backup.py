@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from med42_chat.errors import NotFound, StoreCorrupt, StoreError, StoreInUse, StoreKeyError, StoreTooNew
+from med42_chat.records import Attachment, Draft, Feedback
 from med42_chat.store import wrapping
 from med42_chat.store.backup import backup, restore
 from med42_chat.store.connection import connect, writer
@@ -231,3 +232,29 @@ def test_an_older_schema_is_brought_up_to_date_when_it_is_opened(home: Path, key
     db = writer(home / "med42.db", key.data)
     assert db.conn.execute("pragma user_version").fetchone()[0] == len(STEPS)
     db.conn.close()
+
+
+def test_a_backup_brings_back_versions_attachments_drafts_feedback_folders_and_tags(home: Path, key: Key, tmp_path: Path) -> None:
+    letter = Attachment("letter.txt", "Dear colleague")
+
+    def everything(store: Store) -> object:
+        talks = store.conversations
+        return talks.recent(), talks.branch(id), talks.branch(id, answer), talks.draft(id), talks.draft(""), talks.folders(), talks.tags()
+
+    with Store.open(home, key.data) as store:
+        talks = store.conversations
+        id, answer = asked(store)
+        talks.set_feedback(answer, Feedback("bad", "Wrong dose"))
+        talks.begin(id, "And then?", attachments=[letter])
+        talks.finish(talks.begin_again(id, talks.branch(id)[0].id)[1].id, "Also.", "complete", None)
+        talks.set_draft(id, Draft("typed", (letter,)))
+        talks.set_draft("", Draft("new"))
+        talks.set_folder(id, "Ward 3")
+        talks.set_tags(id, ["to check"])
+        talks.recover()
+        before = everything(store)
+        backup(store, tmp_path / "med42.backup")
+        talks.delete(id)
+    restore(home, tmp_path / "med42.backup", use_keyring=False)
+    with Store.open(home, key.data) as store:
+        assert everything(store) == before

@@ -174,6 +174,28 @@ def test_a_migration_comes_after_a_checked_backup(home: Path) -> None:
     old.close()
 
 
+def test_a_database_of_the_first_version_is_brought_up_to_date_with_everything_in_it(home: Path) -> None:
+    home.mkdir()
+    db = writer(home / "med42.db", KEY)
+    migrate(db, home / "med42.db", KEY, STEPS[:1])
+    db.conn.execute("insert into conversations(uid, title, created_at, updated_at, leaf_id, n_messages) values ('c', 'Old', 1, 2, 2, 2)")
+    for row in (("q", None, "user", "Why?"), ("a", 1, "assistant", "Because.")):
+        db.conn.execute(
+            "insert into messages(uid, conversation_id, parent_id, role, status, text, created_at) values (?, 1, ?, ?, 'complete', ?, 1)",
+            row,
+        )
+    db.conn.close()
+    with Store.open(home, KEY) as store:
+        talks = store.conversations
+        assert [(head.title, head.folder, head.tags, head.leaf_id) for head in talks.recent()] == [("Old", "", (), "a")]
+        assert [(one.text, one.versions, one.attachments) for one in talks.branch("c")] == [("Why?", (), ()), ("Because.", (), ())]
+        assert talks.begin_again("c", "q")[1].versions[0] == "a"
+        talks.choose("c", "a")
+        assert [hit.message_id for hit in talks.search("because")] == ["a"]
+        assert {health.state for health in store.check()} == {"ok"}
+    assert len(list((home / "backups").iterdir())) == 1
+
+
 def test_a_migration_that_fails_leaves_the_database_as_it_was(home: Path) -> None:
     Store.open(home, KEY).close()
     db = writer(home / "med42.db", KEY)
