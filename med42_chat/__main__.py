@@ -72,6 +72,15 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
+    _answer_commands(command)
+    _conversation_commands(command)
+    _upkeep_commands(command)
+    for name in ("ask", "again", "tokens", "check", "serve"):
+        commands.choices[name].add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
+    return parser
+
+
+def _answer_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     ask = command("ask", _ask, "answer a question and keep it")
     ask.add_argument("question", help="'-' reads it from standard input")
     ask.add_argument("--conversation", metavar="ID", help="go on in this conversation")
@@ -82,6 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     again = command("again", _again, "answer the last question of a conversation once more, beside the answers it has")
     again.add_argument("id")
     again.add_argument("--continue", dest="go_on", action="store_true", help="go on where the last answer was cut off")
+    command("tokens", _tokens, "the exact prompt token ids of messages given as JSON on standard input")
+
+
+def _conversation_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     listing = command("list", _list, "conversations, newest first")
     listing.add_argument("--search", metavar="TEXT", help="only messages with these words, wherever they are")
     listing.add_argument("--archived", action="store_true", help="those put away into the archive")
@@ -90,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--limit", type=_limit, default=50, help="at most this many, 1 to 100000")
     command("show", _show, "a whole conversation").add_argument("id")
     command("delete", _delete, "delete a conversation for good").add_argument("id")
-    command("tokens", _tokens, "the exact prompt token ids of messages given as JSON on standard input")
+
+
+def _upkeep_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     command("check", _check, "what this installation has and what is wrong with it")
     command("backup", _backup, "the whole store in one encrypted file").add_argument("file", type=Path)
     command("restore", _restore, "put a backup in the place of the present store").add_argument("file", type=Path)
@@ -101,9 +116,6 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--no-browser", dest="window", action="store_const", const="none", help="do not open the page, only print its address"
     )
-    for made in (ask, again, commands.choices["tokens"], commands.choices["check"], serve):
-        made.add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
-    return parser
 
 
 def _limit(text: str) -> int:

@@ -12,7 +12,7 @@ from med42_chat.records import ContextUse, LeftOut, Message, Source
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The question and the still empty answer are in the store: from here on nothing typed can be lost."""
+    """The question and its answer, empty or with the words it goes on from, are in the store: from here on nothing typed can be lost."""
 
     question: Message
     answer: Message

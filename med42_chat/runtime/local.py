@@ -112,7 +112,7 @@ class LocalRuntime:
         return list(self._tokenise(turns, count=True))
 
     def encode(self, turns: Sequence[Turn]) -> tuple[int, ...]:
-        """The exact prompt: BOS, every turn, and the header of the assistant's answer. Text in turns never becomes control tokens."""
+        """The exact prompt: BOS, every turn, the header of the assistant's answer, and what there is of it already."""
         return self._tokenise(turns, count=False)
 
     def generate(self, request: Request) -> Iterator[RuntimeEvent]:
