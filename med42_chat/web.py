@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,9 +22,25 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from med42_chat.errors import Med42Error, SettingsError
-from med42_chat.guard import Guard, own_names
+from med42_chat.guard import FILES, Guard, own_names
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS, PROJECT
+from med42_chat.ui.intake import Intake
+from med42_chat.ui.words import Words, read_words
+
+_MANIFEST = {
+    "name": "Med42 Chat",
+    "short_name": "Med42 Chat",
+    "start_url": "/",
+    "display": "standalone",
+    "background_color": "#f4f7f7",
+    "theme_color": "#0c6a63",
+    "icons": [
+        {"src": "/ui/icons/med42.svg", "sizes": "any", "type": "image/svg+xml", "purpose": "any"},
+        {"src": "/ui/icons/med42-192.png", "sizes": "192x192", "type": "image/png"},
+        {"src": "/ui/icons/med42-512.png", "sizes": "512x512", "type": "image/png"},
+    ],
+}
 
 _POLL_S = 0.125  # eight updates a second: as smooth as reading needs, and cheap
 _STILL_HERE_S = 15.0  # a comment in a quiet stream, so that a page that has gone is noticed
@@ -35,12 +52,19 @@ def build_app(services: Services, port: int, is_closing: Callable[[], bool] = la
 
     Open pages' streams end by themselves once `is_closing` says so.
     """
+    words = read_words(ASSETS / "words" / f"{services.settings.language}.toml")
+    intake = Intake(services, words)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_route("/healthz", _healthz)
-    app.add_route("/v1/stream", _Stream(services, is_closing).respond)
+    app.add_route("/v1/stream", _Stream(services, words, is_closing).respond)
+    app.add_route("/v1/draft", intake.draft, methods=["POST"])
+    app.add_route(FILES, intake.attachment, methods=["POST"])
+    app.add_route("/v1/backup/{name}", _Backups(services).respond)
+    app.add_route("/manifest.json", _manifest)
+    app.add_route("/favicon.ico", _icon)
     app.add_route("/licences/{name}", _licence)
     app.mount("/ui", StaticFiles(directory=ASSETS), name="ui")
-    head = _mount_page(app, services)
+    head = _mount_page(app, services, words)
     # The cookie's name holds the port: cookies are shared by all ports of one name.
     return Guard(app, own_names(services.settings.host, port), services.token, f"med42_{port}", head, services.codes)
 
@@ -52,8 +76,8 @@ def serve(services: Services, host: str, port: int, ready: Callable[[str], None]
     """
     with listen(host, port) as listening:
         port = int(listening.getsockname()[1])
-        app = build_app(services, port, lambda: server.should_exit)
-        server = _Server(config(app), lambda: ready(f"http://{_shown(host)}:{port}/?k={services.token}"))
+        app = build_app(services, port, lambda: server.should_exit or services.ended.is_set())
+        server = _Server(config(app), services.ended, lambda: ready(f"http://{_shown(host)}:{port}/?k={services.token}"))
         server.run([listening])
 
 
@@ -63,11 +87,14 @@ def config(app: ASGIApp) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Says when it has started."""
+    """Says when it has started, and ends when the program is to end."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ended: threading.Event, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ended, self._ready = ended, ready
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._ended.is_set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -93,7 +120,7 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _mount_page(app: FastAPI, services: Services) -> str:
+def _mount_page(app: FastAPI, services: Services, words: Words) -> str:
     """Puts Gradio's application under everything of ours; gives what belongs into the page's head."""
     _prepare_gradio(services)
     with _no_stub_files():
@@ -101,9 +128,7 @@ def _mount_page(app: FastAPI, services: Services) -> str:
 
     from med42_chat.ui.page import Page
     from med42_chat.ui.theme import head, theme
-    from med42_chat.ui.words import read_words
 
-    words = read_words(ASSETS / "words" / "en.toml")
     gr.mount_gradio_app(
         app,
         Page(services, words).build(),
@@ -119,7 +144,9 @@ def _mount_page(app: FastAPI, services: Services) -> str:
         max_file_size=1,
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
     )
-    return head(ASSETS, words)
+    settings = services.settings
+    looks = {"theme": settings.theme, "text_size": settings.text_size, "contrast": settings.contrast}
+    return head(ASSETS, words, looks)
 
 
 def _prepare_gradio(services: Services) -> None:
@@ -159,6 +186,14 @@ async def _healthz(request: Request) -> Response:
     return JSONResponse({"state": "ok"})
 
 
+async def _manifest(request: Request) -> Response:
+    return JSONResponse(_MANIFEST, media_type="application/manifest+json")
+
+
+async def _icon(request: Request) -> Response:
+    return FileResponse(ASSETS / "icons" / "med42.svg", media_type="image/svg+xml")
+
+
 async def _licence(request: Request) -> Response:
     # Looked up by name among the files there are: what the address says never becomes a path.
     files = {file.name: file for file in [*(ASSETS / "licences").iterdir(), PROJECT / "NOTICE", PROJECT / "LICENSE"] if file.is_file()}
@@ -166,11 +201,26 @@ async def _licence(request: Request) -> Response:
     return FileResponse(file, media_type="text/plain; charset=utf-8") if file else PlainTextResponse("There is no such licence.\n", 404)
 
 
+class _Backups:
+    """Hands out the backups that were made in the page. They are encrypted; only who is let in gets them all the same."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def respond(self, request: Request) -> Response:
+        """One backup by its name, among those that there are."""
+        files = {file.name: file for file in self._services.backups()}
+        file = files.get(request.path_params["name"])
+        if file is None:
+            return PlainTextResponse("There is no such backup.\n", 404)
+        return FileResponse(file, media_type="application/octet-stream", filename=file.name, headers={"Cache-Control": "no-store"})
+
+
 class _Stream:
     """Tells open pages what changes. One stream for each visible page."""
 
-    def __init__(self, services: Services, is_closing: Callable[[], bool]) -> None:
-        self._services = services
+    def __init__(self, services: Services, words: Words, is_closing: Callable[[], bool]) -> None:
+        self._services, self._words = services, words
         self._is_closing = is_closing
 
     async def respond(self, request: Request) -> Response:
@@ -180,7 +230,7 @@ class _Stream:
     async def _events(self, conversation_id: str) -> AsyncIterator[str]:
         from med42_chat.ui.follow import Follower
 
-        follower, quiet = Follower(self._services, conversation_id), 0.0
+        follower, quiet = Follower(self._services, self._words, conversation_id), 0.0
         while not self._is_closing():
             try:
                 changes = await asyncio.to_thread(follower.poll)

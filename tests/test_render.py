@@ -110,14 +110,26 @@ def test_a_link_of_another_kind_in_a_tree_is_only_its_words() -> None:
 def test_a_table_can_be_reached_and_named() -> None:
     (html,) = blocks_html("|a|b|\n|-|-:|\n|1|2|")
     assert html.startswith(
-        '<div class="table" role="group" tabindex="0" aria-label="Table"><table dir="auto"><thead><tr><th scope="col" dir="auto">a'
+        '<div class="table" role="group" tabindex="0" aria-label="Table"><table dir="ltr"><thead><tr><th scope="col" dir="auto">a'
     )
     assert '<td dir="auto" class="align-right">2</td>' in html
 
 
 def test_tight_and_loose_lists_differ() -> None:
-    assert blocks_html("3. a\n4. b") == ['<ol dir="auto" start="3"><li dir="auto">a</li><li dir="auto">b</li></ol>']
-    assert '<li dir="auto"><p dir="auto">a</p></li>' in blocks_html("- a\n\n- b")[0]
+    assert blocks_html("3. a\n4. b") == ['<ol dir="ltr" start="3"><li dir="ltr">a</li><li dir="ltr">b</li></ol>']
+    assert '<li dir="ltr"><p dir="auto">a</p></li>' in blocks_html("- a\n\n- b")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "container"),
+    [("- تناول الدواء\n- second", "ul"), ("> ١ راحة", "blockquote"), ("| الدواء | dose |\n|---|---|\n| a | b |", "table")],
+)
+def test_an_arabic_block_that_holds_others_runs_from_the_right(text: str, container: str) -> None:
+    assert f'<{container} dir="rtl">' in blocks_html(text)[0]
+
+
+def test_each_item_of_a_mixed_list_runs_its_own_way() -> None:
+    assert blocks_html("- الدواء\n- aspirin")[0] == '<ul dir="rtl"><li dir="rtl">الدواء</li><li dir="ltr">aspirin</li></ul>'
 
 
 def test_code_keeps_its_lines_and_names_its_language() -> None:

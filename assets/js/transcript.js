@@ -1,18 +1,24 @@
 // The conversation on the screen. Blocks of a growing answer are replaced from the first changed one on; the reader's place
-// is kept unless he is at the end.
+// is kept unless he is at the end. What he can do with a message is in answers.js.
 "use strict";
 
 med42.transcript = (element, props, trigger, watch) => {
   const scroll = element.querySelector(".scroll");
   const toEnd = element.querySelector(".to-end");
-  const turn = (id) => scroll.querySelector(`.turn[data-message="${CSS.escape(id)}"]`);
-  let count = 0;
+  const turn = (id) => id && scroll.querySelector(`.turn[data-message="${CSS.escape(id)}"]`);
+  const turns = () => [...scroll.querySelectorAll(":scope > .turn")];
+  const leaf = () => (turns().at(-1)?.dataset.message ?? "");
   let following = true; // the reader is at the end and wants to stay there
 
+  // -- the reader's place --
   const isAtEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 48;
+  let frame = 0;
   const stay = () => {
-    if (following) scroll.scrollTop = scroll.scrollHeight;
-    toEnd.hidden = following || isAtEnd();
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      if (following) scroll.scrollTop = scroll.scrollHeight;
+      toEnd.hidden = following || isAtEnd();
+    });
   };
   let place = 0;
   scroll.addEventListener("scroll", () => {
@@ -28,21 +34,94 @@ med42.transcript = (element, props, trigger, watch) => {
     med42.focusComposer();
   });
 
+  /** Changes what is shown and leaves the focus, and what had it, where they are. */
+  const inPlace = (change) => {
+    const held = document.activeElement.closest(".turn [data-do]");
+    const { top } = held ? held.getBoundingClientRect() : {};
+    const kind = held && held.closest(".question") ? "question" : "answer";
+    const index = held ? turns().indexOf(held.closest(".turn")) : -1;
+    change();
+    if (!held || held.isConnected || document.activeElement !== document.body) return;
+    const again = turns().slice(index).map((one) => one.matches(`.${kind}`) && one.querySelector(`[data-do="${held.dataset.do}"]`)).find(Boolean);
+    (again || scroll).focus({ preventScroll: true });
+    if (again && !following) scroll.scrollTop += again.getBoundingClientRect().top - top;
+  };
+
+  // -- what is shown --
+  const kept = new Set(); // answers below which later messages stand in another version
+  const dress = (one) => {
+    answers.dress(one);
+    if (!kept.has(one.dataset.message) || one.querySelector(".kept")) return;
+    const line = document.createElement("p");
+    line.className = "kept";
+    line.textContent = med42.say("answer.kept");
+    one.append(line);
+  };
+  /** Shows messages below the one they follow, in the place of what stood there. */
+  const put = (html, after) => {
+    const holder = document.createElement("template");
+    holder.innerHTML = html;
+    const fresh = [...holder.content.children];
+    if (fresh.every((one) => turn(one.dataset.message)) && fresh.at(-1).dataset.message === leaf()) return;
+    if (after && !turn(after)) return med42.reopen(); // another branch is shown here
+    const old = turns();
+    const below = after ? old.slice(old.indexOf(turn(after)) + 1) : old;
+    inPlace(() => {
+      for (const one of below) one.remove();
+      for (const one of scroll.querySelectorAll(":scope > :is(.greeting, .unfit)")) one.remove();
+      scroll.append(...fresh);
+      if (below.length > fresh.length) kept.add(leaf());
+      for (const one of fresh) dress(one);
+      marks.draw();
+    });
+    stay();
+  };
+
+  const marks = {
+    ids: new Set(),
+    set: (ids) => {
+      marks.ids = new Set(ids);
+      if (!ids.length) for (const bar of scroll.querySelectorAll(".unfit")) bar.remove();
+      marks.draw();
+    },
+    draw: () => {
+      for (const one of scroll.querySelectorAll(".unseen-line")) one.remove();
+      const all = turns();
+      for (const one of all) one.classList.toggle("unseen-by-model", marks.ids.has(one.dataset.message));
+      const seen = all.findIndex((one) => !marks.ids.has(one.dataset.message));
+      if (seen < 1) return;
+      const line = document.createElement("p");
+      line.className = "unseen-line";
+      line.textContent = med42.say("answer.unseen_above");
+      all[seen].before(line);
+    },
+    show: () => {
+      const line = scroll.querySelector(".unseen-line") || scroll.querySelector(".unseen-by-model");
+      following = false;
+      if (line) line.scrollIntoView({ block: "center" });
+    },
+  };
+
   // -- what the server's handlers say --
   const kinds = {
-    open: ({ html, count: now }) => {
+    open: ({ html }) => {
       const before = scroll.scrollTop;
-      const again = scroll.dataset.conversation === med42.conversation() && !following;
-      scroll.innerHTML = html;
+      const isSame = scroll.dataset.conversation === med42.conversation();
+      if (!isSame) kept.clear();
+      inPlace(() => {
+        scroll.innerHTML = html;
+        for (const one of turns()) dress(one);
+        if (isSame) marks.draw();
+        else marks.set([]);
+      });
       scroll.dataset.conversation = med42.conversation();
-      count = now;
       med42.setAnswering(Boolean(scroll.querySelector('[data-status="streaming"]')));
-      following = !again;
-      if (again) scroll.scrollTop = before;
+      following = !(isSame && !following);
+      if (!following) scroll.scrollTop = before;
       goTo(med42.wanted);
       stay();
     },
-    asked: ({ html, count: now, conversation }) => {
+    asked: ({ html, after, conversation }) => {
       following = true;
       if (!med42.conversation()) {
         history.replaceState(null, "", `#c=${conversation}`);
@@ -50,12 +129,31 @@ med42.transcript = (element, props, trigger, watch) => {
         med42.connect();
         document.dispatchEvent(new CustomEvent("med42:conversation"));
       }
-      append(html, now);
+      put(html, after);
+      med42.setAnswering(true);
       med42.refreshList();
     },
+    branch: ({ html, after }) => {
+      const isAnswering = html.includes('data-status="streaming"');
+      following = isAnswering && (following || isAtEnd());
+      put(html, after);
+      med42.setAnswering(isAnswering);
+      if (isAnswering) turns().at(-1).scrollIntoView({ block: "nearest" });
+      else if (med42.look) med42.look();
+    },
+    unfit: ({ html, left_out: ids }) => {
+      for (const bar of scroll.querySelectorAll(".unfit")) bar.remove();
+      marks.set(ids);
+      scroll.insertAdjacentHTML("beforeend", html);
+      following = true;
+      scroll.scrollTop = scroll.scrollHeight;
+      scroll.querySelector(".unfit").focus({ preventScroll: true });
+    },
+    copied: ({ message, text, html }) => answers.copied(message, { text, html }),
+    feedback: ({ message, verdict, reason }) => turn(message) && answers.judged(turn(message), verdict, reason),
   };
   const goTo = (message) => {
-    const target = message && turn(message);
+    const target = turn(message);
     med42.wanted = "";
     if (!target) return;
     following = false;
@@ -63,101 +161,63 @@ med42.transcript = (element, props, trigger, watch) => {
     target.classList.add("found");
     setTimeout(() => target.classList.remove("found"), 2400);
   };
-  const append = (html, now) => {
-    const holder = document.createElement("template");
-    holder.innerHTML = html;
-    const fresh = [...holder.content.children].filter((one) => !turn(one.dataset.message));
-    count = now;
-    if (!fresh.length) return;
-    const greeting = scroll.querySelector(".greeting");
-    if (greeting) greeting.remove();
-    scroll.append(...fresh);
-    med42.setAnswering(true);
-    stay();
-  };
   watch("value", () => {
     const value = props.value;
     const here = value && (value.kind === "asked" ? value.page : value.conversation);
-    if (value && value.kind === "asked") med42.sent = null;
     if (value && med42.isHere(here)) kinds[value.kind](value);
   });
 
-  // Another conversation: the old one's words go at once, not when the new one's have come.
   document.addEventListener("med42:conversation", () => {
     if (scroll.dataset.conversation === med42.conversation()) return;
+    // Another conversation: the old one's words go at once, not when the new one's have come.
     scroll.replaceChildren();
     scroll.dataset.conversation = "";
-    count = 0;
+    marks.set([]);
+    kept.clear();
+  });
+  document.addEventListener("med42:preview", ({ detail }) => {
+    if (!med42.isHere(detail.conversation)) return;
+    marks.set(detail.unseen);
+    stay();
   });
 
   // -- what the stream says --
-  med42.handlers.hello = ({ count: now, running }) => {
-    const unfinished = [...scroll.querySelectorAll('[data-status="streaming"]')].some((one) => one.dataset.message !== running);
-    if (now !== count || unfinished || scroll.dataset.conversation !== med42.conversation()) med42.reopen();
+  med42.handlers.hello = (told) => {
+    const unfinished = turns().some((one) => one.dataset.status === "streaming" && one.dataset.message !== told.running);
+    if (told.leaf !== leaf() || unfinished || scroll.dataset.conversation !== med42.conversation()) med42.reopen();
+    document.dispatchEvent(new CustomEvent("med42:hello", { detail: told }));
   };
-  med42.handlers.begin = ({ html, count: now }) => {
-    med42.sent = null;
-    append(html, now);
+  med42.handlers.begin = ({ html, after }) => {
+    put(html, after);
     med42.setAnswering(true);
     med42.announce(med42.say("answer.begins"));
   };
   med42.handlers.blocks = ({ message, from, html }) => {
-    const place = turn(message) && turn(message).querySelector(".blocks");
-    if (!place) return;
-    while (place.children.length > from) place.lastElementChild.remove();
-    place.insertAdjacentHTML("beforeend", html.join(""));
+    const blocks = turn(message) && turn(message).querySelector(".blocks");
+    if (!blocks) return;
+    while (blocks.children.length > from) blocks.lastElementChild.remove();
+    blocks.insertAdjacentHTML("beforeend", html.join(""));
+    answers.dress(turn(message));
     stay();
   };
   med42.handlers.part = ({ message, part, html }) => {
-    const place = turn(message) && turn(message).querySelector(`[data-part="${part}"]`);
-    if (!place) return;
-    place.innerHTML = html;
+    const spot = turn(message) && turn(message).querySelector(`[data-part="${part}"]`);
+    if (!spot) return;
+    spot.innerHTML = html;
     stay();
   };
   med42.handlers.end = ({ message, html, status }) => {
     med42.setAnswering(false);
     med42.announce(med42.say(status === "complete" ? "answer.complete" : "answer.incomplete"));
-    if (turn(message)) turn(message).outerHTML = html;
+    if (turn(message)) {
+      turn(message).outerHTML = html;
+      dress(turn(message));
+    }
     stay();
     trigger("select", { id: message });
     med42.refreshList();
   };
 
-  // -- what the reader does --
-  const actions = {
-    copy: async (answer, button) => {
-      await med42.copy(answer.querySelector(".blocks").innerText);
-      button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy"), 1600);
-    },
-    evidence: (answer) => {
-      trigger("select", { id: answer.dataset.message });
-      med42.toggle("right", true);
-    },
-  };
-  scroll.addEventListener("click", (event) => {
-    const example = event.target.closest(".example");
-    if (example) return med42.ask(example.textContent);
-    const answer = event.target.closest(".answer");
-    const button = event.target.closest("[data-do]");
-    if (answer && button) actions[button.dataset.do](answer, button);
-    const mark = event.target.closest("a.cite");
-    if (!answer || !mark) return;
-    event.preventDefault();
-    med42.wantedSource = mark.getAttribute("href").replace("#", "");
-    actions.evidence(answer);
-  });
-
+  const answers = med42.answers(scroll, trigger, { showUnseen: marks.show });
   med42.connect();
-};
-
-/** Copies text; the older way is for a page that is served under another name than localhost. */
-med42.copy = async (text) => {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = document.createElement("textarea");
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
 };

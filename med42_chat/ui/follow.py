@@ -4,6 +4,7 @@ A page holds no truth. It opens the stream with the id of its conversation and h
 change: of a growing answer only the blocks that changed.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,12 +12,33 @@ from med42_chat.errors import Med42Error, NotFound
 from med42_chat.jobs import Job, JobState
 from med42_chat.records import ContextUse
 from med42_chat.services import Services
-from med42_chat.ui import view
+from med42_chat.ui import gauges, view
+from med42_chat.ui.words import Words
 
 Change = tuple[str, dict[str, object]]
 
 _PARTS = ("live", "leftout", "mark")  # of an answer that is being written
 _LOOK_EVERY = 8  # polls between two looks into the store for what other pages changed
+_PACE_S = 1.0  # over which the speed of a running answer is measured: a number that changes more often cannot be read
+
+
+@dataclass
+class _Pace:
+    """How fast a running answer is being written."""
+
+    since: float = 0.0
+    pieces: int = 0
+    per_second: float = 0.0
+
+    def take(self, pieces: int) -> float:
+        """The speed, now that so many pieces have come; 0 while it is not known."""
+        now = time.monotonic()
+        if not self.since:
+            self.since, self.pieces = now, pieces
+        elif now - self.since >= _PACE_S:
+            self.per_second = (pieces - self.pieces) / (now - self.since)
+            self.since, self.pieces = now, pieces
+        return self.per_second
 
 
 @dataclass
@@ -27,12 +49,14 @@ class Follower:
     """
 
     services: Services
+    words: Words
     conversation_id: str
     _job: Job | None = None
     _version: int = 0
     _blocks: list[str] = field(default_factory=list)
+    _pace: _Pace = field(default_factory=_Pace)
     _told: dict[str, str] = field(default_factory=dict)
-    _count: int | None = None
+    _shown: tuple[str, str] | None = None  # the branch and the facts that the page knows of
     _polls: int = 0
     _meter_key: tuple[object, ...] = ()
 
@@ -45,26 +69,24 @@ class Follower:
         return [*changes, *self._live()]
 
     def _conversation(self) -> list[Change]:
-        """How many messages there are: a page that shows another number reads the conversation anew."""
+        """Which branch is shown, and the facts: a page that shows others reads them anew."""
         self._polls += 1
         if self._job is None:
             self._job = self.services.jobs.running(self.conversation_id)
             if self._job:
-                self._version, self._blocks = 0, []
-                return self._hello() + self._begin(self._job.state())
+                self._version, self._blocks, self._pace = 0, [], _Pace()
+                return [*self._hello(), ("begin", view.begun(self.words, self._job.state()))]
         return [] if self._polls % _LOOK_EVERY != 1 else self._hello()
 
     def _hello(self) -> list[Change]:
-        count = self.services.store.conversations.get(self.conversation_id).message_count
-        first, changed = self._count is None, count != self._count
-        self._count = count
+        conversation = self.services.store.conversations.get(self.conversation_id)
+        before, self._shown = self._shown, (conversation.leaf_id, conversation.pinned_facts)
+        if before == self._shown:
+            return []
         running = self._job.state().answer.id if self._job else None
-        # A change of the count that a running answer explains is told by its own beginning.
-        return [("hello", {"count": count, "running": running})] if first or (changed and not self._job) else []
-
-    def _begin(self, state: JobState) -> list[Change]:
-        html = view.question(state.question) + view.answer(state.answer)
-        return [("begin", {"message": state.answer.id, "html": html, "count": self._count})]
+        if before and running == conversation.leaf_id and before[1] == conversation.pinned_facts:
+            return []  # a running answer's place is told by its own beginning
+        return [("hello", {"leaf": conversation.leaf_id, "running": running, "facts": conversation.pinned_facts})]
 
     def _answer(self) -> list[Change]:
         if self._job is None:
@@ -76,7 +98,7 @@ class Follower:
         return self._end(state) if state.phase == "done" else self._growth(state)
 
     def _growth(self, state: JobState) -> list[Change]:
-        blocks = view.blocks(state.text, [source.number for source in state.sources])
+        blocks = view.blocks(self.words, state.text, [source.number for source in state.sources])
         first = _first_difference(self._blocks, blocks)
         is_news = not self._blocks or first < max(len(blocks), len(self._blocks))
         self._blocks = blocks
@@ -86,9 +108,9 @@ class Follower:
     def _parts(self, state: JobState) -> list[Change]:
         model = self.services.runtime.status().model
         html = (
-            view.progress(state),
-            view.left_out(state.prompted.left_out if state.prompted else ()),
-            view.mark(model is not None and model.demonstration),
+            gauges.progress(self.words, state, self._pace.take(state.pieces) if state.pieces else 0.0),
+            view.left_out(self.words, state.prompted.left_out if state.prompted else ()),
+            view.mark(self.words, model is not None and model.demonstration),
         )
         news = [(part, words) for part, words in zip(_PARTS, html, strict=True) if self._is_news(part, words)]
         return [("part", {"message": state.answer.id, "part": part, "html": words}) for part, words in news]
@@ -98,18 +120,23 @@ class Follower:
         for part in _PARTS:
             self._told.pop(part, None)
         problem = f"{state.answered.error} {state.answered.hint}".strip() if state.answered else ""
+        html = view.answer(self.words, state.answer, problem)
         return [
-            ("end", {"message": state.answer.id, "html": view.answer(state.answer, problem), "status": state.answer.status}),
-            ("live", {"name": "speed", "html": view.speed(state.answer.evidence)}),
+            ("end", {"message": state.answer.id, "html": html, "status": state.answer.status}),
+            ("live", {"name": "speed", "html": gauges.speed(self.words, state.answer.evidence)}),
         ]
 
     def _live(self) -> list[Change]:
         status = self.services.runtime.status()
-        parts = {"state": view.state(status), "model": view.model(status.model), "trouble": view.trouble(status)}
-        key = (status.model is not None, self._count, self._job is not None, self._prompted())
+        parts = {
+            "state": gauges.state(self.words, status),
+            "model": gauges.model(self.words, status.model),
+            "trouble": gauges.trouble(status),
+        }
+        key = (status.model is not None, self._shown, self._job is not None, self._prompted())
         if key != self._meter_key:
             self._meter_key = key
-            parts["meter"] = view.meter(self._use())
+            parts["meter"] = gauges.meter(self.words, self._use())
         return [("live", {"name": name, "html": html}) for name, html in parts.items() if self._is_news(name, html)]
 
     def _prompted(self) -> ContextUse | None:
@@ -117,7 +144,7 @@ class Follower:
         return prompted.context if prompted else None
 
     def _use(self) -> ContextUse | None:
-        if self._job is not None or not self.conversation_id:
+        if self._job is not None:
             return self._prompted()
         try:
             return self.services.meter(self.conversation_id)

@@ -6,6 +6,7 @@ Headings are one level lower than written, because h1 is the page's own.
 
 import html
 import re
+import unicodedata
 from collections.abc import Container, Iterable
 from xml.etree.ElementTree import Element
 
@@ -35,6 +36,7 @@ from med42_chat.markup import (
     Text,
     clean,
     parse,
+    plain_text,
 )
 
 MATH_LENGTH = 2000  # characters; latex2mathml takes four seconds for a hundred thousand
@@ -117,7 +119,7 @@ def block_html(block: Block) -> str:
         case List():
             return _list(block)
         case Quote(blocks):
-            return f'<blockquote dir="auto">{to_html(blocks)}</blockquote>'
+            return f'<blockquote dir="{_direction(block)}">{to_html(blocks)}</blockquote>'
         case CodeBlock(language, text):
             return _code_block(language, text)
         case Table():
@@ -128,12 +130,23 @@ def block_html(block: Block) -> str:
             return f'<div class="math" dir="ltr">{_math(tex, "block")}</div>'
 
 
+def _direction(*blocks: Block) -> str:
+    """The direction of what holds these blocks: that of the first letter that has one.
+
+    The browser's own `auto` does not look into elements that have a `dir` themselves, as list items and cells do: an Arabic list's
+    bullets and an Arabic table's first column would stand on the left.
+    """
+    kinds = (unicodedata.bidirectional(character) for character in plain_text(blocks))
+    first = next((kind for kind in kinds if kind in ("L", "R", "AL")), "L")
+    return "ltr" if first == "L" else "rtl"
+
+
 def _list(block: List) -> str:
-    items = "".join(f'<li dir="auto">{_item(item, block.tight)}</li>' for item in block.items)
+    items = "".join(f'<li dir="{_direction(*item.blocks)}">{_item(item, block.tight)}</li>' for item in block.items)
     if not block.ordered:
-        return f'<ul dir="auto">{items}</ul>'
+        return f'<ul dir="{_direction(block)}">{items}</ul>'
     start = f' start="{block.start}"' if block.start != 1 else ""
-    return f'<ol dir="auto"{start}>{items}</ol>'
+    return f'<ol dir="{_direction(block)}"{start}>{items}</ol>'
 
 
 def _item(item: ListItem, tight: bool) -> str:
@@ -153,7 +166,7 @@ def _table(block: Table) -> str:
     head = _row(block.header, block.alignments, "th", ' scope="col"')
     body = "".join(_row(row, block.alignments, "td", "") for row in block.rows)
     body = f"<tbody>{body}</tbody>" if body else ""
-    table = f'<table dir="auto"><thead>{head}</thead>{body}</table>'
+    table = f'<table dir="{_direction(block)}"><thead>{head}</thead>{body}</table>'
     return f'<div class="table" role="group" tabindex="0" aria-label="Table">{table}</div>'
 
 

@@ -1,7 +1,8 @@
 """Gradio's theme and the page's head. Colours live in assets/css/page.css as variables; the theme only hands them to Gradio."""
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import gradio as gr
@@ -15,11 +16,14 @@ _SCRIPTS = (
     "presets.js",
     "keys.js",
     "transcript.js",
+    "answers.js",
     "virtual.js",
     "conversations.js",
     "panels.js",
+    "settings.js",
+    "tour.js",
 )
-_STYLES = ("page.css", "composer.css", "transcript.css", "list.css", "panels.css", "print.css")
+_STYLES = ("page.css", "composer.css", "transcript.css", "list.css", "panels.css", "settings.css", "print.css")
 
 
 def theme() -> gr.themes.Base:
@@ -47,16 +51,18 @@ def theme() -> gr.themes.Base:
     )
 
 
-def head(assets: Path, words: Words) -> str:
-    """The page's own styles, scripts and words, each file with a mark of its content, so that an update is never mixed with an old copy."""
+def head(assets: Path, words: Words, looks: Mapping[str, object]) -> str:
+    """The page's own styles, scripts, words and looks (theme, text_size, contrast), each file with a mark of its content, so that an update is never mixed with an old copy."""
     styles = [f'<link rel="stylesheet" href="/ui/css/{name}?{_mark(assets / "css" / name)}">' for name in _STYLES]
     scripts = [f'<script src="/ui/js/{name}?{_mark(assets / "js" / name)}"></script>' for name in _SCRIPTS]
     first, *rest = scripts  # the words belong to what the first script makes
-    return "\n".join([*_meta(), *styles, first, f"<script>{words.script()}</script>", *rest])
+    return "\n".join([*_meta(), *styles, first, f"<script>{words.script()} med42.looks = {json.dumps(looks)};</script>", *rest])
 
 
 def _meta() -> Iterable[str]:
     yield '<meta name="color-scheme" content="light dark">'
+    yield '<meta name="theme-color" content="#0c6a63">'
+    yield '<link rel="apple-touch-icon" href="/ui/icons/med42-192.png">'
     yield '<link rel="icon" type="image/svg+xml" href="/ui/icons/med42.svg">'
 
 

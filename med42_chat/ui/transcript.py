@@ -1,4 +1,4 @@
-"""The conversation itself: its messages, or a greeting with example questions while there are none."""
+"""The conversation itself: its messages and what can be done with them, or a greeting with example questions while there are none."""
 
 import time
 import tomllib
@@ -8,37 +8,40 @@ from pathlib import Path
 
 import gradio as gr
 
+from med42_chat.errors import InputError
 from med42_chat.jobs import JobState
-from med42_chat.records import Conversation, Message
+from med42_chat.records import Conversation, Feedback, LeftOut, Message
 from med42_chat.ui import view
+from med42_chat.ui.clip import copied
 from med42_chat.ui.desk import Desk, Updates, text
 from med42_chat.ui.evidence import EvidencePanel
+from med42_chat.ui.words import Words
 
 Value = dict[str, object]
 
 _EXAMPLES = 6
-_WHO_ANSWERS = "Med42 answers on this computer. Check every answer against a source you trust before you act on it."
-_DEMONSTRATION_ANSWERS = (
-    "A small <strong>demonstration model</strong> answers here, so that you can try the program at once. It is not Med42: it knows some "
-    "seventy topics by heart. To ask Med42, put its weights into the folder <code>models</code> and start the program again."
-)
 
 
 class Transcript:
-    """Its script (assets/js/transcript.js) owns the messages on the screen; a value says what to do with them."""
+    """Its script (assets/js/transcript.js) owns the messages on the screen; a value says what to do with them.
+
+    kinds: 'open' all messages anew · 'branch' those after one message · 'asked' a question that was just asked · 'unfit' what the
+    model would not see of it · 'copied' a text for the clipboard · 'feedback' a judgement that is kept.
+    """
 
     component: gr.HTML
 
     def __init__(self, desk: Desk, evidence: EvidencePanel, examples: Path, demonstration: bool) -> None:
-        self._desk, self._evidence = desk, evidence
-        self._who_answers = _DEMONSTRATION_ANSWERS if demonstration else _WHO_ANSWERS
+        self._desk, self._words, self._evidence = desk, desk.words, evidence
+        self._demonstration = demonstration
         self._questions: list[str] = tomllib.loads(examples.read_text("utf-8"))["questions"][:_EXAMPLES]
+        self._acts = {"again": self.again, "continue": self.go_on, "choose": self.choose, "copy": self.copy, "judge": self.judge}
 
     def build(self) -> None:
-        """Makes the component. It triggers 'select' (an answer's evidence is wanted)."""
+        """Makes the component. It triggers 'select' (an answer's evidence is wanted) and 'submit' (something is to be done with one)."""
         self.component = gr.HTML(
-            html_template='<div class="scroll" tabindex="0" role="log" aria-live="off" aria-label="Conversation"></div>'
-            '<button type="button" class="to-end" hidden>Newest</button>',
+            html_template=f'<div class="scroll" tabindex="0" role="log" aria-live="off" aria-label="{self._words("answer.log")}"></div>'
+            f'<button type="button" class="to-end" hidden>{self._words("answer.newest")}</button>',
             js_on_load="med42.transcript(element, props, trigger, watch)",
             apply_default_css=False,
             elem_id="transcript",
@@ -47,29 +50,75 @@ class Transcript:
     def wire(self) -> None:
         """Binds its events."""
         self._desk.on(self.component.select, self.show_evidence, [], [self._evidence.component])
+        self._desk.on(self.component.submit, self.act, [], [self.component, self._evidence.component])
 
     def opened(self, conversation: Conversation | None, messages: Sequence[Message]) -> object:
         """All messages of a conversation in the place of what was there; the greeting before the first question."""
-        html = view.turns(messages) or self._greeting()
-        return _value("open", conversation.id if conversation else "", html=html, count=conversation.message_count if conversation else 0)
+        html = view.turns(self._words, messages) or _greeting(self._words, self._questions, self._demonstration)
+        return _value("open", conversation.id if conversation else "", html=html)
+
+    def asked(self, page: str, conversation: Conversation, state: JobState) -> Value:
+        """A question that was just asked and the answer that begins. `page` is the conversation the page was on, perhaps none."""
+        return _value("asked", conversation.id, page=page, **view.begun(self._words, state))
+
+    def unfit(self, conversation_id: str, items: Sequence[LeftOut]) -> Value:
+        """A question that was not sent yet, because the model would not see `items`."""
+        ids = [item.id for item in items if item.kind == "message"]
+        return _value("unfit", conversation_id, left_out=ids, html=view.unfit(self._words, items))
 
     def show_evidence(self, event: gr.EventData) -> Updates:
         """What stands behind one answer."""
         return self._evidence.of(self._desk.store.message(text(event, "id")))
 
-    def _greeting(self) -> str:
-        buttons = "".join(f'<button type="button" class="example">{escape(text)}</button>' for text in self._questions)
-        return (
-            '<section class="greeting"><h2>What would you like to know?</h2>'
-            f"<p>{self._who_answers}</p>"
-            f'<div class="examples" role="group" aria-label="Example questions">{buttons}</div></section>'
-        )
+    def act(self, event: gr.EventData) -> Updates:
+        """Does with the message `id` what `do` says."""
+        return self._acts[text(event, "do")](event, self._desk.store.message(text(event, "id")))
+
+    def again(self, event: gr.EventData, answer: Message) -> Updates:
+        """Begins a further answer to the same question; the old one and what follows it are kept as another version."""
+        return self._further(answer, "")
+
+    def go_on(self, event: gr.EventData, answer: Message) -> Updates:
+        """Begins a further answer that goes on where this one ended."""
+        return self._further(answer, answer.text)
+
+    def choose(self, event: gr.EventData, message: Message) -> Updates:
+        """Shows another version of a message, with what follows it."""
+        id, store = message.conversation_id, self._desk.store
+        if self._desk.services.jobs.running(id):
+            raise InputError(self._words("answer.wait"), self._words("answer.wait_hint"))
+        store.choose(id, message.id)
+        messages = store.branch(id)
+        rest = messages[[one.id for one in messages].index(message.id) :]
+        value = _value("branch", id, after=message.parent_id or "", html=view.turns(self._words, rest))
+        return {self.component: value, self._evidence.component: self._evidence.opened(store.get(id), messages)}
+
+    def copy(self, event: gr.EventData, message: Message) -> Updates:
+        """The text that goes into the clipboard, and the same as HTML."""
+        plain, html = copied(self._words, message, text(event, "how"))
+        return {self.component: _value("copied", message.conversation_id, message=message.id, text=plain, html=html)}
+
+    def judge(self, event: gr.EventData, answer: Message) -> Updates:
+        """Keeps what the reader thinks of an answer; an empty verdict takes it back."""
+        verdict, reason = text(event, "verdict"), " ".join(text(event, "reason").split())
+        given = Feedback("good" if verdict == "good" else "bad", reason, time.time_ns() // 1_000_000) if verdict else None
+        self._desk.store.set_feedback(answer.id, given)
+        value = _value("feedback", answer.conversation_id, message=answer.id, verdict=verdict, reason=reason)
+        return {self.component: value, **self._evidence.of(self._desk.store.message(answer.id))}
+
+    def _further(self, answer: Message, keep: str) -> Updates:
+        state = self._desk.services.jobs.again(answer.conversation_id, answer.parent_id or "", keep).state()
+        return {self.component: _value("branch", answer.conversation_id, **view.begun(self._words, state))}
 
 
-def asked(page: str, conversation: Conversation, state: JobState) -> Value:
-    """A question that was just asked and the answer that begins. `page` is the conversation the page was on, perhaps none."""
-    html = view.question(state.question) + view.answer(state.answer)
-    return _value("asked", conversation.id, page=page, html=html, count=conversation.message_count)
+def _greeting(words: Words, questions: Sequence[str], demonstration: bool) -> str:
+    buttons = "".join(f'<button type="button" class="example">{escape(text)}</button>' for text in questions)
+    weights = f' <button type="button" class="link" data-do="weights">{words("greeting.weights")}</button>' if demonstration else ""
+    who = words("greeting.demonstration" if demonstration else "greeting.med42")
+    return (
+        f'<section class="greeting"><h2>{words("greeting.title")}</h2><p>{who}{weights}</p>'
+        f'<div class="examples" role="group" aria-label="{words("greeting.examples")}">{buttons}</div></section>'
+    )
 
 
 def _value(kind: str, conversation_id: str, **rest: object) -> Value:

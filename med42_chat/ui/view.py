@@ -1,60 +1,95 @@
-"""Records and states as the words and HTML that the page shows. Pure; every text that comes from outside is escaped here.
+"""A conversation's messages as the HTML that the page shows. Pure; every text that comes from outside is escaped here.
 
 An answer is a list of blocks (paragraph, list, table …), so that a growing answer replaces only its last ones. Parts of an
-answer that change while it is written carry `data-part`, parts of the header `data-live`: the stream fills them by name.
+answer that change while it is written carry `data-part`: the stream fills them by name. What a reader can do with a message
+carries `data-do`: assets/js/transcript.js knows what each means.
 """
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from med42_chat.jobs import JobState
-from med42_chat.records import ContextUse, Evidence, LeftOut, Message, ModelInfo, Timings
-from med42_chat.runtime.protocol import RuntimeStatus
-from med42_chat.ui.render import blocks_html
-
-DEMONSTRATION = "Demonstration model, not Med42"
+from med42_chat.markup import Heading, Paragraph, Tree, inline_text, parse, plain_text
+from med42_chat.records import Attachment, Evidence, LeftOut, Message
+from med42_chat.ui.gauges import figures
+from med42_chat.ui.render import block_html
+from med42_chat.ui.words import Words
 
 _LONG_QUESTION = 3000  # characters; a longer question is folded, so that a pasted letter does not bury its answer
-_PREVIEW = 600
+_LONG_LINES = 30
+_PREVIEW = 600  # characters of it that are shown
+_PREVIEW_LINES = 8
 
-_WHY_UNSEEN = {"room": "", "unanswered": ", never answered"}
+_BOTTOM_LINE = 320  # characters: about three lines of the page
+_DETAIL = 500  # characters below it from which on it can be folded away
+
+_LISTED = 5  # messages named one by one where they do not fit
+
 _ENDINGS = {
-    "length": "This answer reached its length limit and is not complete.",
-    "stopped": "Stopped by you. What came is kept.",
-    "interrupted": "Interrupted: the program or the model ended while it was written. What came is kept.",
-    "failed": "This answer could not be completed.",
+    "length": "answer.ended_length",
+    "stopped": "answer.ended_stopped",
+    "interrupted": "answer.ended_interrupted",
+    "failed": "answer.ended_failed",
 }
 
-_SHARES = (
-    ("system", "Instructions"),
-    ("pinned", "Always in the prompt"),
-    ("sources", "Sources"),
-    ("history", "Earlier messages"),
-    ("question", "Question"),
-    ("reserve", "Kept for the answer"),
-)
+
+def turns(words: Words, messages: Iterable[Message]) -> str:
+    """A whole conversation, or a part of it."""
+    return "".join(question(words, one) if one.role == "user" else answer(words, one) for one in messages)
 
 
-def turns(messages: Iterable[Message]) -> str:
-    """A whole conversation."""
-    return "".join(question(one) if one.role == "user" else answer(one) for one in messages)
+def begun(words: Words, state: JobState) -> dict[str, object]:
+    """A question and the answer that begins, and after which message they stand ("" for none)."""
+    return {
+        "after": state.question.parent_id or "",
+        "message": state.answer.id,
+        "html": question(words, state.question) + answer(words, state.answer),
+    }
 
 
-def question(message: Message) -> str:
-    """What the person asked, exactly as typed."""
-    begin = f'<article class="turn question" data-message="{escape(message.id)}"><h2 class="unseen">You asked</h2>'
-    return f"{begin}{_typed(message.text)}</article>"
+# ---- questions ----
 
 
-def _typed(text: str) -> str:
-    words = f'<div class="typed" dir="auto">{escape(text)}</div>'
-    if len(text) <= _LONG_QUESTION:
-        return words
-    begin = f'<div class="typed" dir="auto">{escape(text[:_PREVIEW])} …</div>'
-    return f'{begin}<details class="long"><summary>Show all {len(text):,} characters</summary>{words}</details>'
+def question(words: Words, message: Message) -> str:
+    """What the person asked, exactly as typed, with what went with it."""
+    attached = "".join(_attachment(words, one) for one in message.attachments)
+    return (
+        f'<article class="turn question" data-message="{escape(message.id)}"><h2 class="unseen">{words("answer.asked")}</h2>'
+        f"{attached}{_typed(words, message.text)}{_question_tools(words, message)}</article>"
+    )
 
 
-def answer(message: Message, problem: str = "") -> str:
+def _typed(words: Words, text: str) -> str:
+    whole = f'<div class="typed" dir="auto">{escape(text)}</div>'
+    lines = text.splitlines()
+    if len(text) <= _LONG_QUESTION and len(lines) <= _LONG_LINES:
+        return whole
+    beginning = "\n".join(lines[:_PREVIEW_LINES])[:_PREVIEW]
+    return (
+        f'<div class="typed beginning" dir="auto">{escape(beginning)} …</div>'
+        f'<details class="long"><summary>{words("answer.show_all", n=len(text))}</summary>{whole}</details>'
+    )
+
+
+def _attachment(words: Words, attachment: Attachment) -> str:
+    pages = f"{words('answer.pages', n=attachment.pages)} · " if attachment.pages else ""
+    size = pages + words("answer.characters", n=len(attachment.text))
+    return (
+        f'<details class="attachment"><summary><i class="icon page"></i><b dir="auto">{escape(attachment.name)}</b> <small>{size}</small>'
+        f'</summary><div class="typed" dir="auto">{escape(attachment.text)}</div></details>'
+    )
+
+
+def _question_tools(words: Words, message: Message) -> str:
+    buttons = (("edit", "edit", "answer.edit"), ("copy", "copy", "answer.copy_question"), ("pin", "pin", "answer.pin"))
+    icons = "".join(_icon(words, do, icon, name) for do, icon, name in buttons)
+    return f'<footer class="tools">{_versions(words, message)}{icons}</footer>'
+
+
+# ---- answers ----
+
+
+def answer(words: Words, message: Message, problem: str = "") -> str:
     """One answer: its marks, its blocks, why it ended where it ended, and what can be done with it.
 
     `problem` is what went wrong, for an answer whose evidence does not say it.
@@ -63,23 +98,49 @@ def answer(message: Message, problem: str = "") -> str:
     evidence = message.evidence
     return (
         f'<article class="turn answer" data-message="{escape(message.id)}" data-status="{message.status}">'
-        f'<h2 class="unseen">{_who(evidence)} answered</h2>'
-        f'<div data-part="mark">{mark(is_demonstration(evidence))}</div>'
-        f'<div data-part="leftout">{left_out(evidence.left_out if evidence else ())}</div>'
-        f'<div class="blocks">{"".join(blocks(message.text, numbers))}</div>'
-        f'<div data-part="live">{ending(message, problem)}</div>{_tools(message)}</article>'
+        f'<h2 class="unseen">{words("answer.answered", who=_who(words, evidence))}</h2>'
+        f'<div data-part="mark">{mark(words, is_demonstration(evidence))}</div>'
+        f'<div data-part="leftout">{left_out(words, evidence.left_out if evidence else ())}</div>'
+        f'<div class="blocks">{"".join(blocks(words, message.text, numbers))}</div>'
+        f'<div data-part="live">{ending(words, message, problem)}</div>{_tools(words, message)}</article>'
     )
 
 
-def _who(evidence: Evidence | None) -> str:
+def _who(words: Words, evidence: Evidence | None) -> str:
     if is_demonstration(evidence):
-        return "The demonstration model"
-    return escape(evidence.model) if evidence and evidence.model else "The model"
+        return words("answer.the_demonstration")
+    return escape(evidence.model) if evidence and evidence.model else words("answer.the_model")
 
 
-def blocks(text: str, sources: Sequence[int] = ()) -> list[str]:
-    """The answer's top-level blocks, each in an element of its own that can be replaced alone."""
-    return [f'<div class="block">{block}</div>' for block in blocks_html(text, sources)]
+def blocks(words: Words, text: str, sources: Sequence[int] = ()) -> list[str]:
+    """The answer's top-level blocks, each in an element of its own that can be replaced alone.
+
+    Those that say the bottom line are marked 'lead'; the last of them can fold what is below it, where that is long.
+    """
+    tree = parse(text, sources)
+    lead = bottom_line(tree)
+    made = [f'<div class="block{" lead" if at < lead else ""}">{block_html(block)}</div>' for at, block in enumerate(tree)]
+    if lead and len(text) - len(plain_text(tree[:lead])) >= _DETAIL:
+        made[lead - 1] = made[lead - 1].removesuffix("</div>") + _fold(words, len(tree) - lead) + "</div>"
+    return made
+
+
+def bottom_line(tree: Tree) -> int:
+    """How many of the first blocks say the answer in about three lines: a paragraph, with its heading and with the list that it
+    announces. 0 while nothing stands below it, and where the beginning is something else.
+    """
+    first = 1 if tree and isinstance(tree[0], Heading) else 0
+    paragraph = tree[first] if first < len(tree) else None
+    if not isinstance(paragraph, Paragraph):
+        return 0
+    end = first + (2 if inline_text(paragraph.children).rstrip().endswith(":") else 1)
+    return end if end < len(tree) and len(plain_text(tree[:end])) <= _BOTTOM_LINE else 0
+
+
+def _fold(words: Words, hidden: int) -> str:
+    shown, folded = words("answer.fold"), words("answer.unfold", n=hidden)
+    names = f'data-shown="{escape(shown)}" data-folded="{escape(folded)}"'
+    return f'<button type="button" class="fold" data-do="fold" aria-expanded="true" {names}>{shown}</button>'
 
 
 def is_demonstration(evidence: Evidence | None) -> bool:
@@ -87,133 +148,116 @@ def is_demonstration(evidence: Evidence | None) -> bool:
     return evidence is not None and evidence.demonstration
 
 
-def mark(demonstration: bool) -> str:
+def mark(words: Words, demonstration: bool) -> str:
     """The mark that no answer of the embedded model may lack."""
-    return f'<p class="mark">{DEMONSTRATION}</p>' if demonstration else ""
+    return f'<p class="mark">{words("answer.demonstration")}</p>' if demonstration else ""
 
 
-def left_out(items: Sequence[LeftOut]) -> str:
-    """What the model did not see, unfolding to the first words of each."""
-    if not items:
-        return ""
-    lines = "".join(f"<li>{escape(item.preview)} <small>{item.tokens:,} tokens{_WHY_UNSEEN[item.reason]}</small></li>" for item in items)
-    why = ": no room in its context" if all(item.reason == "room" for item in items) else ""
-    summary = f"The model did not see {_counted(items)}{why}."
-    return f'<details class="left-out"><summary>{summary}</summary><ul>{lines}</ul></details>'
-
-
-def _counted(items: Sequence[LeftOut]) -> str:
-    messages = sum(item.kind == "message" for item in items)
-    found = [(messages, "earlier message"), (len(items) - messages, "source")]
-    return " and ".join(f"{count} {word}{'s' if count != 1 else ''}" for count, word in found if count)
-
-
-def ending(message: Message, problem: str = "") -> str:
-    """Why an answer is not complete, and what went wrong; empty for a complete one."""
-    sentence = _ENDINGS.get(message.status, "")
-    if not sentence:
+def ending(words: Words, message: Message, problem: str = "") -> str:
+    """Why an answer is not complete, what went wrong, and how it can go on; empty for a complete one."""
+    if message.status not in _ENDINGS:
         return ""
     kept = message.evidence.notes if message.evidence and message.status in ("failed", "interrupted") else ()
     notes = kept or ((problem,) if problem else ())
     detail = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return f'<div class="ending" data-kind="{message.status}"><p>{sentence}</p>{detail}</div>'
+    do, name = ("continue", "answer.continue") if message.text.strip() and message.status != "failed" else ("again", "answer.retry")
+    button = f'<button type="button" data-do="{do}">{words(name)}</button>'
+    return f'<div class="ending" data-kind="{message.status}"><div><p>{words(_ENDINGS[message.status])}</p>{detail}</div>{button}</div>'
 
 
-def _tools(message: Message) -> str:
+def _tools(words: Words, message: Message) -> str:
     if message.status == "streaming":
         return ""
-    copy = '<button type="button" data-do="copy">Copy</button>' if message.text else ""
-    figures = f'<span class="figures">{_figures(message.evidence)}</span>' if message.evidence else ""
-    return f'<footer class="tools">{copy}<button type="button" data-do="evidence">Evidence</button>{figures}</footer>'
+    copy = f'<button type="button" data-do="copy">{words("answer.copy")}</button>' if message.text else ""
+    evidence = f'<button type="button" data-do="evidence">{words("answer.evidence")}</button>'
+    again = _icon(words, "again", "again", "answer.again")
+    more = _icon(words, "more", "dots", "answer.more", ' aria-haspopup="menu" aria-expanded="false"')
+    thumbs = _thumbs(words, message) if message.text else ""
+    return f'<footer class="tools">{copy}{evidence}{thumbs}{again}{more}{_versions(words, message)}{_figures(words, message)}</footer>'
 
 
-def _figures(evidence: Evidence) -> str:
-    if not evidence.usage.completion_tokens:
+def _thumbs(words: Words, message: Message) -> str:
+    given = message.feedback
+    reason = f' data-reason="{escape(given.reason)}"' if given else ""
+
+    def thumb(verdict: str, name: str) -> str:
+        pressed = given is not None and given.verdict == verdict
+        return _icon(words, verdict, verdict, name, f' aria-pressed="{str(pressed).lower()}"{reason if pressed else ""}')
+
+    return thumb("good", "answer.good") + thumb("bad", "answer.bad")
+
+
+def _versions(words: Words, message: Message) -> str:
+    """'‹ 2 of 3 ›' where the same place has other versions."""
+    if len(message.versions) < 2:
         return ""
-    timings, tokens = evidence.timings, evidence.usage.completion_tokens
-    return f"{per_second(timings)} · first word after {timings.first_token_s:.1f} s · {tokens:,} tokens"
+    at = message.versions.index(message.id)
+    place = words("answer.version", number=at + 1, total=len(message.versions))
+    earlier = _step(words("answer.earlier"), "back", message.versions[at - 1] if at else "")
+    later = _step(words("answer.later"), "next", message.versions[at + 1] if at + 1 < len(message.versions) else "")
+    return f'<span class="versions" role="group" aria-label="{words("answer.versions")}">{earlier}<span>{place}</span>{later}</span>'
 
 
-def progress(state: JobState) -> str:
-    """What a running answer is doing, in words, under what has come of it."""
-    if state.phase == "waiting":
-        words, share = _waiting(state)
-    elif state.phase == "reading" and state.reading:
-        words = f"Reading {state.reading.done:,} of {state.reading.total:,} tokens"
-        share = state.reading.done / max(state.reading.total, 1)
-    else:
-        words, share = "Writing", None
-    bar = f'<progress max="1" value="{share:.3f}" aria-label="{escape(words)}"></progress>' if share is not None else ""
-    return f'<p class="progress" data-phase="{state.phase}"><span>{escape(words)}</span>{bar}</p>'
+def _step(label: str, icon: str, id: str) -> str:
+    # At an end the arrow stays and keeps the focus: a button that vanished under a finger would leave the reader nowhere.
+    return _glyph(icon, icon, label, f' data-version="{escape(id)}"' if id else ' aria-disabled="true"')
 
 
-def _waiting(state: JobState) -> tuple[str, float | None]:
-    waiting = state.waiting
-    if waiting is None:
-        return "Starting", None
-    if waiting.reason == "queue":
-        return f"Waiting in line: {waiting.position} before this one" if waiting.position else "Waiting in line: next", None
-    words = "Waiting: the model is loading" if waiting.reason == "loading" else "Waiting: the model ended and is coming back"
-    return words, waiting.progress
+def _icon(words: Words, do: str, icon: str, name: str, further: str = "") -> str:
+    return _glyph(do, icon, words(name), further)
 
 
-def state(status: RuntimeStatus) -> str:
-    """The model's state in a few words, with a dot that only repeats them."""
-    percent = f", {status.progress:.0%}" if status.progress else ""
-    words = {
-        "loading": f"Loading{percent}",
-        "ready": "Ready",
-        "busy": f"Answering, {status.waiting} waiting" if status.waiting else "Answering",
-        "restarting": f"Coming back{percent}",
-        "failed": "No model",
-        "closed": "Closed",
-    }[status.state]
-    return f'<span class="dot" data-state="{status.state}"></span><span>{words}</span>'
+def _glyph(do: str, icon: str, label: str, further: str) -> str:
+    named = f'aria-label="{escape(label)}" title="{escape(label)}"'
+    return f'<button type="button" class="glyph" data-do="{do}" {named}{further}><i class="icon {icon}"></i></button>'
 
 
-def trouble(status: RuntimeStatus) -> str:
-    """Why there is no model and what to do, across the page; empty while all is well."""
-    if status.state != "failed":
+def _figures(words: Words, message: Message) -> str:
+    shown = figures(words, message.evidence) if message.evidence else ""
+    title = escape(words("answer.figures_hint"))
+    return f'<button type="button" class="figures" data-do="evidence" title="{title}">{shown}</button>' if shown else ""
+
+
+# ---- what the model does not see ----
+
+
+def left_out(words: Words, items: Sequence[LeftOut]) -> str:
+    """What the model did not see, unfolding to the first words of each."""
+    if not items:
         return ""
-    return f"<p><strong>{escape(status.error)}</strong> {escape(status.hint)}</p>"
+    lines = "".join(f"<li>{_named(words, item)}</li>" for item in items)
+    name = "answer.unseen_room" if all(item.reason == "room" for item in items) else "answer.unseen"
+    return f'<details class="left-out"><summary>{words(name, what=_counted(words, items))}</summary><ul>{lines}</ul></details>'
 
 
-def model(info: ModelInfo | None) -> str:
-    """The model's name as the file gives it, nothing while there is none; the demonstration model is named by its mark."""
-    if info is None:
-        return ""
-    name = f'<span class="chip" title="{escape(info.quantization)}, {escape(info.device)}">{escape(info.name)}</span>'
-    return f'<span class="chip demonstration">{DEMONSTRATION}</span>' if info.demonstration else name
-
-
-def meter(use: ContextUse | None) -> str:
-    """How full the context is; its split on hover and on focus."""
-    if use is None or not use.size:
-        return ""
-    shares = [(name, words, getattr(use, name)) for name, words in _SHARES]
-    bar = "".join(f'<i data-share="{name}" style="width:{100 * tokens / use.size:.2f}%"></i>' for name, _, tokens in shares if tokens)
-    rows = "".join(
-        f'<li><i data-share="{name}"></i>{words}<b>{tokens:,}</b></li>'
-        for name, words, tokens in [*shares, ("free", "Free", _free(use))]
-        if tokens
-    )
+def unfit(words: Words, items: Sequence[LeftOut]) -> str:
+    """What is said in the place of an answer that would not see all of the conversation, and what can be done about it."""
+    messages = [item for item in items if item.kind == "message"]
+    lines = "".join(f"<li>{_named(words, item)}{_pin(words, item)}</li>" for item in messages[:_LISTED])
+    rest = len(messages) - _LISTED
+    further = f"<li>{words('unfit.further', n=rest)}</li>" if rest > 0 else ""
+    title = escape(words("unfit.title", what=_counted(words, items)))
     return (
-        '<button type="button" class="meter" aria-describedby="split"><span class="meter-word">Context</span>'
-        f'<span class="bar">{bar}</span>'
-        f"<span>{use.used / use.size:.0%}</span></button>"
-        f'<div class="split" id="split" role="tooltip"><p>{use.used:,} of {use.size:,} tokens</p><ul>{rows}</ul></div>'
+        f'<section class="unfit" role="group" tabindex="-1" aria-label="{title}"><p><strong>{title}</strong> {words("unfit.marked")}</p>'
+        f"<ul>{lines}{further}</ul>"
+        f'<p class="actions"><button type="button" class="primary" data-do="send-anyway">{words("unfit.send")}</button>'
+        f'<button type="button" data-do="shorten">{words("unfit.shorten")}</button>'
+        f'<button type="button" data-do="show-unseen">{words("unfit.show")}</button></p></section>'
     )
 
 
-def _free(use: ContextUse) -> int:
-    return max(use.size - use.used - use.reserve, 0)
+def _pin(words: Words, item: LeftOut) -> str:
+    label = escape(words("unfit.pin_label", preview=item.preview))
+    return f'<button type="button" data-do="pin-unseen" data-id="{escape(item.id)}" aria-label="{label}">{words("unfit.pin")}</button>'
 
 
-def speed(evidence: Evidence | None) -> str:
-    """Tokens per second of the last answer."""
-    return per_second(evidence.timings) if evidence and evidence.timings.tokens_per_s else ""
+def _named(words: Words, item: LeftOut) -> str:
+    why = f", {words('answer.never_answered')}" if item.reason == "unanswered" else ""
+    return f'<span dir="auto">{escape(item.preview)}</span> <small>{words("meter.tokens", n=item.tokens)}{why}</small>'
 
 
-def per_second(timings: Timings) -> str:
-    """The speed, as exact as anybody needs it."""
-    return f"{timings.tokens_per_s:.{0 if timings.tokens_per_s >= 20 else 1}f} tokens/s"
+def _counted(words: Words, items: Sequence[LeftOut]) -> str:
+    messages = sum(item.kind == "message" for item in items)
+    found = ((messages, "answer.earlier_messages"), (len(items) - messages, "answer.sources"))
+    named = [words(name, n=count) for count, name in found if count]
+    return words("answer.both", first=named[0], second=named[1]) if len(named) == 2 else named[0]

@@ -6,10 +6,28 @@ import pytest
 
 from med42_chat.events import Prompted, Reading, Waiting
 from med42_chat.jobs import JobState
-from med42_chat.records import Citation, ContextUse, Evidence, LeftOut, Message, Sampling, Source, Status, Timings, Usage
+from med42_chat.markup import parse
+from med42_chat.records import (
+    Attachment,
+    Citation,
+    ContextUse,
+    Evidence,
+    Feedback,
+    LeftOut,
+    Message,
+    Sampling,
+    Source,
+    Status,
+    Timings,
+    Usage,
+)
 from med42_chat.runtime.protocol import RuntimeStatus
-from med42_chat.ui import evidence, view
+from med42_chat.settings import ASSETS
+from med42_chat.ui import evidence, gauges, view
+from med42_chat.ui.clip import copied
+from med42_chat.ui.words import read_words
 
+WORDS = read_words(ASSETS / "words" / "en.toml")
 QUESTION = Message("q1", "c1", None, "user", "What now?", "complete", 1)
 ANSWER = Message("a1", "c1", "q1", "assistant", "Rest. See [1].", "complete", 2)
 EVIDENCE = Evidence(
@@ -26,45 +44,45 @@ def state(**changes: object) -> JobState:
 
 class TestTurns:
     def test_a_question_is_shown_as_typed(self) -> None:
-        html = view.question(replace(QUESTION, text=f"a\n  b {HOSTILE} **c**"))
+        html = view.question(WORDS, replace(QUESTION, text=f"a\n  b {HOSTILE} **c**"))
         assert "a\n  b &lt;img" in html
         assert "**c**" in html
         assert "<img" not in html
 
     def test_a_pasted_letter_is_folded_but_whole(self) -> None:
         text = "x" * 5000
-        html = view.question(replace(QUESTION, text=text))
+        html = view.question(WORDS, replace(QUESTION, text=text))
         assert "Show all 5,000 characters" in html
         assert text in html
 
     @pytest.mark.parametrize("text", [HOSTILE, f"a\n\n{HOSTILE}", f"`{HOSTILE}`", f"# {HOSTILE}"])
     def test_an_answers_markup_is_text(self, text: str) -> None:
-        assert "<img" not in view.answer(replace(ANSWER, text=text))
+        assert "<img" not in view.answer(WORDS, replace(ANSWER, text=text))
 
     def test_each_block_stands_alone(self) -> None:
-        assert len(view.blocks("One.\n\n- two\n- three\n\n| a |\n|---|\n| b |")) == 3
+        assert len(view.blocks(WORDS, "One.\n\n- two\n- three\n\n| a |\n|---|\n| b |")) == 3
 
     def test_a_mark_is_a_link_only_where_its_source_exists(self) -> None:
-        assert "<a class" in view.answer(replace(ANSWER, citations=(Citation(Source(1, "Guideline", "words")),)))
-        assert "<a class" not in view.answer(ANSWER)
+        assert "<a class" in view.answer(WORDS, replace(ANSWER, citations=(Citation(Source(1, "Guideline", "words")),)))
+        assert "<a class" not in view.answer(WORDS, ANSWER)
 
     @pytest.mark.parametrize(
         ("status", "words"),
         [("length", "length limit"), ("stopped", "Stopped by you"), ("interrupted", "Interrupted"), ("failed", "could not be completed")],
     )
     def test_an_incomplete_answer_says_why(self, status: Status, words: str) -> None:
-        assert words in view.answer(replace(ANSWER, status=status))
+        assert words in view.answer(WORDS, replace(ANSWER, status=status))
 
     def test_a_failed_answer_says_what_went_wrong_and_what_to_do(self) -> None:
         failed = replace(ANSWER, status="failed", evidence=replace(EVIDENCE, notes=("The disk is full. Make room.",)))
-        assert "The disk is full. Make room." in view.answer(failed)
+        assert "The disk is full. Make room." in view.answer(WORDS, failed)
 
     def test_a_complete_answer_explains_nothing(self) -> None:
-        assert view.ending(ANSWER) == ""
+        assert view.ending(WORDS, ANSWER) == ""
 
     def test_an_answer_of_the_demonstration_model_is_marked(self) -> None:
-        assert view.DEMONSTRATION in view.answer(replace(ANSWER, evidence=replace(EVIDENCE, demonstration=True)))
-        assert view.DEMONSTRATION not in view.answer(replace(ANSWER, evidence=EVIDENCE))
+        assert WORDS("answer.demonstration") in view.answer(WORDS, replace(ANSWER, evidence=replace(EVIDENCE, demonstration=True)))
+        assert WORDS("answer.demonstration") not in view.answer(WORDS, replace(ANSWER, evidence=EVIDENCE))
 
     def test_what_the_model_did_not_see_is_counted_and_listed(self) -> None:
         items = (
@@ -72,10 +90,115 @@ class TestTurns:
             LeftOut("message", "m2", 80, "He took"),
             LeftOut("source", "4", 300, "SmPC"),
         )
-        html = view.left_out(items)
+        html = view.left_out(WORDS, items)
         assert "2 earlier messages and 1 source" in html
         assert "My father &lt;b&gt;" in html
-        assert view.left_out(()) == ""
+        assert view.left_out(WORDS, ()) == ""
+
+
+class TestWhatCanBeDone:
+    def test_versions_are_numbered_and_lead_to_their_neighbours(self) -> None:
+        html = view.answer(WORDS, replace(ANSWER, id="b", versions=("a", "b", "c")))
+        assert "2 of 3" in html
+        assert 'data-do="back" aria-label="Earlier version" title="Earlier version" data-version="a"' in html
+        assert 'data-version="c"' in html
+
+    def test_the_first_version_has_no_earlier_one_but_its_arrow_stays(self) -> None:
+        html = view.question(WORDS, replace(QUESTION, id="a", versions=("a", "b")))
+        assert 'title="Earlier version" aria-disabled="true"' in html
+        assert "1 of 2" in html
+
+    def test_a_message_without_other_versions_has_no_arrows(self) -> None:
+        assert "versions" not in view.answer(WORDS, ANSWER) + view.question(WORDS, QUESTION)
+
+    def test_an_answer_that_hit_its_limit_can_go_on_and_a_failed_one_begins_again(self) -> None:
+        assert 'data-do="continue"' in view.ending(WORDS, replace(ANSWER, status="length"))
+        assert 'data-do="again"' in view.ending(WORDS, replace(ANSWER, status="failed"))
+        assert 'data-do="again"' in view.ending(WORDS, replace(ANSWER, status="stopped", text=""))
+
+    def test_nothing_can_be_done_with_an_answer_while_it_is_written(self) -> None:
+        assert "<footer" not in view.answer(WORDS, replace(ANSWER, status="streaming"))
+
+    def test_a_judgement_is_shown_with_its_reason(self) -> None:
+        html = view.answer(WORDS, replace(ANSWER, feedback=Feedback("bad", 'Not correct: "5 mg"')))
+        assert (
+            'data-do="bad" aria-label="Bad answer" title="Bad answer" aria-pressed="true" data-reason="Not correct: &quot;5 mg&quot;"'
+            in html
+        )
+        assert 'data-do="good" aria-label="Good answer" title="Good answer" aria-pressed="false"' in html
+
+    def test_attachments_stand_folded_before_the_question(self) -> None:
+        letter = Attachment("letter <1>.pdf", f"Dear {HOSTILE}", "application/pdf", 3)
+        html = view.question(WORDS, replace(QUESTION, attachments=(letter,)))
+        assert "letter &lt;1&gt;.pdf" in html
+        assert f"3 pages · {len(letter.text)} characters" in html
+        assert html.index("Dear &lt;img") < html.index("What now?")
+
+
+class TestBottomLine:
+    LONG = "\n\n".join(["Why this is so, in many words. " * 10] * 3)
+
+    def test_the_first_paragraph_stands_out_and_the_rest_can_be_folded(self) -> None:
+        first, second, *_ = view.blocks(WORDS, f"Give aspirin.\n\n{self.LONG}")
+        assert 'class="block lead"' in first and 'data-do="fold"' in first
+        assert "Show the detail (3 parts)" in first
+        assert 'class="block"' in second
+
+    def test_a_list_that_the_first_paragraph_announces_belongs_to_it(self) -> None:
+        made = view.blocks(WORDS, f"Do this:\n\n- one\n- two\n\n{self.LONG}")
+        assert [("lead" in one[:30], "fold" in one) for one in made[:3]] == [(True, False), (True, True), (False, False)]
+
+    def test_a_heading_goes_with_what_it_heads(self) -> None:
+        assert view.bottom_line(parse(f"# Answer\n\nGive aspirin.\n\n{self.LONG}")) == 2
+
+    @pytest.mark.parametrize("text", ["Give aspirin.", "- one\n- two\n\nthree", "word " * 100 + "\n\nmore", "", "# Only a heading"])
+    def test_where_the_beginning_is_no_bottom_line_nothing_stands_out(self, text: str) -> None:
+        assert view.bottom_line(parse(text)) == 0
+
+    def test_short_detail_cannot_be_folded(self) -> None:
+        assert "fold" not in "".join(view.blocks(WORDS, "Give aspirin.\n\nIt helps."))
+
+    def test_a_growing_answer_never_takes_its_bottom_line_back(self) -> None:
+        text = f"Do this:\n\n- one\n- two\n\n{self.LONG}"
+        leads = [view.bottom_line(parse(text[:end])) for end in range(len(text))]
+        assert leads == sorted(leads)
+
+
+class TestUnfit:
+    ITEMS = (LeftOut("message", "m1", 900, "My father <b>"), LeftOut("message", "m2", 80, "He took"))
+
+    def test_it_says_what_is_not_seen_and_offers_three_ways(self) -> None:
+        html = view.unfit(WORDS, self.ITEMS)
+        assert "the model will not see 2 earlier messages" in html
+        assert "My father &lt;b&gt;" in html
+        for do in ("send-anyway", "shorten", "pin-unseen"):
+            assert f'data-do="{do}"' in html
+
+    def test_many_messages_are_counted_and_not_listed(self) -> None:
+        assert "and 7 more" in view.unfit(WORDS, self.ITEMS * 6)
+
+
+class TestCopying:
+    CITED = replace(ANSWER, text="**Rest.** See [1].", citations=(Citation(Source(1, "SmPC", "words", page=12), quote="rest for a week"),))
+
+    def test_plain_text_has_no_marks_and_brings_its_html(self) -> None:
+        text, html = copied(WORDS, self.CITED, "text")
+        assert text == "Rest. See [1]."
+        assert "<strong>Rest.</strong>" in html
+
+    def test_markdown_is_what_the_model_wrote(self) -> None:
+        assert copied(WORDS, self.CITED, "markdown") == ("**Rest.** See [1].", "")
+
+    def test_sources_come_with_page_quotation_and_who_wrote_it(self) -> None:
+        text, _ = copied(WORDS, replace(self.CITED, evidence=EVIDENCE), "sources")
+        assert "[1] SmPC, Page 12: “rest for a week”" in text
+        assert "Written by Llama3-Med42-8B" in text
+
+    def test_an_answer_without_sources_says_so_when_it_is_copied_with_them(self) -> None:
+        assert "No sources" in copied(WORDS, ANSWER, "sources")[0]
+
+    def test_a_question_is_copied_as_typed(self) -> None:
+        assert copied(WORDS, replace(QUESTION, text="a **b**"), "text") == ("a **b**", "")
 
 
 class TestProgress:
@@ -92,11 +215,11 @@ class TestProgress:
         ],
     )
     def test_a_running_answer_says_what_it_does(self, running: JobState, words: str) -> None:
-        assert words in view.progress(running)
+        assert words in gauges.progress(WORDS, running)
 
     def test_progress_is_a_bar_only_where_its_end_is_known(self) -> None:
-        assert 'value="0.300"' in view.progress(state(phase="reading", reading=Reading(1200, 4000)))
-        assert "<progress" not in view.progress(state(waiting=Waiting("queue", 2)))
+        assert 'value="0.300"' in gauges.progress(WORDS, state(phase="reading", reading=Reading(1200, 4000)))
+        assert "<progress" not in gauges.progress(WORDS, state(waiting=Waiting("queue", 2)))
 
 
 class TestState:
@@ -111,28 +234,28 @@ class TestState:
         ],
     )
     def test_the_state_is_in_words(self, status: RuntimeStatus, words: str) -> None:
-        assert f"<span>{words}" in view.state(status)
+        assert f"<span>{words}" in gauges.state(WORDS, status)
 
     def test_a_missing_model_says_what_to_do(self) -> None:
-        html = view.trouble(RuntimeStatus("failed", error="No <file>.", hint="Get one."))
+        html = gauges.trouble(RuntimeStatus("failed", error="No <file>.", hint="Get one."))
         assert "No &lt;file&gt;." in html
         assert "Get one." in html
-        assert view.trouble(RuntimeStatus("ready")) == ""
+        assert gauges.trouble(RuntimeStatus("ready")) == ""
 
     def test_the_meters_parts_add_up_to_the_context(self) -> None:
-        html = view.meter(ContextUse(8000, system=400, pinned=100, sources=0, history=2500, question=1000, reserve=1000))
+        html = gauges.meter(WORDS, ContextUse(8000, system=400, pinned=100, sources=0, history=2500, question=1000, reserve=1000))
         assert "4,000 of 8,000 tokens" in html
         assert "50%" in html
         assert "<b>3,000</b>" in html  # what is free
         assert "Sources" not in html
 
     def test_there_is_no_meter_before_a_model(self) -> None:
-        assert view.meter(None) == ""
+        assert gauges.meter(WORDS, None) == ""
 
 
 class TestEvidence:
     def test_the_record_reads_in_words(self) -> None:
-        html = evidence.panel(replace(ANSWER, evidence=EVIDENCE))
+        html = evidence.panel(WORDS, replace(ANSWER, evidence=EVIDENCE))
         for words in (
             "Llama3-Med42-8B",
             "abababababababab…",
@@ -146,7 +269,7 @@ class TestEvidence:
 
     def test_a_source_is_a_card_with_its_page_and_words(self) -> None:
         source = Source(2, "SmPC <b>", "Maximum 500 mg & no more", page=12)
-        html = evidence.panel(replace(ANSWER, citations=(Citation(source, verdict="found"),)))
+        html = evidence.panel(WORDS, replace(ANSWER, citations=(Citation(source, verdict="found"),)))
         assert 'id="source-2"' in html
         assert "Page 12" in html
         assert "SmPC &lt;b&gt;" in html
@@ -154,7 +277,7 @@ class TestEvidence:
         assert "Quotation found" in html
 
     def test_an_answer_without_sources_says_where_it_comes_from(self) -> None:
-        assert "from the model alone" in evidence.panel(ANSWER)
+        assert "from the model alone" in evidence.panel(WORDS, ANSWER)
 
     def test_before_an_answer_the_panel_says_what_it_is_for(self) -> None:
-        assert "appear here" in evidence.panel(None)
+        assert "appear here" in evidence.panel(WORDS, None)
