@@ -17,7 +17,7 @@ FLOORS = [
     {"records", "errors"},
     {"events", "settings", "markup", "gguf", "presets"},
     {"prompt"},
-    {"runtime", "store", "library"},  # rooms side by side: none knows another
+    {"runtime", "weights", "store", "library"},  # rooms side by side: none knows another
     {"chat"},
     {"jobs", "bin"},
     {"services"},
