@@ -27,7 +27,7 @@ med42.show = (id, message = "") => {
 
 /** The address has changed: by a click, or by the browser's back and forward. */
 med42.arrived = () => {
-  med42.restoreDraft();
+  if (med42.restoreDraft) med42.restoreDraft();
   med42.setAnswering(false);
   document.dispatchEvent(new CustomEvent("med42:conversation"));
   med42.reopen();
@@ -250,30 +250,6 @@ const placeMenu = (menu, button) => {
   menu.style.left = `${Math.max(8, Math.min(from.left, innerWidth - width - 8))}px`;
 };
 
-// ---- theme ----
-
-const THEMES = ["system", "light", "dark"];
-
-med42.theme = () => {
-  const kept = localStorage.getItem("med42-theme");
-  return THEMES.includes(kept) ? kept : "system";
-};
-
-med42.applyTheme = () => {
-  document.documentElement.dataset.theme = med42.theme();
-  for (const button of document.querySelectorAll('[data-do="theme"]')) {
-    button.setAttribute("aria-label", `Theme: ${med42.theme()}`);
-    button.title = `Theme: ${med42.theme()}`;
-  }
-};
-
-med42.nextTheme = () => {
-  const next = THEMES[(THEMES.indexOf(med42.theme()) + 1) % THEMES.length];
-  localStorage.setItem("med42-theme", next);
-  med42.applyTheme();
-  med42.announce(`Theme: ${next}`);
-};
-
 // ---- drawers ----
 
 const DRAWERS = { left: 720, right: 1180 }; // below these widths (px) a side is a drawer over the conversation
@@ -305,6 +281,12 @@ med42.markDrawers = () => {
   for (const side of Object.keys(DRAWERS)) {
     for (const button of document.querySelectorAll(`[data-do="${side}"]`)) button.setAttribute("aria-expanded", String(med42.isOpen(side)));
   }
+  // Behind an open drawer nothing has the focus.
+  const open = Object.keys(DRAWERS).find((side) => med42.isDrawer(side) && med42.isOpen(side));
+  for (const part of ["left", "centre", "right"]) {
+    const place = document.getElementById(part);
+    if (place) place.inert = Boolean(open) && part !== open;
+  }
 };
 
 addEventListener("resize", () => med42.markDrawers());
@@ -316,12 +298,14 @@ med42.buttons = (element) => {
     right: () => med42.toggle("right"),
     theme: med42.nextTheme,
     about: () => med42.openAbout(),
+    settings: () => med42.openSettings(),
+    model: () => med42.openSettings("model"),
   };
   element.addEventListener("click", (event) => {
     const button = event.target.closest("[data-do]");
     if (button) actions[button.dataset.do]();
   });
-  med42.applyTheme();
+  med42.applyLooks();
   med42.markDrawers();
 };
 
@@ -329,5 +313,3 @@ document.addEventListener("click", (event) => {
   const open = ["left", "right"].filter((side) => med42.isDrawer(side) && med42.isOpen(side));
   if (open.length && !event.target.closest("#left, #right, [data-do], dialog, .answer, .menu, #toasts")) med42.closeDrawers();
 });
-
-med42.applyTheme();
