@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from med42_chat import __version__, prompt
-from med42_chat.errors import InputError, Med42Error, WorkerDied
+from med42_chat.errors import InputError, Med42Error, RuntimeFailure, WorkerDied
 from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
 from med42_chat.markup import parse_marks
 from med42_chat.prompt import Limits, Prompt, Question
@@ -156,6 +156,8 @@ class Chat:
         except InputError as error:
             use = prompt.measure(self.runtime, self.limits(model), system=self.system, question=asking, pinned_facts=facts)
             return Preview(use, too_long=error.message, hint=error.hint)
+        except RuntimeFailure:  # the model's process ended just now
+            return None
         return Preview(built.context, built.left_out)
 
     def prompt_for(self, model: ModelInfo, question: Question, facts: str, history: Sequence[Message], sources: Sequence[Source]) -> Prompt:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from med42_chat.chat import Chat, clean
-from med42_chat.errors import DiskFull, InputError, ModelFileError, NotFound
+from med42_chat.errors import DiskFull, InputError, ModelFileError, NotFound, WorkerDied
 from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
 from med42_chat.records import Attachment, Citation, Evidence, Message, Sampling, Source, Status, Turn
 from med42_chat.store.database import Store
@@ -321,6 +321,15 @@ def test_an_attachment_with_no_room_is_named_with_its_tokens(store: Store) -> No
 def test_nothing_is_previewed_while_no_model_is_there(store: Store) -> None:
     chat, id = chat_with(store, ScriptedRuntime(state="loading", model=None))
     assert chat.preview(id) is None
+
+
+def test_nothing_is_previewed_when_the_model_dies_in_that_moment(store: Store) -> None:
+    class Dying(ScriptedRuntime):
+        def count(self, turns: Sequence[Turn]) -> list[int]:
+            raise WorkerDied("The model's process ended.", "Try again in a moment.")
+
+    chat, id = chat_with(store, Dying())
+    assert chat.preview(id, "Hello?") is None
 
 
 def test_the_page_without_a_conversation_has_a_preview(store: Store) -> None:
