@@ -3,6 +3,7 @@
 
 med42.attached = (element, changed, show) => {
   const PASTED = { characters: 1500, lines: 25 }; // a longer paste would bury what is typed about it
+  const BOX = 200_000; // characters
   const place = element.querySelector(".attached");
   const box = element.querySelector("textarea");
   const reader = element.querySelector(".reader");
@@ -15,6 +16,10 @@ med42.attached = (element, changed, show) => {
     return one;
   };
   const button = (label, onclick, className = "") => make("button", { type: "button", textContent: label, onclick, className });
+
+  /** Whether a further text would be more than can be sent at once. */
+  const isTooMuch = (text, draft = med42.draft()) => med42.isTooMuch(JSON.stringify([draft.text, text, draft.attachments.map(plain)]));
+  const plain = ({ name, text, media_type, pages }) => ({ name, text, media_type, pages });
 
   // -- the cards --
   const figures = (one) => {
@@ -71,6 +76,7 @@ med42.attached = (element, changed, show) => {
       remove(one);
       med42.write(box.value ? `${box.value}\n\n${one.text}` : one.text);
     });
+    into.hidden = one.text.length > BOX; // a browser needs seconds to lay out more
     reader.querySelector(".actions").replaceChildren(away, into, close);
     reader.showModal();
     close.focus();
@@ -80,7 +86,6 @@ med42.attached = (element, changed, show) => {
 
   // -- a paste --
   const isLong = (text) => text.length > PASTED.characters || text.split("\n", PASTED.lines + 1).length > PASTED.lines;
-  const isTooMuch = (text) => new Blob([text]).size > Number(limits.text);
   const pastedName = () => {
     const names = new Set(med42.draft().attachments.map((one) => one.name));
     let n = 1;
@@ -96,7 +101,7 @@ med42.attached = (element, changed, show) => {
     }
     if (!isLong(text)) return;
     event.preventDefault();
-    if (isTooMuch(text)) return med42.tell({ message: med42.say("composer.too_much", { n: text.length }), hint: med42.say("composer.too_much_hint") });
+    if (isTooMuch(text)) return med42.tellTooMuch(text.length);
     add({ name: pastedName(), text: text.replace(/\r\n?/g, "\n"), media_type: "text/plain", pages: null });
   });
 
@@ -106,10 +111,12 @@ med42.attached = (element, changed, show) => {
     const draft = med42.draft(); // where it was dropped, wherever the reader goes meanwhile
     const waiting = add({ name: file.name, text: "", media_type: file.type, pages: null, isReading: true }, draft);
     const answer = await med42.post("/v1/attachment", file, { "x-name": encodeURIComponent(file.name) });
-    if (answer.text === undefined) {
+    if (answer.text !== undefined && !isTooMuch(answer.text, draft)) Object.assign(waiting, answer, { isReading: false });
+    else {
       draft.attachments = draft.attachments.filter((one) => one !== waiting);
-      med42.tell(answer.isGone ? { message: med42.say("attach.failed", { name: file.name }), hint: med42.say("attach.failed_hint") } : answer);
-    } else Object.assign(waiting, answer, { isReading: false });
+      if (answer.text !== undefined) med42.tellTooMuch(answer.text.length);
+      else med42.tell(answer.isGone ? { message: med42.say("attach.failed", { name: file.name }), hint: med42.say("attach.failed_hint") } : answer);
+    }
     changed(draft);
     show();
   };
@@ -137,6 +144,5 @@ med42.attached = (element, changed, show) => {
     [...event.dataTransfer.files].forEach(take);
   });
 
-  const plain = ({ name, text, media_type, pages }) => ({ name, text, media_type, pages });
   return { draw, plain, choose: () => chooser.click() };
 };

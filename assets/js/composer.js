@@ -35,6 +35,13 @@ med42.setAnswering = (answering) => {
 };
 med42.isAnswering = () => document.documentElement.classList.contains("answering");
 
+med42.restoreDraft = () => {}; // until the composer is there
+
+/** Whether more would go out at once than the program takes, in bytes; `limit` stands in the page. */
+med42.isTooMuch = (body) => new Blob([body]).size > Number(document.querySelector(".writing").dataset.text);
+med42.tellTooMuch = (characters) => med42.tell({ message: med42.say("composer.too_much", { n: characters }), hint: med42.say("composer.too_much_hint") });
+med42.charactersOf = ({ text, attachments }) => attachments.reduce((sum, one) => sum + one.text.length, text.length);
+
 /** What is attached to the next question of the shown conversation. */
 med42.attachments = () => med42.draft().attachments;
 
@@ -98,9 +105,15 @@ med42.composer = (element, props, trigger, watch) => {
     const [page, draft] = next;
     const { version, edit } = draft;
     const sent = draft.attachments.filter((one) => !one.isReading);
-    isAsking = true;
+    const whole = JSON.stringify(body(page, draft));
     draft.asks = false;
-    const answer = await med42.post("/v1/draft", JSON.stringify(body(page, draft)));
+    if (med42.isTooMuch(whole)) {
+      draft.kept = version; // it stays in the page only
+      draft.problem = med42.say("composer.too_much", { n: med42.charactersOf(draft) });
+      return isShown(draft) && show();
+    }
+    isAsking = true;
+    const answer = await med42.post("/v1/draft", whole);
     isAsking = false;
     if (answer.isGone) ask(draft, 3000); // the program does not answer; it will, or the page says so
     else if (answer.stale) {
@@ -141,10 +154,7 @@ med42.composer = (element, props, trigger, watch) => {
     if (accepted) med42.accepted.add(page);
     const { text, attachments, edit } = draft;
     const whole = { here: page, text, attachments: attachments.map(cards.plain), edited: edit ? edit.message : "", accepted: med42.accepted.has(page) };
-    const bytes = new Blob([JSON.stringify(whole)]).size;
-    if (bytes > Number(writing.dataset.text)) {
-      return med42.tell({ message: med42.say("composer.too_much", { n: text.length + attachments.reduce((sum, one) => sum + one.text.length, 0) }), hint: med42.say("composer.too_much_hint") });
-    }
+    if (med42.isTooMuch(JSON.stringify(whole))) return med42.tellTooMuch(med42.charactersOf(draft));
     if (text.trim()) {
       med42.sent = { page, text, attachments, edit, at: Date.now() };
       // The box is empty at once, so that nothing typed from now on is lost with what goes out.

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from med42_chat.records import Draft
 from med42_chat.services import Services
 from tests.conftest import serving
 from tests.ui.fakes import MED42, PacedRuntime, services
@@ -57,6 +58,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def only_page(browser: Any, site: Site) -> Any:
     page = site.open(browser)
     page.click("#safe-use dialog .primary")
+    page.evaluate("med42.leaveTour()")
     return page
 
 
@@ -67,7 +69,9 @@ def page(only_page: Any, site: Site) -> Iterator[Any]:
     for name, value in vars(fresh).items():
         setattr(site.runtime, name, value)
     only_page.set_viewport_size({"width": 1440, "height": 900})
-    only_page.evaluate("med42.tell(null); med42.write(''); med42.drafts.clear(); med42.show('')")
+    only_page.evaluate("med42.tell(null); med42.write(''); med42.drafts.clear(); med42.sent = null; med42.accepted.clear()")
+    site.services.store.conversations.set_draft("", Draft())
+    only_page.evaluate("med42.show('')")
     only_page.wait_for_selector(".greeting")
     yield only_page
     if site.runtime.gate:
