@@ -14,11 +14,11 @@ from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.errors import InputError, RuntimeFailure
 from med42_chat.jobs import Jobs
-from med42_chat.records import ContextUse, Health
+from med42_chat.records import ContextUse, Health, ModelInfo
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Runtime
 from med42_chat.settings import ASSETS, FILE, Settings, changed, edited, file_values, is_demonstration, model_file
-from med42_chat.store.backup import backup
+from med42_chat.store.backup import backup, restore
 from med42_chat.store.database import Store
 from med42_chat.store.erase import erase
 from med42_chat.store.keys import Key, load_or_create, set_passphrase, wrapped_key
@@ -120,13 +120,30 @@ class Services:
         """The backups in the data folder, newest first."""
         return sorted((self.settings.home / "backups").glob("med42-*.backup"), reverse=True)
 
+    def restore(self, file: Path, passphrase: str = "") -> str:
+        """Puts a backup in the place of everything, and lets the program end. Returns a sentence on what was there before."""
+        with self._changing:
+            self.close()
+            try:
+                return restore(self.settings.home, file, passphrase or None, self.settings.keyring)
+            finally:
+                self.ended.set()
+
     def erase(self) -> None:
         """Deletes everything this program keeps in the data folder, the key first, and lets the program end."""
         with self._changing:
             self.close()
-            erase(self.settings.home, self.settings.keyring)
-            self.erased = True
-            self.ended.set()
+            try:
+                erase(self.settings.home, self.settings.keyring)
+                self.erased = True
+            finally:
+                self.ended.set()
+
+    def glance(self) -> list[Health]:
+        """What can be said at once of this installation; `health` looks deeper and takes longer."""
+        model, status = self.runtime.status().model, self.runtime.status()
+        line = _model_line(model) if model else Health("model", "warning", status.error or "The model is being loaded.", status.hint)
+        return [line, _key_health(self.key), _disk_health(self.settings), _offline_health(self.settings)]
 
     def close(self) -> None:
         """Stops the answers, then the model, empties the bin, then closes the store: each needs the next."""
@@ -226,6 +243,10 @@ def _model_health(runtime: Runtime) -> Health:
         model = runtime.wait_until_loaded(timeout_s=600)
     except RuntimeFailure as error:
         return Health("model", "error", error.message, error.hint)
+    return _model_line(model)
+
+
+def _model_line(model: ModelInfo) -> Health:
     where = f"{model.layers_offloaded} of {model.layers} layers on {model.device}" if model.layers_offloaded else "on the processor"
     text = f"{model.name}, {model.quantization}, context {model.context:,} tokens, {where}, loaded in {model.load_s:.1f} s"
     warnings = list(model.warnings)

@@ -15,19 +15,19 @@ med42.facts = (element, props, trigger, watch) => {
   };
   const draw = () => {
     const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
-    const label = make("span", { className: "label", textContent: "Always in the prompt" });
+    const label = make("span", { className: "label", textContent: med42.say("facts.name") });
     const chips = lines.map((line) => make("span", { className: "fact", textContent: line, dir: "auto" }));
-    const words = lines.length ? "Edit" : "Add allergies, problems, medicines";
+    const words = med42.say(lines.length ? "facts.edit" : "facts.add");
     place.classList.remove("editing");
     place.replaceChildren(label, ...chips, make("button", { type: "button", className: "link", textContent: words, onclick: edit }));
   };
   const edit = (_, words = text) => {
     conversation = med42.conversation();
-    const area = make("textarea", { value: words, rows: 4, dir: "auto", placeholder: "Allergy: penicillin\nCKD 3b, eGFR 38\nApixaban 5 mg twice a day" });
-    area.setAttribute("aria-label", "Facts that are always in the prompt, one per line");
-    const save = make("button", { type: "button", className: "primary", textContent: "Save", onclick: () => keep(area.value) });
-    const cancel = make("button", { type: "button", textContent: "Cancel", onclick: leave });
-    const hint = make("span", { className: "hint", textContent: "One per line. The model sees them with every question of this conversation." });
+    const area = make("textarea", { value: words, rows: 4, dir: "auto", placeholder: med42.say("facts.example") });
+    area.setAttribute("aria-label", med42.say("facts.label"));
+    const save = make("button", { type: "button", className: "primary", textContent: med42.say("facts.save"), onclick: () => keep(area.value) });
+    const cancel = make("button", { type: "button", textContent: med42.say("facts.cancel"), onclick: leave });
+    const hint = make("span", { className: "hint", textContent: med42.say("facts.hint") });
     area.addEventListener("keydown", (event) => {
       if (event.key === "Escape") { event.preventDefault(); leave(); }
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) keep(area.value);
@@ -36,9 +36,28 @@ med42.facts = (element, props, trigger, watch) => {
     place.replaceChildren(area, make("div", { className: "actions" }, hint, cancel, save));
     area.focus();
   };
-  const keep = (words) => trigger("edit", { id: conversation, text: words, before: text });
+  let saving = null; // what is on its way to the server, and may be heard of by the stream first
+  const keep = (words) => {
+    saving = words;
+    trigger("edit", { id: conversation, text: words, before: text });
+  };
   const typed = () => place.querySelector("textarea");
   med42.factsAreUnsaved = () => Boolean(typed()) && typed().value.trim() !== text.trim();
+  /** Opens the editor with a line added, which is saved only by the reader. */
+  med42.pinFact = (line) => {
+    const before = typed() ? typed().value : text;
+    edit(null, [before.trimEnd(), line.trim().replace(/\s+/g, " ")].filter(Boolean).join("\n"));
+    const area = typed();
+    area.setSelectionRange(area.value.length, area.value.length);
+    area.scrollTop = area.scrollHeight;
+  };
+  // The stream says what the facts are now: another window may have changed them. What is being typed here stays.
+  document.addEventListener("med42:hello", ({ detail: { facts: words } }) => {
+    if (words === undefined || words === text || words === saving) return;
+    text = words;
+    if (!typed()) return draw();
+    med42.tell({ message: med42.say("facts.changed"), hint: med42.say("facts.changed_hint", { now: words }) });
+  });
   const leave = () => {
     unsaved.delete(conversation);
     draw();
@@ -65,6 +84,7 @@ med42.facts = (element, props, trigger, watch) => {
   document.addEventListener("med42:conversation", () => {
     if (med42.factsAreUnsaved()) unsaved.set(conversation, typed().value);
     text = "";
+    saving = null;
     draw();
   });
   draw();
@@ -95,7 +115,7 @@ med42.safeUse = (element, props, trigger, watch) => {
   dialog.querySelector("button").addEventListener("click", () => {
     dialog.close(); // at once: should keeping it fail, the page says so and asks again at its next start
     trigger("apply", {});
-    med42.focusComposer();
+    med42.tour();
   });
   watch("value", () => props.value && !props.value.accepted && !dialog.open && dialog.showModal());
 };
@@ -104,6 +124,8 @@ med42.safeUse = (element, props, trigger, watch) => {
 med42.about = (element) => {
   const dialog = element.querySelector("dialog");
   med42.openAbout = () => dialog.showModal();
-  dialog.querySelector("button").addEventListener("click", () => dialog.close());
+  dialog.querySelector(".primary").addEventListener("click", () => dialog.close());
+  dialog.querySelector("[data-tour]").addEventListener("click", () => { dialog.close(); med42.tour(); });
+  dialog.querySelector("[data-settings]").addEventListener("click", () => { dialog.close(); med42.openSettings(); });
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 };

@@ -6,32 +6,7 @@ import gradio as gr
 
 from med42_chat import __version__
 from med42_chat.ui.desk import Desk, Updates
-
-_SAFE_USE = """
-<h2>Before the first question</h2>
-<p>Med42 is a language model for health questions. Its makers say about it:</p>
-<ul>
-<li>It is <strong>not ready for real clinical use</strong>. Extensive human evaluation is still under way.</li>
-<li>It can give <strong>incorrect or harmful information</strong>, and sound sure of it.</li>
-<li>It can repeat biases of the data it was trained on.</li>
-<li>Do not rely on it for medical decisions or patient care without rigorous safety testing.</li>
-</ul>
-<p>So: check every answer against a source you trust, doses and numbers above all. The responsibility stays with you.</p>
-<p>Questions and answers stay on this computer, encrypted. Nothing is sent anywhere.</p>
-"""
-
-_ABOUT = """
-<h2>Med42 Chat {version}</h2>
-<p><strong>Built with Meta Llama 3</strong></p>
-<p>The model Med42-v2 is made by M42 Health from Meta Llama 3 and stands under the Meta Llama 3 Community License.</p>
-<h3>What never leaves this computer</h3>
-<p>Questions, answers and pinned facts are stored encrypted in your data folder. The page loads nothing from
-elsewhere, and the program sends nothing anywhere: no statistics, no update check, no fonts.</p>
-<h3>Not ready for clinical use</h3>
-<p>Med42 can be wrong and sound sure. Check before acting; the responsibility stays with you.</p>
-<h3>Licences and notices</h3>
-<ul class="licences">{licences}</ul>
-"""
+from med42_chat.ui.words import Words
 
 
 class SafeUse:
@@ -44,9 +19,10 @@ class SafeUse:
 
     def build(self) -> None:
         """Makes the component. It triggers 'apply' when the text is accepted."""
+        words = self._desk.words
         self.component = gr.HTML(
-            html_template=f'<dialog class="paper" aria-label="Safe use">{_SAFE_USE}'
-            '<p class="actions"><button type="button" class="primary">I have read this</button></p></dialog>',
+            html_template=f'<dialog class="paper" aria-label="{escape(words("safe_use.name"))}">{words("safe_use.text")}'
+            f'<p class="actions"><button type="button" class="primary">{escape(words("safe_use.accept"))}</button></p></dialog>',
             js_on_load="med42.safeUse(element, props, trigger, watch)",
             apply_default_css=False,
             elem_id="safe-use",
@@ -69,18 +45,39 @@ class SafeUse:
 class About:
     """The About dialog. `licences` are file names under /licences/."""
 
-    def __init__(self, licences: list[str]) -> None:
-        self._licences = licences
+    def __init__(self, words: Words, licences: list[str]) -> None:
+        self._words, self._licences = words, licences
 
     def build(self) -> None:
         """Makes the component; the header's button opens it."""
+        words = self._words
         links = "".join(
             f'<li><a href="/licences/{escape(name)}" target="_blank" rel="noopener">{escape(name)}</a></li>' for name in self._licences
         )
         gr.HTML(
-            html_template=f'<dialog class="paper" aria-label="About">{_ABOUT.format(version=escape(__version__), licences=links)}'
-            '<p class="actions"><button type="button" class="primary">Close</button></p></dialog>',
+            html_template=f'<dialog class="paper" aria-label="{escape(words("about.name"))}">'
+            f'{words("about.text", version=escape(__version__))}<ul class="licences">{links}</ul><p class="actions">'
+            f'<button type="button" data-tour>{escape(words("about.tour"))}</button>'
+            f'<button type="button" data-settings>{escape(words("about.settings"))}</button>'
+            f'<button type="button" class="primary">{escape(words("about.close"))}</button></p></dialog>',
             js_on_load="med42.about(element)",
             apply_default_css=False,
             elem_id="about",
+        )
+
+
+class Demonstration:
+    """A line above the composer while the demonstration model answers (assets/css/settings.css shows it then)."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def build(self) -> None:
+        """Makes the component where it is called."""
+        here, instead = escape(self._words("demonstration.here")), escape(self._words("demonstration.instead"))
+        gr.HTML(
+            html_template=f'<p>{here} <button type="button" class="link" data-do="model">{instead}</button></p>',
+            js_on_load="med42.buttons(element)",
+            apply_default_css=False,
+            elem_id="demonstration",
         )

@@ -51,7 +51,7 @@ class Desk:
 
     def build(self) -> None:
         """What is in the page but not in sight: it only gives the page's script a place to put the conversation's id."""
-        self.here = gr.Textbox(visible="hidden", label="Conversation")
+        self.here = gr.Textbox(visible="hidden", label="Conversation", elem_id="here")
 
     def build_notice(self) -> None:
         """Where an error is told: message and hint, until it is closed or the next step succeeds."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from html import escape
 
 import gradio as gr
 
@@ -21,7 +22,7 @@ class Facts:
     def build(self) -> None:
         """Makes the component. It triggers 'edit' with the conversation, the new text and the text before it."""
         self.component = gr.HTML(
-            html_template='<div class="facts" role="group" aria-label="Always in the prompt"></div>',
+            html_template=f'<div class="facts" role="group" aria-label="{escape(self._desk.words("facts.name"))}"></div>',
             js_on_load="med42.facts(element, props, trigger, watch)",
             apply_default_css=False,
             elem_id="facts",

@@ -23,7 +23,7 @@ def _template(words: Words) -> str:
 <span class="speed" data-live="speed"></span>
 <span class="use" data-live="meter"></span>
 {_tool("theme", "theme", words("header.theme"))}
-{_tool("settings", "settings", words("header.settings"))}
+{_tool("settings", "sliders", words("header.settings"))}
 {_tool("about", "info", words("header.about"))}
 {_tool("right", "panel", words("header.evidence"))}
 </div>

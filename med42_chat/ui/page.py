@@ -8,12 +8,13 @@ import gradio as gr
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS, is_demonstration, model_file
 from med42_chat.ui import header
-from med42_chat.ui.about import About, SafeUse
+from med42_chat.ui.about import About, Demonstration, SafeUse
 from med42_chat.ui.composer import Composer
 from med42_chat.ui.conversations import ConversationList
 from med42_chat.ui.desk import HERE, Desk, Updates
 from med42_chat.ui.evidence import EvidencePanel
 from med42_chat.ui.facts import Facts
+from med42_chat.ui.settings import SettingsDialog
 from med42_chat.ui.transcript import Transcript
 from med42_chat.ui.words import Words
 
@@ -30,7 +31,9 @@ class Page:
         self.transcript = Transcript(desk, self.evidence, ASSETS / "examples.toml", demonstration)
         self.composer = Composer(desk, self.transcript, self.facts, ASSETS / "prompts" / "presets")
         self.safe_use = SafeUse(desk)
-        self.about = About(_licences(ASSETS / "licences"))
+        self.settings = SettingsDialog(desk)
+        self.demonstration = Demonstration(words)
+        self.about = About(words, _licences(ASSETS / "licences"))
         desk.shown_by(self.transcript, self.facts, self.evidence, self.composer)
 
     def build(self) -> gr.Blocks:
@@ -42,6 +45,7 @@ class Page:
                 self._lay_out()
             self.safe_use.build()
             self.about.build()
+            self.settings.build()
             self._wire(blocks)
         return blocks
 
@@ -53,6 +57,7 @@ class Page:
             self.facts.build()
             self.transcript.build()
             self.desk.build_notice()
+            self.demonstration.build()
             self.composer.build()
         with gr.Column(elem_id="right", min_width=0):
             self.evidence.build()
@@ -63,7 +68,7 @@ class Page:
         blocks.app_id = int.from_bytes(hashlib.sha256(self.desk.services.token.encode()).digest()[:6], "big")
         outputs = [*self.desk.view, self.list.component, self.safe_use.component]
         self.desk.on(blocks.load, self.start, [self.desk.here], outputs, js=HERE)
-        for panel in (self.list, self.facts, self.transcript, self.composer, self.safe_use):
+        for panel in (self.list, self.facts, self.transcript, self.composer, self.safe_use, self.settings):
             panel.wire()
 
     def start(self, here: str) -> Updates:

@@ -52,7 +52,10 @@ def theme() -> gr.themes.Base:
 
 
 def head(assets: Path, words: Words, looks: Mapping[str, object]) -> str:
-    """The page's own styles, scripts, words and looks (theme, text_size, contrast), each file with a mark of its content, so that an update is never mixed with an old copy."""
+    """The page's own styles, scripts, words and looks (theme, text_size, contrast).
+
+    Each file has a mark of its content, so that an update is never mixed with an old copy.
+    """
     styles = [f'<link rel="stylesheet" href="/ui/css/{name}?{_mark(assets / "css" / name)}">' for name in _STYLES]
     scripts = [f'<script src="/ui/js/{name}?{_mark(assets / "js" / name)}"></script>' for name in _SCRIPTS]
     first, *rest = scripts  # the words belong to what the first script makes

@@ -59,6 +59,7 @@ def test_an_answer_read_one_stopped_one_cut_by_the_models_death_and_all_are_ther
     with started(tmp_path) as (program, address):
         page = open_page(browser, address)
         page.click("#safe-use dialog .primary")
+        page.keyboard.press("Escape")  # leaves the look around
         page.click(".example >> nth=0")
         page.wait_for_selector('.answer[data-status="complete"]')
         assert "Thunderclap" in page.inner_text(".answer") and "Demonstration model, not Med42" in page.inner_text(".answer")
