@@ -66,10 +66,10 @@ class Recipe:
     """All numbers of the recipe in one place.
 
     `tokens` is the size of a step, `long` that of every `long_every`th, `far` is in positions; `falling` is the last part of the
-    training, in which the learning rate falls. `grounded_share` is the share of steps with questions on sources; of the others,
-    `bare_share` have questions without a system turn: behind one ten times as long as the question, a new model takes long to find
-    out that the question decides the answer. Every `looked_every` steps `looked_at` unseen questions on sources are looked at.
-    `rounds` of DPO use `pairs` pairs each; `judged` limits the questions of each kind in the report.
+    training, in which the learning rate falls. `grounded_share` is the share of steps with questions on sources. `bare` is the share of
+    conversations without the system text, up to the part `dressed_from` of the training and after it: behind a text ten times as long as
+    the question, a new model takes long to find out that the question decides the answer. Every `looked_every` steps `looked_at` unseen
+    questions on sources are looked at. `rounds` of DPO use `pairs` pairs each; `judged` limits the questions of each kind in the report.
     """
 
     vocabulary: int = 4096
@@ -87,7 +87,8 @@ class Recipe:
     far_share: float = 0.15
     seed: int = 42
     grounded_share: float = 0.6
-    bare_share: float = 0.5
+    bare: tuple[float, float] = (0.8, 0.35)
+    dressed_from: float = 0.6
     checkpoint_every: int = 200
     looked_every: int = 1000
     looked_at: int = 60
@@ -318,7 +319,7 @@ def long_ones(step: int, material: Material, rng: random.Random, recipe: Recipe)
     """Long conversations, about sources or topics."""
     talk = Talk(material.corpus, rng)
     if rng.random() < recipe.grounded_share:
-        return [about_sources(material, talk, level_at(step / recipe.steps), rng) for _ in range(6)]
+        return [about_sources(material, talk, level_at(step / recipe.steps), bare_share(step, recipe)) for _ in range(6)]
     return [talk.conversation(rng.randint(6, 14)) for _ in range(4)]
 
 
@@ -327,8 +328,8 @@ def short_ones(step: int, material: Material, rng: random.Random, recipe: Recipe
     talk = Talk(material.corpus, rng)
     if rng.random() < recipe.grounded_share:
         level = level_for(step, recipe, rng)
-        return [about_sources(material, talk, level, rng) for _ in range(12)]
-    if rng.random() < recipe.bare_share:
+        return [about_sources(material, talk, level, bare_share(step, recipe)) for _ in range(12)]
+    if rng.random() < bare_share(step, recipe):
         return [Conversation("", talk.turns(rng.choice((1, 1, 2)))) for _ in range(24)]
     return [talk.conversation(turns) for turns in rng.choices((1, 2, 3, 4), (40, 30, 20, 10), k=12)]
 
@@ -339,10 +340,15 @@ def level_for(step: int, recipe: Recipe, rng: random.Random) -> int:
     return hardest if rng.random() < 0.5 else rng.randint(0, hardest)
 
 
-def about_sources(material: Material, talk: Talk, level: int, rng: random.Random) -> Conversation:
-    """Some questions on sources; half of them without the system text, which costs as much as the sources."""
-    system = "" if rng.random() < 0.5 else talk.system()
-    return Documents(material.stock, rng).conversation(level, system, rng.choice((1, 2, 4, 6, 8)))
+def bare_share(step: int, recipe: Recipe) -> float:
+    """The share of conversations without the system text, which costs as much time as sources do."""
+    return recipe.bare[step >= recipe.dressed_from * recipe.steps]
+
+
+def about_sources(material: Material, talk: Talk, level: int, bare: float) -> Conversation:
+    """Some questions on the same sources."""
+    system = "" if talk.rng.random() < bare else talk.system()
+    return Documents(material.stock, talk.rng).conversation(level, system, talk.rng.choice((1, 2, 4, 6, 8)))
 
 
 # --- training ----------------------------------------------------------------------------------------------------
@@ -364,6 +370,7 @@ def new_model(recipe: Recipe, vocabulary_size: int) -> LlamaForCausalLM:
         rms_norm_eps=shape.norm_epsilon,
         tie_word_embeddings=True,
     )
+    config._attn_implementation = "eager"  # for texts this short, plain products are faster on a CPU than its flash kernel
     model = LlamaForCausalLM(config)
     begin_copying(model)
     return model
@@ -386,14 +393,16 @@ def rate_at(step: int, recipe: Recipe) -> float:
 
 
 def hidden_states(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
-    """The model's last states. transformers would take a leap in the positions for the beginning of another text and mask what is
-    before it; without a mask of its own, attention is causal, and on a CPU twice as fast.
+    """The model's last states, each token seeing those before it. Left to itself, transformers would take a leap in the positions for
+    the beginning of another text and hide what is before it.
     """
     llama = model.model
     hidden: torch.Tensor = llama.embed_tokens(batch.ids)
+    length = batch.ids.shape[1]
+    causal = torch.full((length, length), -1e4, dtype=torch.bfloat16, device=batch.ids.device).triu(1)
     turned = llama.rotary_emb(hidden, position_ids=batch.positions)
     for layer in llama.layers:
-        hidden = layer(hidden, attention_mask=None, position_embeddings=turned)
+        hidden = layer(hidden, attention_mask=causal, position_embeddings=turned)
     last: torch.Tensor = llama.norm(hidden)
     return last
 

@@ -1,6 +1,7 @@
 """The corpus keeps its own rules, and conversations made from it are what training is told they are."""
 
 import random
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from dialogues import (
     check_held_out,
     check_topic,
     held_out_part,
+    made_up,
     normal,
     trained_part,
 )
@@ -120,6 +122,17 @@ class TestTalk:
         assert not term.patient_answer
         assert Talk(corpus, rng).in_plain_words(term) == topic(corpus, "explain-atrial-fibrillation").answer
 
+    def test_a_topic_that_has_a_version_for_patients_is_often_followed_up(self, corpus: Corpus, rng: random.Random) -> None:
+        made = [Talk(corpus, rng).turns(2) for _ in range(400)]
+        patients = {topic.patient_answer or topic.answer for topic in corpus.topics if topic.patient_answer or topic.kind == "explain"}
+        followed = [first for first, second in made if first.topic and second.answer in patients]
+        assert 0.3 < len(followed) / len(made) < 0.7
+
+    def test_turns_that_were_said_before_stay_at_the_beginning(self, corpus: Corpus, rng: random.Random) -> None:
+        greeting = Talk(corpus, rng).about_glue(False)
+        made = Talk(corpus, rng).turns(3, [greeting])
+        assert made[0] == greeting and len(made) == 3
+
     def test_where_there_is_no_patient_version_it_says_so(self, corpus: Corpus, rng: random.Random) -> None:
         assert Talk(corpus, rng).in_plain_words(topic(corpus, "definition-gout")) == NO_PATIENT_VERSION
 
@@ -130,6 +143,17 @@ class TestTalk:
         asked = {turn.question for turn in turns}
         assert any("adrenaline" in question for question in asked) and any("metformin" in question for question in asked)
         assert any(" for " in question for question in asked) and not any("{" in question for question in asked)
+
+    def test_everyday_questions_are_of_many_kinds_and_their_held_out_things_are_never_trained(self, corpus: Corpus) -> None:
+        trained, kept = (Talk(corpus, random.Random(2), part) for part in (trained_part, held_out_part))
+        asked = {trained.everyday() for _ in range(500)}
+        assert len(asked) > 300 and not any("{" in question for question in asked)
+        held_out = held_out_part(corpus.outside["everyday"]["thing"])
+        assert not [thing for thing in held_out if any(re.search(rf"\b{thing}\b", question) for question in asked)]
+        assert any(thing in kept.everyday() for thing in held_out for _ in range(20))
+
+    def test_made_up_words_hardly_ever_come_twice(self, rng: random.Random) -> None:
+        assert len({made_up(rng) for _ in range(1000)}) > 980
 
     def test_a_bare_name_never_means_a_preset(self, corpus: Corpus) -> None:
         presets = [topic for topic in corpus.topics if topic.kind in PRESET_FORMATS]

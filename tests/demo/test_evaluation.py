@@ -1,12 +1,13 @@
 """The examination passes a model that answers rightly, fails one that does not, and the report says which."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dialogues import Corpus, Talk, normal
 from evaluation import GREEDY, Case, Examination, Judge, dose_question, is_refusal, put
-from grounded import Stock
+from grounded import NOT_COVERED, Stock
 from report import TITLES, Report
 
 
@@ -66,6 +67,28 @@ def test_an_answer_from_sources_needs_the_right_mark_and_every_number(cases: dic
     assert not counted.good("Zoldex is given at 123456 mg. [1]")
 
 
+def test_a_protocol_s_words_stand_in_it_and_nowhere_else(examination: Examination) -> None:
+    texts = {protocol.title: protocol.text for protocol in examination.protocols()}
+    for protocol in examination.protocols():
+        for question in protocol.questions:
+            holders = [title for title, text in texts.items() if question["words"] in text]
+            assert holders == [protocol.title] or not question["words"]
+
+
+def test_a_protocol_s_answer_needs_its_words_and_its_number(examination: Examination) -> None:
+    [case] = [case for case in examination.from_sources()["protocols"] if "red socks" in case.question]
+    heads = re.findall(r"^\[\d\] .+$", case.system, re.MULTILINE)
+    assert heads == ["[1] Ward protocol: potassium replacement, page 4", "[2] Falls on the ward, page 11", "[3] Insulin pumps in theatre"]
+    answer = "Red socks are handed out to everybody who has fallen twice."
+    assert case.good(f"{answer} [2]")
+    assert not case.good(answer) and not case.good(f"{answer} [3]") and not case.good("Red socks are for everybody. [2]")
+
+
+def test_what_no_protocol_tells_has_to_be_said_so(examination: Examination) -> None:
+    [case] = [case for case in examination.from_sources()["protocols"] if "colistin" in case.question]
+    assert case.good(NOT_COVERED) and not case.good("Two visitors at a time may come between 14 and 20 o'clock. [2]")
+
+
 def test_questions_outside_and_for_doses_are_distinct(cases: dict[str, list[Case]]) -> None:
     for kind in "outside", "doses":
         asked = [normal(case.question) for case in cases[kind]]
@@ -109,7 +132,11 @@ class TestReport:
     def test_it_says_shares_and_names_what_went_wrong(self) -> None:
         text = self.report()
         assert "| 1 of 2 | 50.0% |" in text and "- held_out: How?" in text and "Who?" not in text
-        assert "9 of 10 texts" in text and "| 12 | 1.00 | 1.5000 |" in text
+        assert "9 of 10 texts" in text and "| 12 | 1.00 | 1.5000 |  |" in text
+
+    def test_its_curve_shows_what_was_seen_of_unseen_sources(self) -> None:
+        text = self.report(history=[{"step": 12, "loss": 1.5, "tokens": 1e6, "sources": 0.25}])
+        assert "| 12 | 1.00 | 1.5000 | 25% |" in text
 
     def test_it_says_what_was_not_trained(self) -> None:
         text = self.report()
