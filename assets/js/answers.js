@@ -52,7 +52,7 @@ med42.answers = (scroll, trigger, { showUnseen }) => {
   scroll.addEventListener("pointerdown", () => (marked = getSelection().toString().trim())); // a click takes the marking away
   const words = (one) => (one.querySelector(".long .typed, :scope > .typed") || one.querySelector(".block > :not(button)") || one).textContent.trim();
   const pin = (one) => {
-    const sentence = words(one).match(/^[^]{3,200}?[.!?؟。](?=\s|$)/);
+    const sentence = words(one).match(/^[^]{3,200}?(?<!\b(?:\p{L}|Dr|Mrs?|Ms|Prof))[.!?؟。](?=\s|$)/u); // 'Mrs K.' ends none
     med42.pinFact(marked || (sentence ? sentence[0] : words(one).slice(0, 160)));
   };
 
@@ -149,7 +149,7 @@ med42.answers = (scroll, trigger, { showUnseen }) => {
       if (one) med42.pinFact(one.matches(".question") ? words(one) : one.querySelector(".blocks").innerText.trim());
     },
     // of the greeting
-    weights: () => med42.openWeights(),
+    weights: () => med42.openSettings("model"),
   };
   scroll.addEventListener("click", (event) => {
     const example = event.target.closest(".example");
