@@ -1,0 +1,112 @@
+"""A download in a process of its own, and the program's side of it: `python -m med42_chat.weights.download`.
+
+A process, because the one that serves the page has told huggingface_hub to stay offline, which cannot be taken back there; and
+because stopping it is then simply ending it, which is what a crash does too, and both are resumed in the same way.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from med42_chat import errors
+from med42_chat.errors import ConnectionLost, Med42Error
+from med42_chat.weights import catalogue
+from med42_chat.weights.progress import Progress
+
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to fetch and where to. `own` is the person's own catalogue, if there is one."""
+
+    id: str
+    catalogue: str
+    own: str
+    folder: str
+
+
+class Download:
+    """One running download. Iterating over it gives its progress, and raises what went wrong."""
+
+    def __init__(self, order: Order) -> None:
+        self._popen = subprocess.Popen(
+            # -P: a file in the current folder must not stand in for a module.
+            [sys.executable, "-P", "-m", "med42_chat.weights.download"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=_environment(),
+            start_new_session=True,  # Ctrl+C in the terminal is for the program, which then stops this
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        assert self._popen.stdin is not None
+        with self._popen.stdin as pipe:
+            pipe.write(json.dumps(asdict(order)))
+
+    def __iter__(self) -> Iterator[Progress]:
+        for line in self._popen.stdout or ():
+            found = json.loads(line)
+            if "error" in found:
+                self._popen.wait()
+                raise _raised(**found)
+            progress = Progress(**found)
+            yield progress
+            if progress.state == "done":
+                self._popen.wait()
+                return
+        self._popen.wait()
+        raise ConnectionLost("The download was stopped.", "What has come is kept. Fetch it again to go on.")
+
+    def stop(self) -> None:
+        """Ends it at once; what came is kept. Whoever iterates sees ConnectionLost."""
+        self._popen.terminate()
+        self._popen.wait()
+
+
+def _raised(error: str, message: str, hint: str) -> Med42Error:
+    kind = getattr(errors, error, Med42Error)
+    made: Med42Error = kind(message, hint)
+    return made
+
+
+def _environment() -> dict[str, str]:
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    kept = {name: value for name, value in os.environ.items() if name not in _OFFLINE}
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+def main() -> None:
+    """Fetches what standard input orders, and says how it goes, a line of JSON each. Ends when nobody listens any more."""
+    order = Order(**json.loads(sys.stdin.read()))
+    try:
+        try:
+            _run(order)
+        except Med42Error as error:
+            known = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+            _say({"error": known, "message": error.message, "hint": error.hint})
+    except BrokenPipeError:
+        os._exit(0)  # the program that asked for this is gone; a normal end would stumble over the pipe once more
+
+
+def _run(order: Order) -> None:
+    # Here and not above: they bring huggingface_hub along, which only this process may load.
+    from med42_chat.weights.fetch import fetch
+    from med42_chat.weights.hub import Hub
+
+    entries = catalogue.read(Path(order.catalogue), Path(order.own) if order.own else None)
+    for progress in fetch(catalogue.find(entries, order.id), Path(order.folder), Hub()):
+        _say(asdict(progress))
+
+
+def _say(value: dict[str, object]) -> None:
+    print(json.dumps(value), flush=True)
+
+
+if __name__ == "__main__":
+    main()

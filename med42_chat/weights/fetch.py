@@ -1,0 +1,297 @@
+"""Fetches the files of a catalogue's entry: resumable after anything, verified, and under their final names only when right.
+
+What has come lies in `.unfinished/ID/` inside the models folder; its length says where to go on, after a crash too. Pieces
+of one file (`.part1of2`) are written straight behind each other, so that joining takes neither time nor a second copy's room.
+When a file is whole, every piece is read back from the disk and compared with its SHA-256, the header is checked, and only then
+does the file get its name, in one step.
+
+`fetch` is a generator: it works while it is asked for progress, and closing it stops it. Nothing here starts by itself.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # a lazy re-export
+
+from med42_chat.errors import ConnectionLost, DiskFull, DownloadFailed, ModelFileError, WeightsError, WrongContent
+from med42_chat.gguf import read_header
+from med42_chat.weights.catalogue import Entry, Part
+from med42_chat.weights.hub import Body, Busy, Hub, Remote
+from med42_chat.weights.progress import Meter, Progress
+
+UNFINISHED = ".unfinished"
+_SPARE = 200_000_000  # bytes that the disk keeps free beside the file
+_TRIES = 6  # without a single new byte in between
+_LONGEST_PAUSE_S = 30.0
+_PIECE = 4 << 20  # bytes read at once for a checksum
+_LEEWAY, _WIDE_LEEWAY = 0.02, 0.15  # by which a rounded size may differ: with a hash, and without
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One part of the repository, and where it begins in the file that it belongs to."""
+
+    part: Part
+    remote: Remote
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.remote.size_bytes
+
+    @property
+    def sha256(self) -> str:
+        """The catalogue's word, or else the server's."""
+        return self.part.sha256 or self.remote.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One file to be: the pieces it is made of, where it grows, and its name at the end."""
+
+    pieces: tuple[Piece, ...]
+    unfinished: Path
+    final: Path
+
+    @property
+    def size_bytes(self) -> int:
+        return self.pieces[-1].end
+
+    def length(self) -> int:
+        """Bytes that are here already; a file that is longer than it may be counts as nothing."""
+        try:
+            length = self.unfinished.stat().st_size
+        except FileNotFoundError:
+            return 0
+        return length if length <= self.size_bytes else 0
+
+
+def installed(entry: Entry, folder: Path) -> bool:
+    """Whether all files of the entry are in place."""
+    return all((folder / name).exists() for name in entry.file_names)
+
+
+def fetch(entry: Entry, folder: Path, hub: Hub, sleep: Callable[[float], object] = time.sleep) -> Iterator[Progress]:
+    """Fetches what is missing of `entry` into `folder`. Raises WeightsError's kinds and DiskFull; what came is kept for the next time."""
+    if installed(entry, folder):
+        yield Progress("done", entry.size_bytes, entry.size_bytes)
+        return
+    yield Progress("asking", 0, entry.size_bytes)
+    place = folder / UNFINISHED / entry.id
+    with _disk(folder):
+        place.mkdir(parents=True, exist_ok=True)
+        with _alone(entry, place):
+            targets = _targets(entry, folder, place, hub)
+            _check_room(targets, folder)
+            yield from _Fetching(entry, targets, hub, sleep).run()
+            _put_in_place(targets)
+            shutil.rmtree(place, ignore_errors=True)
+    total = sum(target.size_bytes for target in targets)
+    yield Progress("done", total, total)
+
+
+def discard(entry: Entry, folder: Path) -> int:
+    """Removes what has come of an entry that was not finished; gives the bytes that are free again."""
+    place = folder / UNFINISHED / entry.id
+    if not place.is_dir():
+        return 0
+    with _disk(folder), _alone(entry, place):
+        size = sum(file.stat().st_size for file in place.iterdir() if file.is_file())
+        shutil.rmtree(place, ignore_errors=True)
+        return size
+
+
+@contextmanager
+def _alone(entry: Entry, place: Path) -> Iterator[None]:
+    """One process at a time. The operating system takes the lock back when its holder dies."""
+    with ExitStack() as held:
+        try:
+            # Beside the folder and not in it: a folder that holds an open file cannot be removed on Windows.
+            held.enter_context(WeakFileLock(place.with_name(f"{entry.id}.lock"), timeout=0.2))
+        except TimeoutError as error:
+            raise DownloadFailed(
+                f"{entry.title} is already being fetched by another Med42 Chat.", "Wait for it, or stop it there."
+            ) from error
+        yield
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    """Turns errors of the disk into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"The disk of {folder} is full.", "Make room and try again: the download goes on where it stopped.") from error
+        raise WeightsError(f"The models folder {folder} cannot be written to: {error.strerror}.", "Check its permissions.") from error
+
+
+def _targets(entry: Entry, folder: Path, place: Path, hub: Hub) -> tuple[Target, ...]:
+    """Asks the hub about every part, compares its answers with the catalogue, and lays out the files to be."""
+    remotes = [_looked_up(entry, part, hub) for part in entry.parts]
+    if not entry.joined:
+        pairs = zip(entry.file_names, entry.parts, remotes, strict=True)
+        return tuple(Target((Piece(part, remote, 0),), place / name, folder / name) for name, part, remote in pairs)
+    pieces, start = [], 0
+    for part, remote in zip(entry.parts, remotes, strict=True):
+        pieces.append(Piece(part, remote, start))
+        start = pieces[-1].end
+    name = entry.file_names[0]
+    return (Target(tuple(pieces), place / name, folder / name),)
+
+
+def _looked_up(entry: Entry, part: Part, hub: Hub) -> Remote:
+    remote = hub.look_up(entry, part)
+    leeway = 0 if part.exact else part.size_bytes * (_LEEWAY if part.sha256 else _WIDE_LEEWAY)
+    wrong_size = abs(remote.size_bytes - part.size_bytes) > leeway
+    if wrong_size or (part.sha256 and remote.sha256 and part.sha256 != remote.sha256):
+        raise WrongContent(
+            f"The server's {part.name} is another file than the catalogue's ({remote.size_bytes:,} bytes there, "
+            f"{part.size_bytes:,} here{', and another checksum' if not wrong_size else ''}).",
+            "Nothing was fetched. The repository was changed, or a page of the network stands in for the file: choose another file.",
+        )
+    if not part.sha256 and not remote.sha256:
+        raise WrongContent(
+            f"Neither the catalogue nor the server has a checksum for {part.name}, so it cannot be verified.",
+            "Fetch it by other means and import it, if you trust where it comes from.",
+        )
+    return remote
+
+
+def _check_room(targets: Sequence[Target], folder: Path) -> None:
+    missing = sum(target.size_bytes - target.length() for target in targets)
+    free = shutil.disk_usage(folder).free
+    if missing + _SPARE > free:
+        raise DiskFull(
+            f"The download needs {missing / 1e9:.1f} GB more, and the disk of {folder} has {free / 1e9:.1f} GB free.",
+            "Make room, or set MED42_MODELS to a folder on another disk.",
+        )
+
+
+class _Fetching:
+    """One run over all files of an entry."""
+
+    def __init__(self, entry: Entry, targets: Sequence[Target], hub: Hub, sleep: Callable[[float], object]) -> None:
+        self._entry = entry
+        self._targets = targets
+        self._hub = hub
+        self._sleep = sleep
+        self._meter = Meter()
+        self._total = sum(target.size_bytes for target in targets)
+        self._before = 0  # bytes of the files that are finished
+
+    def run(self) -> Iterator[Progress]:
+        """Every file until it is whole and right."""
+        for target in self._targets:
+            for piece in target.pieces:
+                yield from self._piece(target, piece)
+            yield from self._check(target)
+            self._before += target.size_bytes
+
+    def _piece(self, target: Target, piece: Piece) -> Iterator[Progress]:
+        """Goes on until the piece is here, trying again after whatever may pass."""
+        tries = 0
+        while (length := target.length()) < piece.end:
+            try:
+                yield from self._attempt(target, piece, length)
+            except ConnectionLost as error:
+                tries = 0 if target.length() > length else tries + 1
+                if tries >= _TRIES:
+                    raise
+                pause = _pause(error, tries)
+                yield self._meter.progress(
+                    "waiting", self._before + target.length(), self._total, f"{error.message} Next try in {pause:.0f} s."
+                )
+                self._sleep(pause)
+
+    def _attempt(self, target: Target, piece: Piece, length: int) -> Iterator[Progress]:
+        with (
+            self._hub.open(self._entry, piece.part, piece.remote, length - piece.start) as body,
+            target.unfinished.open("r+b" if target.unfinished.exists() else "w+b") as file,
+        ):
+            if body.total not in (None, piece.remote.size_bytes):
+                raise ConnectionLost(f"The server gives {piece.part.name} another size than before.", "Try again later.")
+            # A server that cannot go on in the middle sends all of it again, and what is here is overwritten.
+            file.truncate(file.seek(piece.start + body.start))
+            yield from self._write(file, piece, body)
+
+    def _write(self, file: BinaryIO, piece: Piece, body: Body) -> Iterator[Progress]:
+        at = file.tell()
+        for data in body.pieces:
+            if at == 0:
+                _check_start(data, piece.part.name)
+            if at + len(data) > piece.end:
+                raise ConnectionLost(f"The server sent more of {piece.part.name} than there is.", "Try again.")
+            file.write(data)
+            at += len(data)
+            if self._meter.due():
+                yield self._meter.progress("fetching", self._before + at, self._total)
+        if at < piece.end:
+            raise ConnectionLost(f"The connection ended before all of {piece.part.name} was here.", "Try again.")
+
+    def _check(self, target: Target) -> Iterator[Progress]:
+        """Reads the file back. One that is wrong is removed from the first wrong piece on, so that the next attempt starts there."""
+        with target.unfinished.open("r+b") as file:
+            os.fsync(file.fileno())
+            for piece in target.pieces:
+                digest = hashlib.sha256()
+                file.seek(piece.start)
+                while file.tell() < piece.end:
+                    digest.update(file.read(min(_PIECE, piece.end - file.tell())))
+                    if self._meter.due():
+                        yield Progress("checking", self._before + file.tell(), self._total)
+                if digest.hexdigest() != piece.sha256:
+                    file.truncate(piece.start)
+                    raise WrongContent(
+                        f"What came for {piece.part.name} is not the right file: its checksum is wrong. It was thrown away.",
+                        "Try again; if it happens again, something on the way changes files, such as a proxy.",
+                    )
+        _check_header(target)
+
+
+def _pause(error: ConnectionLost, tries: int) -> float:
+    return error.wait_s if isinstance(error, Busy) else min(2.0**tries, _LONGEST_PAUSE_S)
+
+
+def _check_start(data: bytes, name: str) -> None:
+    """Looks at a file's first bytes, so that a web page is noticed before its checksum is."""
+    if not b"GGUF".startswith(data[:4]):
+        raise WrongContent(
+            f"What the server sends for {name} is no model file.", "It may be a page of the network in its place: sign in, and try again."
+        )
+
+
+def _check_header(target: Target) -> None:
+    """Of a split file only the first part has a header that says anything; the others were compared by checksum."""
+    if "-of-" in target.final.name and "-00001-of-" not in target.final.name:
+        return
+    try:
+        read_header(target.unfinished)
+    except ModelFileError as error:
+        target.unfinished.unlink()
+        raise WrongContent(error.message, "The file on the server is damaged: choose another one.") from error
+
+
+def _put_in_place(targets: Sequence[Target]) -> None:
+    # The first part last: with it the others count as a model.
+    for target in reversed(targets):
+        target.unfinished.replace(target.final)
+    _sync_folder(targets[0].final.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new names last through a power cut. Windows does that by itself, and cannot open folders."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,53 @@
+"""How far a download or an import is: values, and the arithmetic of speed and time left."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+_REPORT_S = 0.25
+_WINDOW_S = 10.0  # over which the speed is averaged
+
+State = Literal["asking", "fetching", "waiting", "checking", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an entry is, all its files together. Bytes and seconds; `note` says in words what is waited for."""
+
+    state: State
+    done: int
+    total: int
+    bytes_per_s: float = 0.0
+    seconds_left: float | None = None
+    note: str = ""
+
+
+class Meter:
+    """Speed and time left, over the last seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: deque[tuple[float, int]] = deque()
+        self._reported = float("-inf")
+
+    def due(self) -> bool:
+        """Whether it is time for another report."""
+        now = self._clock()
+        if now - self._reported < _REPORT_S:
+            return False
+        self._reported = now
+        return True
+
+    def progress(self, state: State, done: int, total: int, note: str = "") -> Progress:
+        """A report as of now."""
+        now = self._clock()
+        if self._seen and done < self._seen[-1][1]:
+            self._seen.clear()  # begun anew
+        self._seen.append((now, done))
+        while now - self._seen[0][0] > _WINDOW_S:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        speed = (done - before) / (now - since) if now > since else 0.0
+        return Progress(state, done, total, speed, (total - done) / speed if speed > 0 else None, note)
