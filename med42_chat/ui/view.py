@@ -6,6 +6,7 @@ carries `data-do`: assets/js/transcript.js knows what each means.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 
 from med42_chat.jobs import JobState
@@ -117,12 +118,28 @@ def blocks(words: Words, text: str, sources: Sequence[int] = ()) -> list[str]:
 
     Those that say the bottom line are marked 'lead'; the last of them can fold what is below it, where that is long.
     """
-    tree = parse(text, sources)
+    tree = outlined(parse(text, sources))
     lead = bottom_line(tree)
     made = [f'<div class="block{" lead" if at < lead else ""}">{block_html(block)}</div>' for at, block in enumerate(tree)]
     if lead and len(text) - len(plain_text(tree[:lead])) >= _DETAIL:
         made[lead - 1] = made[lead - 1].removesuffix("</div>") + _fold(words, len(tree) - lead) + "</div>"
     return made
+
+
+def outlined(tree: Tree) -> Tree:
+    """The tree with its headings one below the other and all below the answer's own, whatever levels were written.
+
+    Models begin with '###' as they like; who goes from heading to heading by ear would look for what stands above it.
+    """
+    above: list[int] = []
+    return tuple(_below(above, block) if isinstance(block, Heading) else block for block in tree)
+
+
+def _below(above: list[int], heading: Heading) -> Heading:
+    while above and above[-1] >= heading.level:
+        above.pop()
+    above.append(heading.level)
+    return replace(heading, level=min(len(above) + 1, 6))
 
 
 def bottom_line(tree: Tree) -> int:

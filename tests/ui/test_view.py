@@ -1,5 +1,6 @@
 """What records look like on the page, without a page."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -150,6 +151,20 @@ class TestBottomLine:
 
     def test_a_heading_goes_with_what_it_heads(self) -> None:
         assert view.bottom_line(parse(f"# Answer\n\nGive aspirin.\n\n{self.LONG}")) == 2
+
+    @pytest.mark.parametrize(
+        ("written", "shown"),
+        [
+            ("###", "3"),
+            ("# ### #", "343"),
+            ("## ### #### ##", "3453"),
+            ("#### ## ### ######", "3345"),
+            ("# ## ### #### ##### ######", "345666"),
+        ],
+    )
+    def test_headings_stand_one_below_the_other_whatever_was_written(self, written: str, shown: str) -> None:
+        made = "".join(view.blocks(WORDS, "\n\n".join(f"{marks} Title" for marks in written.split())))
+        assert re.findall(r"<h(\d)", made) == list(shown)
 
     @pytest.mark.parametrize("text", ["Give aspirin.", "- one\n- two\n\nthree", "word " * 100 + "\n\nmore", "", "# Only a heading"])
     def test_where_the_beginning_is_no_bottom_line_nothing_stands_out(self, text: str) -> None:
