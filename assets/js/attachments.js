@@ -52,14 +52,14 @@ med42.attached = (element, changed, show) => {
 
   const add = (one, draft = med42.draft()) => {
     draft.attachments = [...draft.attachments, { key: "", tokens: null, isKept: false, ...one }];
-    changed(draft);
+    changed(draft, 0);
     show();
     med42.announce(med42.say("attach.added", { name: one.name }));
     return draft.attachments.at(-1);
   };
   const remove = (one, draft = med42.draft()) => {
     draft.attachments = draft.attachments.filter((other) => other !== one);
-    changed(draft);
+    changed(draft, 0);
     show();
     box.focus({ preventScroll: true });
   };
@@ -117,7 +117,7 @@ med42.attached = (element, changed, show) => {
       if (answer.text !== undefined) med42.tellTooMuch(answer.text.length);
       else med42.tell(answer.isGone ? { message: med42.say("attach.failed", { name: file.name }), hint: med42.say("attach.failed_hint") } : answer);
     }
-    changed(draft);
+    changed(draft, 0);
     show();
   };
   chooser.addEventListener("change", () => {

@@ -79,10 +79,10 @@ med42.composer = (element, props, trigger, watch) => {
   // -- a draft and the server --
   let waits = 0;
   let isAsking = false; // one request is under way at a time, so that an older text never overtakes a newer one
-  const changed = (draft) => {
+  const changed = (draft, pause) => {
     draft.version += 1;
     draft.at = performance.now();
-    ask(draft);
+    ask(draft, pause);
   };
   const ask = (draft, pause = 400) => {
     draft.asks = true;
@@ -135,13 +135,14 @@ med42.composer = (element, props, trigger, watch) => {
   };
   addEventListener("pagehide", () => {
     for (const [page, draft] of med42.drafts) {
-      if (draft.version !== draft.kept && !draft.edit) fetch("/v1/draft", { method: "POST", body: JSON.stringify(body(page, draft)), keepalive: true });
+      if (draft.version !== draft.kept && !draft.edit) navigator.sendBeacon("/v1/draft", JSON.stringify(body(page, draft)));
     }
   });
   addEventListener("beforeunload", (event) => {
     const draft = med42.draft();
-    const isUnsaid = draft.edit && draft.text !== draft.edit.text;
-    if (isUnsaid || med42.factsAreUnsaved() || med42.presetIsUnfinished() || document.querySelector('[data-live="lost"]:not([hidden])')) event.preventDefault();
+    const isEdited = draft.edit && draft.text !== draft.edit.text;
+    const isLost = draft.version !== draft.kept && document.querySelector('[data-live="lost"]:not([hidden])');
+    if (isEdited || isLost || med42.factsAreUnsaved() || med42.presetIsUnfinished()) event.preventDefault();
   });
 
   // -- what goes out --
@@ -164,6 +165,7 @@ med42.composer = (element, props, trigger, watch) => {
     }
     list.close();
     trigger("submit", whole);
+    if (accepted) med42.focusComposer(); // the button that was pressed goes away
   };
 
   /** A question was not taken: it stands in the box of its conversation again, before whatever was typed since. */
@@ -223,7 +225,8 @@ med42.composer = (element, props, trigger, watch) => {
       if (page || !(med42.isHere("") || med42.isHere(conversation))) return;
       // The page without a conversation has got one: what was typed since belongs there.
       const since = med42.draft("");
-      med42.drafts.set(conversation, { ...since, kept: since.text || since.attachments.length ? -1 : since.version, asks: true, isOpened: true });
+      const text = med42.isHere(conversation) ? box.value : since.text;
+      med42.drafts.set(conversation, { ...since, text, kept: text || since.attachments.length ? -1 : since.version, asks: true, isOpened: true });
       Object.assign(since, { text: "", attachments: [] });
       changed(since);
     },

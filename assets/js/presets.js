@@ -65,7 +65,6 @@ med42.presets = (element, box, trigger) => {
     ArrowDown: () => step(1),
     ArrowUp: () => step(-1),
     Enter: () => shown[at] && choose(shown[at]),
-    Tab: () => shown[at] && choose(shown[at]),
     Escape: () => leave(),
   };
   /** Whether the list has used this key. */

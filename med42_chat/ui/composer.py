@@ -186,7 +186,6 @@ def _template(words: Words) -> str:
 <button type="button" class="act" data-act="presets" aria-haspopup="listbox" aria-expanded="false" title="{say("presets.tip")}">
 <i class="icon presets"></i>{say("presets.button")}</button>
 <button type="button" class="act" data-act="keys" title="{say("keys.title")}" aria-label="{say("keys.title")}"><kbd>?</kbd></button>
-<span class="who" data-live="model"></span>
 <button type="button" id="send">{say("composer.send")}</button>
 <button type="button" id="stop">{say("composer.stop")}</button>
 </div></div>
