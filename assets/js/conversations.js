@@ -28,7 +28,7 @@ med42.line = (send, merge = (next) => next) => {
 const written = (parts) => Object.fromEntries(parts.split(" ").map((part) => [part, { hour: "2-digit", minute: "2-digit", month: "short" }[part] || "numeric"]));
 
 med42.conversations = (element, props, trigger, watch) => {
-  const SIZE = 100; // rows in one request
+  const BEFORE = 30; // rows asked for above the first that is wanted: the reader may turn round, and rows may have moved down
   const HEIGHT = { row: 50, hit: 74 };
   const GROUPS = ["list.pinned", "list.today", "list.yesterday", "list.week", "list.earlier"];
   const say = med42.say;
@@ -37,8 +37,8 @@ med42.conversations = (element, props, trigger, watch) => {
 
   let view = { archived: false, folder: "", tag: "" };
   let known = { groups: [], folders: [], tags: [], archive: 0 };
-  const blocks = new Map(); // by number: { rows, at }
-  let newest = 0; // the server's time of the last whole state; blocks older than that are asked for again when they come into sight
+  const rows = new Map(); // by place: { row, at }
+  let newest = 0; // the server's time of the last whole state; rows older than that are asked for again when they come into sight
   let found = null; // what the search gave
   let opening = ""; // the words whose first hit is to be opened as soon as it is there
   let editing = null; // { id, how, text }: the row that is being renamed, put into a new folder or given a new tag
@@ -50,18 +50,15 @@ med42.conversations = (element, props, trigger, watch) => {
     day.setHours(0, 0, 0, 0);
     return day.setDate(day.getDate() - back); // not a multiple of 24 hours: clocks change
   });
-  const place = (offset = virtual.first() - (virtual.first() % SIZE)) => ({ ...view, days: days(), offset });
-  const asking = med42.line(({ offset, anew }) => trigger("tick", { ...place(offset), anew }), (value, waiting) => ({ ...value, anew: value.anew || waiting.anew }));
+  const place = (from = virtual.first()) => ({ ...view, days: days(), offset: Math.max(0, from - BEFORE) });
+  const asking = med42.line(({ from, anew }) => trigger("tick", { ...place(from), anew }), (value, waiting) => ({ ...value, anew: value.anew || waiting.anew }));
   const searching = med42.line((query) => trigger("input", { query }));
   const refresh = () => asking.ask({ anew: true });
   const act = (what, row, more = {}) => trigger("submit", { ...place(), anew: true, do: what, id: row.id, ...more });
 
   // -- what is shown --
   const named = ([id, title, at, pinned, folder, tags, archived]) => ({ id, title: title || say("list.untitled"), at, pinned, folder, tags, archived });
-  const rowAt = (index) => {
-    const block = blocks.get(Math.floor(index / SIZE));
-    return block && block.rows[index % SIZE];
-  };
+  const rowAt = (index) => rows.has(index) && rows.get(index).row;
   const entry = (row, pieces) => {
     const how = editing && editing.id === row.id ? editing.how : "";
     return { kind: "row", key: row.id, sign: JSON.stringify([row, how, med42.isHere(row.id), pieces, midnight()]), row, how, pieces };
@@ -91,10 +88,14 @@ med42.conversations = (element, props, trigger, watch) => {
     if (!newest) return; // nothing is known yet, and that there is nothing is not either
     const n = known.groups.reduce((sum, count) => sum + count, 0);
     counter.textContent = found ? counted(found) : say(n ? (view.archived ? "list.count_archived" : "list.count") : "list.nothing_here", { n });
+    narrowed();
+    list.setAttribute("aria-label", found ? say("list.results", { query: found.query }) : say("list.name"));
+  };
+  /** What the list is narrowed to, and where something can be chosen, the way to do so. */
+  const narrowed = () => {
     chooser.hidden = Boolean(found) || !(known.folders.length || known.tags.length || known.archive || filtered());
     filters.hidden = Boolean(found) || !filtered();
-    if (!filters.hidden) filters.replaceChildren(...chips());
-    list.setAttribute("aria-label", found ? say("list.results", { query: found.query }) : say("list.name"));
+    filters.replaceChildren(...chips());
   };
   const counted = ({ titles, messages, more }) => {
     const [named, said] = [titles.length, messages.length];
@@ -239,8 +240,9 @@ med42.conversations = (element, props, trigger, watch) => {
   const filtered = () => view.archived || view.folder || view.tag;
   const look = (change) => {
     view = { ...view, ...change };
-    blocks.clear();
+    rows.clear();
     virtual.rewind();
+    narrowed();
     refresh();
   };
   const chips = () => {
@@ -277,11 +279,11 @@ med42.conversations = (element, props, trigger, watch) => {
       if (anew) newest = value.at;
       const top = virtual.first();
       const held = list.scrollTop > 0 && !found && rowAt(top);
-      const rows = value.rows.map(named);
-      blocks.set(value.offset / SIZE, { rows, at: value.at });
+      const come = value.rows.map(named);
+      come.forEach((row, index) => rows.set(value.offset + index, { row, at: value.at }));
       known = { ...known, ...value };
       show();
-      const now = held ? rows.findIndex((row) => row.id === held.id) : -1;
+      const now = held ? come.findIndex((row) => row.id === held.id) : -1;
       if (now >= 0) list.scrollTop += (value.offset + now - top) * HEIGHT.row; // what the reader looks at stays where it is
       if (value.anew && found) searching.ask(found.query);
       const [then] = [afterwards, value.anew && (afterwards = null)];
@@ -336,7 +338,7 @@ med42.conversations = (element, props, trigger, watch) => {
     event.preventDefault();
     does();
   });
-  const rowOf = (id) => (found ? found.titles.map(([row]) => row) : [...blocks.values()].flatMap((block) => block.rows)).find((row) => row.id === id);
+  const rowOf = (id) => (found ? found.titles.map(([row]) => row) : [...rows.values()].map(({ row }) => row)).find((row) => row.id === id);
   element.querySelector(".new").addEventListener("click", () => {
     med42.show("");
     med42.box().focus();
@@ -346,9 +348,8 @@ med42.conversations = (element, props, trigger, watch) => {
     make: (item) => makers[item.kind](item),
     leave: () => find.focus(),
     seen: (from, to) => {
-      for (let block = Math.floor(from / SIZE); !found && block * SIZE <= to; block++) {
-        const there = blocks.get(block);
-        if (!there || there.at < newest) return asking.ask({ offset: block * SIZE, anew: false });
+      for (let index = from; !found && index <= to; index++) {
+        if (!rows.has(index) || rows.get(index).at < newest) return asking.ask({ from: index, anew: false });
       }
     },
   });

@@ -20,7 +20,7 @@ from med42_chat.ui.words import Words
 
 Value = dict[str, object]
 
-PAGE = 100  # conversations sent at once, about 12 kB
+PAGE = 100  # conversations sent at once, about 12 kB: three screens
 TITLES = 30
 HITS = 40
 _DAYS = (0, 1, 7)  # before these days' beginnings ago end today, yesterday and the previous 7 days

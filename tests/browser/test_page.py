@@ -215,41 +215,6 @@ class TestEvidence:
 
 
 class TestConversations:
-    def test_a_conversation_is_renamed_in_its_place(self, page: Any, site: Site) -> None:
-        ask(page, "name me")
-        wait_for_answer(page)
-        page.click('.entry[data-current] [aria-label^="Rename"]')
-        page.fill(".rename", "Mrs K., headache")
-        page.press(".rename", "Enter")
-        page.wait_for_selector('.entry[data-current] .title:text("Mrs K., headache")')
-        assert site.services.store.conversations.get(here(page)).title == "Mrs K., headache"
-
-    def test_deleting_asks_first_and_then_is_for_good(self, page: Any, site: Site) -> None:
-        ask(page, "delete me")
-        wait_for_answer(page)
-        id, total = here(page), site.services.store.conversations.total()
-        page.click('.entry[data-current] [aria-label^="Delete"]')
-        page.click(".sure button:text('Keep')")
-        assert site.services.store.conversations.total() == total
-        page.click('.entry[data-current] [aria-label^="Delete"]')
-        page.click(".sure .danger")
-        page.wait_for_selector(".greeting")
-        until(lambda: site.services.store.conversations.total() == total - 1, "still there")
-        assert here(page) == ""
-        page.wait_for_selector(f'[data-key="{id}"]', state="detached")
-
-    def test_words_of_a_message_are_found_and_shown_in_their_place(self, page: Any) -> None:
-        ask(page, "zyxomycosis of the left knee")
-        wait_for_answer(page)
-        page.evaluate("med42.show('')")
-        page.wait_for_selector(".greeting")
-        page.fill(".find", "zyxomycosis knee")
-        page.wait_for_selector(".entry.hit mark")
-        page.click(".entry.hit .open >> nth=0")
-        page.wait_for_selector(".turn")
-        assert "zyxomycosis" in page.inner_text(".question")
-        page.fill(".find", "")
-
     def test_opening_an_address_that_is_gone_says_so(self, page: Any) -> None:
         page.evaluate("med42.show('0123456789abcdef')")
         page.wait_for_selector(".notice:not([hidden])")
@@ -273,23 +238,6 @@ class TestConversations:
         assert page.input_value("#question textarea") == ""
         page.evaluate("id => med42.show(id)", id)
         assert page.input_value("#question textarea") == "not sent yet"
-
-    def test_hundreds_of_conversations_are_a_handful_of_rows_and_scroll_to_the_last(self, page: Any, site: Site) -> None:
-        store = site.services.store.conversations
-        made = [store.create(f"Case {number}").id for number in range(320)]
-        page.evaluate("med42.refreshList()")
-        until(lambda: str(store.total()) in page.inner_text(".count"), "the list is not refreshed")
-        assert page.locator(".entry").count() < 60
-        last = store.recent(1, store.total() - 1)[0].id
-        until(lambda: scrolled_to(page, last), "the oldest conversation does not come into sight")
-        for id in made:
-            store.delete(id)
-        page.evaluate("document.querySelector('#conversations .rows').scrollTop = 0; med42.refreshList()")
-
-
-def scrolled_to(page: Any, id: str) -> bool:
-    page.evaluate("(rows => rows.scrollTop = rows.scrollHeight)(document.querySelector('#conversations .rows'))")
-    return bool(page.locator(f'[data-key="{id}"]').count())
 
 
 class TestPinnedFacts:
