@@ -8,30 +8,22 @@ does the file get its name, in one step.
 `fetch` is a generator: it works while it is asked for progress, and closing it stops it. Nothing here starts by itself.
 """
 
-import errno
-import hashlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # a lazy re-export
-
-from med42_chat.errors import ConnectionLost, DiskFull, DownloadFailed, ModelFileError, WeightsError, WrongContent
+from med42_chat.errors import ConnectionLost, ModelFileError, WrongContent
 from med42_chat.gguf import read_header
 from med42_chat.weights.catalogue import Entry, Part
 from med42_chat.weights.hub import Body, Busy, Hub, Remote
+from med42_chat.weights.place import check_room, hashed, installed, put_in_place, workplace
 from med42_chat.weights.progress import Meter, Progress
 
-UNFINISHED = ".unfinished"
-_SPARE = 200_000_000  # bytes that the disk keeps free beside the file
 _TRIES = 6  # without a single new byte in between
 _LONGEST_PAUSE_S = 30.0
-_PIECE = 4 << 20  # bytes read at once for a checksum
 _LEEWAY, _WIDE_LEEWAY = 0.02, 0.15  # by which a rounded size may differ: with a hash, and without
 
 
@@ -74,64 +66,19 @@ class Target:
         return length if length <= self.size_bytes else 0
 
 
-def installed(entry: Entry, folder: Path) -> bool:
-    """Whether all files of the entry are in place."""
-    return all((folder / name).exists() for name in entry.file_names)
-
-
 def fetch(entry: Entry, folder: Path, hub: Hub, sleep: Callable[[float], object] = time.sleep) -> Iterator[Progress]:
     """Fetches what is missing of `entry` into `folder`. Raises WeightsError's kinds and DiskFull; what came is kept for the next time."""
     if installed(entry, folder):
         yield Progress("done", entry.size_bytes, entry.size_bytes)
         return
     yield Progress("asking", 0, entry.size_bytes)
-    place = folder / UNFINISHED / entry.id
-    with _disk(folder):
-        place.mkdir(parents=True, exist_ok=True)
-        with _alone(entry, place):
-            targets = _targets(entry, folder, place, hub)
-            _check_room(targets, folder)
-            yield from _Fetching(entry, targets, hub, sleep).run()
-            _put_in_place(targets)
-            shutil.rmtree(place, ignore_errors=True)
+    with workplace(folder, entry.id) as place:
+        targets = _targets(entry, folder, place, hub)
+        check_room(folder, sum(target.size_bytes - target.length() for target in targets))
+        yield from _Fetching(entry, targets, hub, sleep).run()
+        put_in_place({target.unfinished: target.final for target in targets})
     total = sum(target.size_bytes for target in targets)
     yield Progress("done", total, total)
-
-
-def discard(entry: Entry, folder: Path) -> int:
-    """Removes what has come of an entry that was not finished; gives the bytes that are free again."""
-    place = folder / UNFINISHED / entry.id
-    if not place.is_dir():
-        return 0
-    with _disk(folder), _alone(entry, place):
-        size = sum(file.stat().st_size for file in place.iterdir() if file.is_file())
-        shutil.rmtree(place, ignore_errors=True)
-        return size
-
-
-@contextmanager
-def _alone(entry: Entry, place: Path) -> Iterator[None]:
-    """One process at a time. The operating system takes the lock back when its holder dies."""
-    with ExitStack() as held:
-        try:
-            # Beside the folder and not in it: a folder that holds an open file cannot be removed on Windows.
-            held.enter_context(WeakFileLock(place.with_name(f"{entry.id}.lock"), timeout=0.2))
-        except TimeoutError as error:
-            raise DownloadFailed(
-                f"{entry.title} is already being fetched by another Med42 Chat.", "Wait for it, or stop it there."
-            ) from error
-        yield
-
-
-@contextmanager
-def _disk(folder: Path) -> Iterator[None]:
-    """Turns errors of the disk into ours."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"The disk of {folder} is full.", "Make room and try again: the download goes on where it stopped.") from error
-        raise WeightsError(f"The models folder {folder} cannot be written to: {error.strerror}.", "Check its permissions.") from error
 
 
 def _targets(entry: Entry, folder: Path, place: Path, hub: Hub) -> tuple[Target, ...]:
@@ -164,16 +111,6 @@ def _looked_up(entry: Entry, part: Part, hub: Hub) -> Remote:
             "Fetch it by other means and import it, if you trust where it comes from.",
         )
     return remote
-
-
-def _check_room(targets: Sequence[Target], folder: Path) -> None:
-    missing = sum(target.size_bytes - target.length() for target in targets)
-    free = shutil.disk_usage(folder).free
-    if missing + _SPARE > free:
-        raise DiskFull(
-            f"The download needs {missing / 1e9:.1f} GB more, and the disk of {folder} has {free / 1e9:.1f} GB free.",
-            "Make room, or set MED42_MODELS to a folder on another disk.",
-        )
 
 
 class _Fetching:
@@ -242,19 +179,17 @@ class _Fetching:
         with target.unfinished.open("r+b") as file:
             os.fsync(file.fileno())
             for piece in target.pieces:
-                digest = hashlib.sha256()
-                file.seek(piece.start)
-                while file.tell() < piece.end:
-                    digest.update(file.read(min(_PIECE, piece.end - file.tell())))
-                    if self._meter.due():
-                        yield Progress("checking", self._before + file.tell(), self._total)
-                if digest.hexdigest() != piece.sha256:
+                found = yield from hashed(file, piece.start, piece.end, self._checking)
+                if found != piece.sha256:
                     file.truncate(piece.start)
                     raise WrongContent(
                         f"What came for {piece.part.name} is not the right file: its checksum is wrong. It was thrown away.",
                         "Try again; if it happens again, something on the way changes files, such as a proxy.",
                     )
         _check_header(target)
+
+    def _checking(self, at: int) -> Progress:
+        return Progress("checking", self._before + at, self._total)
 
 
 def _pause(error: ConnectionLost, tries: int) -> float:
@@ -278,20 +213,3 @@ def _check_header(target: Target) -> None:
     except ModelFileError as error:
         target.unfinished.unlink()
         raise WrongContent(error.message, "The file on the server is damaged: choose another one.") from error
-
-
-def _put_in_place(targets: Sequence[Target]) -> None:
-    # The first part last: with it the others count as a model.
-    for target in reversed(targets):
-        target.unfinished.replace(target.final)
-    _sync_folder(targets[0].final.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the new names last through a power cut. Windows does that by itself, and cannot open folders."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

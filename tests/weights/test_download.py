@@ -22,8 +22,9 @@ from huggingface_hub.utils import close_session
 from med42_chat.errors import ConnectionLost, DownloadFailed
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.download import Download, Order
-from med42_chat.weights.fetch import UNFINISHED, fetch
+from med42_chat.weights.fetch import fetch
 from med42_chat.weights.hub import Hub
+from med42_chat.weights.place import UNFINISHED
 from tests.weights.hub import Fault, State, address
 from tests.weights.toml import write_catalogue
 

@@ -1,17 +1,20 @@
 """Fetching from a hub that misbehaves: what is right gets its name, what is wrong never does, and nothing need be fetched twice."""
 
+import errno
 import os
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from med42_chat.errors import ConnectionLost, DiskFull, DownloadFailed, Med42Error, WeightsError, WrongContent
-from med42_chat.weights import fetch as fetching
-from med42_chat.weights.catalogue import Entry
-from med42_chat.weights.fetch import UNFINISHED, discard, fetch, installed
-from med42_chat.weights.hub import Hub
+from med42_chat.weights import place
+from med42_chat.weights.catalogue import Entry, Part
+from med42_chat.weights.fetch import fetch
+from med42_chat.weights.hub import Body, Hub, Remote
+from med42_chat.weights.place import UNFINISHED, discard, installed
 from med42_chat.weights.progress import Meter, Progress
 from tests.weights.hub import REPOSITORY, Fault, State, address
 
@@ -236,28 +239,36 @@ def test_a_server_that_keeps_failing_is_given_up_and_what_came_is_kept(server: S
 def test_a_disk_without_room_is_noticed_before_anything_is_fetched(
     server: State, offered: Offered, model: bytes, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "_SPARE", 10**18)
+    monkeypatch.setattr(place, "SPARE", 10**18)
     with pytest.raises(DiskFull, match="free"):
         run(offered((NAME, model)), models, server)
     assert server.sent == 0
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_disk_that_fills_up_on_the_way_is_said_so(server: State, offered: Offered, model: bytes, models: Path) -> None:
-    entry = offered((NAME, model))
-    place = models / UNFINISHED / "tiny-q4"
-    place.mkdir(parents=True)
-    (place / "tiny-q4.gguf").symlink_to("/dev/full")
-    with pytest.raises((DiskFull, WeightsError)):
-        run(entry, models, server)
-    assert list(models.glob("*.gguf")) == []
+class FillsTheDisk(Hub):
+    """A hub whose bytes find no room, which is where writing them would fail."""
+
+    @contextmanager
+    def open(self, entry: Entry, part: Part, remote: Remote, position: int) -> Iterator[Body]:
+        def pieces() -> Iterator[bytes]:
+            yield b"GGUF"
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        yield Body(0, None, pieces())
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere")
-def test_a_folder_that_cannot_be_written_to_is_said_so(server: State, offered: Offered, model: bytes, models: Path) -> None:
-    models.chmod(0o500)
-    with pytest.raises(WeightsError, match="cannot be written"):
-        run(offered((NAME, model)), models, server)
+def test_a_disk_that_fills_up_on_the_way_is_said_so_and_what_came_is_kept(
+    server: State, offered: Offered, model: bytes, models: Path
+) -> None:
+    with pytest.raises(DiskFull, match="full"):
+        list(fetch(offered((NAME, model)), models, FillsTheDisk(server.endpoint)))
+    assert (models / UNFINISHED / "tiny-q4" / "tiny-q4.gguf").read_bytes() == b"GGUF"
+
+
+def test_a_folder_that_cannot_be_used_is_said_so(server: State, offered: Offered, model: bytes, models: Path) -> None:
+    (models / "file").write_text("")
+    with pytest.raises(WeightsError, match="cannot be used"):
+        run(offered((NAME, model)), models / "file", server)
 
 
 def test_two_at_once_do_not_meet_in_one_file(server: State, offered: Offered, model: bytes, models: Path) -> None:
@@ -277,8 +288,8 @@ def test_what_was_not_finished_can_be_thrown_away(server: State, offered: Offere
     server.faults.extend([Fault("drop", at=2000), *[Fault("status", status=500)] * 9])
     with pytest.raises(ConnectionLost):
         run(entry, models, server)
-    assert discard(entry, models) == 2000
-    assert discard(entry, models) == 0
+    assert discard(models, entry.id) == 2000
+    assert discard(models, entry.id) == 0
 
 
 @pytest.mark.parametrize("seed", range(200))

@@ -1,0 +1,109 @@
+"""The models folder: unfinished files apart from finished ones, one worker at a time, room on the disk, and new names in one step."""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock, Timeout
+
+from med42_chat.errors import DiskFull, DownloadFailed, WeightsError
+from med42_chat.weights.catalogue import Entry
+from med42_chat.weights.progress import Progress
+
+UNFINISHED = ".unfinished"
+SPARE = 200_000_000  # bytes that the disk keeps free beside a new file
+_PIECE = 4 << 20  # bytes read at once for a checksum
+_REPORT_EVERY = 64 << 20
+
+
+def installed(entry: Entry, folder: Path) -> bool:
+    """Whether all files of the entry are in place."""
+    return all((folder / name).exists() for name in entry.file_names)
+
+
+@contextmanager
+def workplace(folder: Path, id: str) -> Iterator[Path]:
+    """Where the unfinished files of `id` lie, for one process at a time; removed when all went well. Errors of the disk become ours.
+
+    The operating system takes the lock back when its holder dies.
+    """
+    place = folder / UNFINISHED / id
+    with disk_errors(folder):
+        place.mkdir(parents=True, exist_ok=True)
+        # Beside the folder and not in it: a folder that holds an open file cannot be removed on Windows.
+        lock = FileLock(place.with_name(f"{id}.lock"), timeout=0.2)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise DownloadFailed(f"Another Med42 Chat is bringing {id} here already.", "Wait for it, or stop it there.") from error
+        try:
+            yield place
+            shutil.rmtree(place, ignore_errors=True)
+        finally:
+            lock.release()
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turns errors of the disk into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"The disk of {folder} is full.", "Make room and try again: it goes on where it stopped.") from error
+        raise WeightsError(
+            f"The models folder {folder} cannot be used: {error.strerror or error}.", "Check that it exists, and its permissions."
+        ) from error
+
+
+def discard(folder: Path, id: str) -> int:
+    """Removes what has come of something that was not finished; gives the bytes that are free again."""
+    if not (folder / UNFINISHED / id).is_dir():
+        return 0
+    with workplace(folder, id) as place:
+        return sum(file.stat().st_size for file in place.iterdir() if file.is_file())
+
+
+def check_room(folder: Path, missing: int) -> None:
+    """Raises DiskFull where `missing` more bytes would fill the disk."""
+    free = shutil.disk_usage(folder).free
+    if missing + SPARE > free:
+        raise DiskFull(
+            f"{missing / 1e9:.1f} GB more are needed, and the disk of {folder} has {free / 1e9:.1f} GB free.",
+            "Make room, or set MED42_MODELS to a folder on another disk.",
+        )
+
+
+def hashed(file: BinaryIO, start: int, end: int, report: Callable[[int], Progress]) -> Generator[Progress, None, str]:
+    """The SHA-256 of a stretch of `file`, with a report of the place now and then."""
+    digest = hashlib.sha256()
+    file.seek(start)
+    reported = start
+    while (at := file.tell()) < end and (data := file.read(min(_PIECE, end - at))):
+        digest.update(data)
+        if at - reported >= _REPORT_EVERY:
+            reported = at
+            yield report(at)
+    return digest.hexdigest()
+
+
+def put_in_place(names: Mapping[Path, Path]) -> None:
+    """Gives finished files their names. The first comes last: with it the parts of a split file count as a model."""
+    for unfinished, final in reversed(list(names.items())):
+        unfinished.replace(final)
+        _sync_folder(final.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a new name last through a power cut. Windows does that by itself, and cannot open folders."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
