@@ -376,7 +376,7 @@ class TestKeys:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_sticks_out_of_the_composer(page: Any, width: int, theme: str) -> None:
     page.set_viewport_size({"width": width, "height": 844})
-    page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+    page.emulate_media(color_scheme=theme)
     paste(page, LETTER)
     page.fill(BOX, "word " * 400)
     page.click('[data-act="presets"]')
@@ -385,10 +385,10 @@ def test_nothing_sticks_out_of_the_composer(page: Any, width: int, theme: str) -
         box = page.locator(part).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width, part
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    contrast = page.evaluate("getComputedStyle(document.querySelector('.writing')).backgroundColor")
-    assert contrast == ("rgb(255, 255, 255)" if theme == "light" else "rgb(21, 31, 38)")
+    ground = page.evaluate("getComputedStyle(document.querySelector('.writing')).backgroundColor")
+    assert ground == ("rgb(255, 255, 255)" if theme == "light" else "rgb(21, 31, 38)")
     page.keyboard.press("Escape")
-    page.evaluate("med42.applyTheme()")
+    page.emulate_media(color_scheme="light")
 
 
 def test_typing_is_told_to_the_program_once_a_pause_and_never_twice_at_a_time(page: Any, site: Site) -> None:
