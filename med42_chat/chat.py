@@ -3,6 +3,7 @@
 Knows the store's conversations, a runtime and the prompt; knows nothing of pages, processes or SQL.
 """
 
+import re
 import secrets
 import threading
 import time
@@ -34,6 +35,7 @@ from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, Runt
 
 _SAVE_EVERY_S = 0.25
 _SEEDS = 2**32 - 1
+_UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # all control characters but tab and line end
 _STATUS_OF: Mapping[FinishReason, Status] = {
     "stop": "complete",
     "length": "length",
@@ -200,13 +202,7 @@ def cleaned(attachments: Sequence[Attachment]) -> tuple[Attachment, ...]:
 
 def clean(text: str) -> str:
     """The question as data: line ends made equal, and what no screen can show (control characters, lone surrogates) a visible U+FFFD."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join("\ufffd" if _unshowable(character) else character for character in text)
-
-
-def _unshowable(character: str) -> bool:
-    code = ord(character)
-    return (code < 0x20 and character not in "\n\t") or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000
+    return _UNSHOWABLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 class _Saver:
