@@ -109,6 +109,7 @@ med42.conversations = (element, props, trigger, watch) => {
     one.className = name;
     one.append(...content);
     if (tag === "button") one.type = "button";
+    if (/title|snippet|edit|when/.test(name)) one.dir = "auto"; // each in the direction of its own language
     return one;
   };
   const marked = (name, pieces) => make("span", name, ...pieces.map((piece, index) => (index % 2 ? make("mark", "", piece) : piece)));
@@ -157,7 +158,7 @@ med42.conversations = (element, props, trigger, watch) => {
     { label: say("list.move"), act: () => further(button, folders(row)) },
     { label: say("list.tag"), act: () => further(button, tags(row)) },
     { label: say(row.archived ? "list.take_out" : "list.put_away"), act: () => archive(row) },
-    { label: say("list.delete"), act: () => remove(row) },
+    { label: say("list.delete"), act: () => remove(row), danger: true },
   ];
   const further = (button, items) => setTimeout(() => med42.menu(button, items)); // after the first menu has closed and given the focus back
   const folders = (row) => [
