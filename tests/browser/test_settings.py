@@ -203,9 +203,9 @@ class TestLook:
         page.evaluate("localStorage.setItem('med42-text_size', '150'); med42.applyLooks()")
         page.set_viewport_size(dict(zip(("width", "height"), WIDTHS[width], strict=True)))
         assert page.evaluate("(s => s.scrollWidth <= s.clientWidth + 1)(document.querySelector('#transcript .scroll'))")
-        box = page.locator("#composer").bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= WIDTHS[width][0] + 1
-        assert page.locator("#send").is_visible()
+        frame, send = (page.locator(one).bounding_box() for one in ("#composer", "#send"))
+        assert 0 <= frame["x"] and frame["x"] + frame["width"] <= WIDTHS[width][0]
+        assert send["x"] + send["width"] <= frame["x"] + frame["width"]
         page.click("#send", trial=True)
 
 
