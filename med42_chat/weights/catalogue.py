@@ -34,7 +34,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A model's sizes, from which the memory for caches and work follows. `window_layers` of the layers see only `window` tokens back."""
+    """A model's sizes, from which the memory for caches and work follows. `window_layers` of the layers see only `window` tokens back.
+
+    `one_table`: words are chosen with the same table that they are looked up in.
+    """
 
     layers: int
     hidden: int
@@ -44,6 +47,7 @@ class Shape:
     vocabulary: int
     window_layers: int = 0
     window: int = 0
+    one_table: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +289,7 @@ def _shape(fields: _Fields) -> Shape:
         vocabulary=fields.whole("vocabulary"),
         window_layers=fields.whole("window_layers", 0),
         window=fields.whole("window", 0),
+        one_table=fields.switch("one_table"),
     )
     fields.close()
     return shape

@@ -10,7 +10,7 @@ does the file get its name, in one step.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +19,7 @@ from med42_chat.errors import ConnectionLost, ModelFileError, WrongContent
 from med42_chat.gguf import read_header
 from med42_chat.weights.catalogue import Entry, Part
 from med42_chat.weights.hub import Body, Busy, Hub, Remote
-from med42_chat.weights.place import check_room, hashed, installed, put_in_place, workplace
+from med42_chat.weights.place import Finished, check_room, hashed, installed, put_in_place, workplace
 from med42_chat.weights.progress import Meter, Progress
 
 _TRIES = 6  # without a single new byte in between
@@ -75,8 +75,8 @@ def fetch(entry: Entry, folder: Path, hub: Hub, sleep: Callable[[float], object]
     with workplace(folder, entry.id) as place:
         targets = _targets(entry, folder, place, hub)
         check_room(folder, sum(target.size_bytes - target.length() for target in targets))
-        yield from _Fetching(entry, targets, hub, sleep).run()
-        put_in_place({target.unfinished: target.final for target in targets})
+        finished = yield from _Fetching(entry, targets, hub, sleep).run()
+        put_in_place(folder, finished)
     total = sum(target.size_bytes for target in targets)
     yield Progress("done", total, total)
 
@@ -125,13 +125,16 @@ class _Fetching:
         self._total = sum(target.size_bytes for target in targets)
         self._before = 0  # bytes of the files that are finished
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Generator[Progress, None, list[Finished]]:
         """Every file until it is whole and right."""
+        finished = []
         for target in self._targets:
             for piece in target.pieces:
                 yield from self._piece(target, piece)
-            yield from self._check(target)
+            sha256 = yield from self._check(target)
+            finished.append(Finished(target.unfinished, target.final, sha256))
             self._before += target.size_bytes
+        return finished
 
     def _piece(self, target: Target, piece: Piece) -> Iterator[Progress]:
         """Goes on until the piece is here, trying again after whatever may pass."""
@@ -174,8 +177,8 @@ class _Fetching:
         if at < piece.end:
             raise ConnectionLost(f"The connection ended before all of {piece.part.name} was here.", "Try again.")
 
-    def _check(self, target: Target) -> Iterator[Progress]:
-        """Reads the file back. One that is wrong is removed from the first wrong piece on, so that the next attempt starts there."""
+    def _check(self, target: Target) -> Generator[Progress, None, str]:
+        """Reads the file back; gives its checksum. One that is wrong is cut off at the first wrong piece, where the next attempt begins."""
         with target.unfinished.open("r+b") as file:
             os.fsync(file.fileno())
             for piece in target.pieces:
@@ -186,7 +189,10 @@ class _Fetching:
                         f"What came for {piece.part.name} is not the right file: its checksum is wrong. It was thrown away.",
                         "Try again; if it happens again, something on the way changes files, such as a proxy.",
                     )
+            if len(target.pieces) > 1:  # the pieces have their checksums, the file that they make has another
+                found = yield from hashed(file, 0, target.size_bytes, self._checking)
         _check_header(target)
+        return found
 
     def _checking(self, at: int) -> Progress:
         return Progress("checking", self._before + at, self._total)

@@ -2,10 +2,13 @@
 
 import errno
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,9 +19,19 @@ from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.progress import Progress
 
 UNFINISHED = ".unfinished"
+_CHECKSUMS = ".checksums.json"
 SPARE = 200_000_000  # bytes that the disk keeps free beside a new file
 _PIECE = 4 << 20  # bytes read at once for a checksum
 _REPORT_EVERY = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A file that is whole and verified, before it gets its name."""
+
+    unfinished: Path
+    final: Path
+    sha256: str
 
 
 def installed(entry: Entry, folder: Path) -> bool:
@@ -57,7 +70,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"The disk of {folder} is full.", "Make room and try again: it goes on where it stopped.") from error
         raise WeightsError(
-            f"The models folder {folder} cannot be used: {error.strerror or error}.", "Check that it exists, and its permissions."
+            f"The folder {folder} cannot be used: {error.strerror or error}.", "Check that it exists, and its permissions."
         ) from error
 
 
@@ -92,11 +105,36 @@ def hashed(file: BinaryIO, start: int, end: int, report: Callable[[int], Progres
     return digest.hexdigest()
 
 
-def put_in_place(names: Mapping[Path, Path]) -> None:
-    """Gives finished files their names. The first comes last: with it the parts of a split file count as a model."""
-    for unfinished, final in reversed(list(names.items())):
-        unfinished.replace(final)
-        _sync_folder(final.parent)
+def put_in_place(folder: Path, files: Sequence[Finished]) -> None:
+    """Gives finished files of `folder` their names. The first comes last: with it the parts of a split file count as a model."""
+    _remember(folder, {file.final.name: file.sha256 for file in files})
+    for file in reversed(files):
+        file.unfinished.replace(file.final)
+        _sync_folder(folder)
+
+
+def remembered(folder: Path) -> dict[str, str]:
+    """The checksums that the files of `folder` had when they got their names. A lost or damaged memory is an empty one."""
+    try:
+        found = json.loads((folder / _CHECKSUMS).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def forget(folder: Path, names: Sequence[str]) -> None:
+    """Removes files of `folder`, the first one first, so that what is left never counts as a model."""
+    with disk_errors(folder):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        _remember(folder, {}, without=names)
+
+
+def _remember(folder: Path, more: Mapping[str, str], without: Sequence[str] = ()) -> None:
+    entries = {name: digest for name, digest in (remembered(folder) | dict(more)).items() if name not in without}
+    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", suffix=".tmp", delete=False) as file:
+        json.dump(entries, file, indent=1)
+    Path(file.name).replace(folder / _CHECKSUMS)
 
 
 def _sync_folder(folder: Path) -> None:

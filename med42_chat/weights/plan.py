@@ -55,7 +55,7 @@ class Model:
     weights: int
     shape: Shape
     context: int  # tokens it was trained on
-    input_bytes: int  # the table that words are looked up in, which stays with the processor
+    input_bytes: int  # the table that words are looked up in, which stays with the processor; 0 where one table serves for both
     output_bytes: int  # the table that words are chosen with
     copies: int = 0  # weights that llama.cpp rearranges for this processor, and then holds beside the mapped file
     id: str = ""
@@ -63,7 +63,7 @@ class Model:
     @property
     def bits(self) -> float:
         """Bits for each weight, on average."""
-        return self.weights * 8 / (2 * self.shape.vocabulary * self.shape.hidden + self.shape.layers * _layer_weights(self.shape))
+        return self.weights * 8 / (_table_weights(self.shape) + self.shape.layers * _layer_weights(self.shape))
 
     @property
     def layer_bytes(self) -> int:
@@ -133,13 +133,12 @@ class Recommendation:
 def of_entry(entry: Entry) -> Model:
     """A model that is only known from the catalogue. Its tables are taken to be quantised like the rest."""
     shape = entry.family.shape
-    table = shape.vocabulary * shape.hidden
-    share = table / (2 * table + shape.layers * _layer_weights(shape))
+    share = shape.vocabulary * shape.hidden / (_table_weights(shape) + shape.layers * _layer_weights(shape))
     size = round(entry.size_bytes * share)
-    return Model(entry.title, entry.size_bytes, shape, entry.family.context, size, size, id=entry.id)
+    return Model(entry.title, entry.size_bytes, shape, entry.family.context, 0 if shape.one_table else size, size, id=entry.id)
 
 
-def of_header(header: Header, features: Iterable[str] = (), title: str = "", more_bytes: int = 0) -> Model:
+def of_header(header: Header, features: Iterable[str] = (), title: str = "", more_bytes: int = 0, id: str = "") -> Model:
     """A model whose file lies here. `more_bytes` are those of a split file's other parts."""
     kinds = frozenset[int]().union(*(_REARRANGED.get(feature, frozenset()) for feature in features))
     shape = Shape(
@@ -149,16 +148,22 @@ def of_header(header: Header, features: Iterable[str] = (), title: str = "", mor
         kv_heads=header.head_count_kv,
         head_size=max(header.key_length, header.value_length),
         vocabulary=header.vocabulary,
+        one_table=not header.output_bytes,
     )
     return Model(
         title=title or header.name or header.path.stem,
         weights=header.size_bytes + more_bytes,
         shape=shape,
         context=header.context_length or _CONTEXTS[0],
-        input_bytes=header.input_bytes,
+        input_bytes=header.input_bytes if header.output_bytes else 0,
         output_bytes=header.output_bytes or header.input_bytes,
         copies=sum(size for kind, size in header.matrices if kind in kinds),
+        id=id,
     )
+
+
+def _table_weights(shape: Shape) -> int:
+    return shape.vocabulary * shape.hidden * (1 if shape.one_table else 2)
 
 
 def _layer_weights(shape: Shape) -> int:

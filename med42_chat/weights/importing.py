@@ -1,0 +1,180 @@
+"""Brings model files in from a stick or a folder: known by their content, whatever they are called.
+
+A file is hashed, looked up in the catalogue, copied, and the copy is hashed again before it gets its name, since sticks fail too.
+A file that no entry knows is taken under a name of its own with a warning, if it is a whole model file at all.
+"""
+
+import os
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from med42_chat.errors import WeightsError, WrongContent
+from med42_chat.gguf import read_header
+from med42_chat.weights.catalogue import Entry
+from med42_chat.weights.place import Finished, check_room, disk_errors, hashed, installed, put_in_place, remembered, workplace
+from med42_chat.weights.progress import Progress
+
+_PIECE = 4 << 20  # bytes copied at once
+_UNKNOWN = "This file is not in the catalogue: what it is and where it comes from is not known. Use it only if you trust its giver."
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One model that is in place now. `entry` is None for a file that the catalogue does not know."""
+
+    entry: Entry | None
+    files: tuple[Path, ...]
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """What was found: whole models by their files in order, models of which parts are missing, and files that nobody knows."""
+
+    whole: Mapping[str, tuple[Path, ...]]  # by the entry's id
+    partial: Mapping[str, int]  # how many parts of an entry are there
+    unknown: tuple[Path, ...]
+    hashes: Mapping[Path, str] = field(repr=False)
+
+
+def bring(source: Path, entries: Sequence[Entry], folder: Path) -> Iterator[Progress | Imported]:
+    """Imports `source`, a file or a folder of files; says how it goes, and each model that is in place. Raises WeightsError's kinds."""
+    with disk_errors(source):
+        found = yield from identify(_candidates(source), entries)
+    known = {entry.id: entry for entry in entries}
+    if not found.whole and not found.unknown:
+        raise _incomplete(known, found.partial)
+    for id, files in found.whole.items():
+        yield from _bring_known(known[id], files, folder)
+    for file in found.unknown:
+        yield from _bring_unknown(file, found.hashes[file], folder)
+
+
+def _candidates(source: Path) -> list[Path]:
+    """The files to look at: the one that was named, or everything in a folder that may be a model or a piece of one."""
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        raise WeightsError(f"There is nothing at {source}.", "Check the path; for a stick, that it is plugged in.")
+    files = sorted(path for path in source.iterdir() if path.is_file() and ".gguf" in path.name.lower())
+    if not files:
+        raise WeightsError(f"The folder {source} holds no model files.", "Their names end in .gguf, or .gguf.part1of2 for pieces.")
+    return files
+
+
+def identify(files: Sequence[Path], entries: Sequence[Entry]) -> Generator[Progress, None, Identified]:
+    """Hashes `files` and looks them up. Names play no part. Where several entries have the same content, the first is meant."""
+    hashes: dict[Path, str] = {}
+    for path in files:
+        hashes[path] = yield from _hashed(path)
+    by_hash = {digest: path for path, digest in reversed(hashes.items())}
+    whole: dict[str, tuple[Path, ...]] = {}
+    partial: dict[str, int] = {}
+    used: set[str] = set()
+    for entry in entries:
+        wanted = [part.sha256 for part in entry.parts]
+        here = [digest for digest in wanted if digest in by_hash and digest not in used]
+        if entry.hashed and len(here) == len(wanted):
+            whole[entry.id] = tuple(by_hash[digest] for digest in wanted)
+            used |= set(wanted)
+        elif here:
+            partial[entry.id] = len(here)
+            used |= set(here)
+    unknown = tuple(path for digest, path in by_hash.items() if digest not in used)
+    return Identified(whole, partial, unknown, hashes)
+
+
+def _hashed(path: Path) -> Generator[Progress, None, str]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest = yield from hashed(file, 0, size, lambda at: Progress("checking", at, size, note=path.name))
+    return digest
+
+
+def _incomplete(known: Mapping[str, Entry], partial: Mapping[str, int]) -> WeightsError:
+    id, count = next(iter(partial.items()))
+    return WeightsError(
+        f"{count} of the {len(known[id].parts)} parts of {known[id].title} are here, and the others are missing.",
+        "Put all parts into one folder and import the folder.",
+    )
+
+
+def _bring_known(entry: Entry, files: Sequence[Path], folder: Path) -> Iterator[Progress | Imported]:
+    finals = tuple(folder / name for name in entry.file_names)
+    if not installed(entry, folder):
+        pairs = [(file, part.sha256) for file, part in zip(files, entry.parts, strict=True)]
+        yield from _placed([pairs] if entry.joined else [[pair] for pair in pairs], finals, entry.id)
+    yield Imported(entry, finals)
+
+
+def _bring_unknown(file: Path, digest: str, folder: Path) -> Iterator[Progress | Imported]:
+    """Takes an unknown model file. Its name gets a piece of its checksum, so that it can never stand for a model of the catalogue."""
+    read_header(file)
+    final = folder / f"{file.name.removesuffix('.gguf')}.{digest[:8]}.gguf"
+    if not final.exists():
+        yield from _placed([[(file, digest)]], [final], f"unknown-{digest[:16]}")
+    yield Imported(None, (final,), _UNKNOWN)
+
+
+def _placed(groups: Sequence[Sequence[tuple[Path, str]]], finals: Sequence[Path], id: str) -> Iterator[Progress]:
+    """Makes each of `finals` out of one group of sources with their checksums."""
+    folder, finished = finals[0].parent, []
+    with workplace(folder, id) as place:
+        check_room(folder, sum(path.stat().st_size for group in groups for path, _ in group))
+        for group, final in zip(groups, finals, strict=True):
+            digest = yield from _copied(group, place / final.name)
+            finished.append(Finished(place / final.name, final, digest))
+        put_in_place(folder, finished)
+
+
+def _copied(sources: Sequence[tuple[Path, str]], target: Path) -> Generator[Progress, None, str]:
+    """Copies the sources behind each other, reads the copy back, and gives its checksum. Raises WrongContent where it differs."""
+    total = sum(path.stat().st_size for path, _ in sources)
+    with target.open("w+b") as copy:
+        for path, digest in sources:
+            start = copy.tell()
+            yield from _appended(path, copy, total)
+            copied = yield from hashed(copy, start, copy.tell(), lambda at: Progress("checking", at, total))
+            if copied != digest:
+                raise WrongContent(f"The copy of {path.name} differs from it.", "The stick or the disk is failing: try another one.")
+        if len(sources) > 1:
+            copied = yield from hashed(copy, 0, total, lambda at: Progress("checking", at, total))
+    return copied
+
+
+def _appended(path: Path, copy: BinaryIO, total: int) -> Iterator[Progress]:
+    with path.open("rb") as file:
+        while data := file.read(_PIECE):
+            copy.write(data)
+            yield Progress("fetching", copy.tell(), total)
+    copy.flush()
+    os.fsync(copy.fileno())
+
+
+def check(file: Path, entries: Sequence[Entry]) -> Generator[Progress, None, Entry | None]:
+    """Reads a file of the models folder again; gives the entry that it belongs to, or None where nobody knows it.
+
+    Raises WrongContent for a file that is not what its name says or has changed since it was brought here, and ModelFileError
+    for one that is no whole model.
+    """
+    found = yield from identify([file], entries)
+    digest = found.hashes[file]
+    named = next((entry for entry in entries if file.name in entry.file_names), None)
+    meant = next((entry for entry in entries if digest in {part.sha256 for part in entry.parts}), None)
+    wanted = _wanted(file, named)
+    if wanted and digest != wanted:
+        what = f"it is {meant.title}" if meant is not None else "its content has another checksum"
+        again = f"Remove it, and fetch {named.id} again." if named is not None else "Remove it, and import it again."
+        raise WrongContent(f"{file.name} is not what it should be: {what}.", again)
+    if named is None or file.name == named.file_names[0]:  # later parts of a split file have no header worth reading
+        read_header(file)
+    return meant or named
+
+
+def _wanted(file: Path, named: Entry | None) -> str:
+    """The checksum that a file must have: by the catalogue, or else the one it had when it was brought here."""
+    if named is not None and not named.joined and named.hashed:
+        return named.parts[named.file_names.index(file.name)].sha256
+    return remembered(file.parent).get(file.name, "")

@@ -1,0 +1,148 @@
+"""Files from a stick: known by what they hold, never by what they are called."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from med42_chat.errors import ModelFileError, WeightsError, WrongContent
+from med42_chat.weights import importing, place
+from med42_chat.weights.catalogue import Entry
+from med42_chat.weights.importing import Imported, bring, check
+
+Offered = Callable[..., Entry]
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    (tmp_path / "stick").mkdir()
+    return tmp_path / "stick"
+
+
+def brought(source: Path, entries: list[Entry], models: Path) -> list[Imported]:
+    return [one for one in bring(source, entries, models) if isinstance(one, Imported)]
+
+
+def checked(file: Path, entries: list[Entry]) -> Entry | None:
+    steps = check(file, entries)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Entry | None = end.value
+            return found
+
+
+def test_a_file_is_recognised_whatever_its_name(offered: Offered, model: bytes, models: Path, stick: Path) -> None:
+    entry = offered(("original.gguf", model))
+    (stick / "holiday pictures.gguf").write_bytes(model)
+    assert brought(stick / "holiday pictures.gguf", [entry], models) == [Imported(entry, (models / "tiny-q4.gguf",))]
+    assert (models / "tiny-q4.gguf").read_bytes() == model
+    assert checked(models / "tiny-q4.gguf", [entry]) == entry
+
+
+def test_a_name_that_lies_does_not_make_a_file_a_known_model(offered: Offered, model: bytes, models: Path, stick: Path) -> None:
+    entry = offered(("original.gguf", model))
+    (stick / "tiny-q4.gguf").write_bytes(model[:-1] + b"!")
+    (done,) = brought(stick, [entry], models)
+    assert done.entry is None
+    assert "not in the catalogue" in done.warning
+    assert done.files[0].name != "tiny-q4.gguf"
+    assert not (models / "tiny-q4.gguf").exists()
+
+
+def test_a_file_in_the_models_folder_that_bears_anothers_name_is_found_out(offered: Offered, model: bytes, models: Path) -> None:
+    other = model[:-1] + b"!"
+    entries = [offered(("a.gguf", model)), offered(("b.gguf", other), id="other")]
+    (models / "tiny-q4.gguf").write_bytes(other)
+    with pytest.raises(WrongContent, match=r"it is Tiny"):
+        checked(models / "tiny-q4.gguf", entries)
+
+
+def test_what_is_no_model_is_refused_with_a_reason(offered: Offered, model: bytes, models: Path, stick: Path) -> None:
+    entry = offered(("original.gguf", model))
+    for name, content, reason in [
+        ("page.gguf", b"<html>sign in</html>", "web page"),
+        ("cut.gguf", model[:-5000], "cut short"),
+        ("pointer.gguf", b"version https://git-lfs.github.com/spec/v1", "pointer"),
+        ("picture.gguf", b"\x89PNG....", "not a GGUF"),
+    ]:
+        (stick / name).write_bytes(content)
+        with pytest.raises(ModelFileError, match=reason):
+            brought(stick / name, [entry], models)
+    assert list(models.glob("*.gguf")) == []
+
+
+def test_pieces_are_joined_in_their_order_and_split_parts_get_matching_names(
+    offered: Offered, model: bytes, models: Path, stick: Path
+) -> None:
+    cut = len(model) // 3
+    joined = offered(("m.gguf.part1of2", model[:cut]), ("m.gguf.part2of2", model[cut:]), id="joined")
+    split = offered(("s-00001-of-00002.gguf", model), ("s-00002-of-00002.gguf", b"GGUF rest"), id="split")
+    for name, content in [("z.gguf.1", model[:cut]), ("a.gguf.2", model[cut:]), ("y.gguf", model), ("b.gguf", b"GGUF rest")]:
+        (stick / name).write_bytes(content)
+    done = brought(stick, [joined, split], models)
+    assert [one.entry for one in done] == [joined, split]
+    assert (models / "joined.gguf").read_bytes() == model
+    assert (models / "split-00002-of-00002.gguf").read_bytes() == b"GGUF rest"
+    assert checked(models / "joined.gguf", [joined, split]) in (joined, split)  # the split's first part has the same content here
+
+
+def test_a_joined_file_that_changes_later_is_found_out(offered: Offered, model: bytes, models: Path, stick: Path) -> None:
+    joined = offered(("m.gguf.part1of2", model[:900]), ("m.gguf.part2of2", model[900:]), id="joined")
+    (stick / "m.gguf.part1of2").write_bytes(model[:900])
+    (stick / "m.gguf.part2of2").write_bytes(model[900:])
+    brought(stick, [joined], models)
+    assert checked(models / "joined.gguf", [joined]) == joined
+    (models / "joined.gguf").write_bytes(model[:-1] + b"!")
+    with pytest.raises(WrongContent, match="another checksum"):
+        checked(models / "joined.gguf", [joined])
+
+
+def test_missing_parts_are_said_and_nothing_is_taken(offered: Offered, model: bytes, models: Path, stick: Path) -> None:
+    joined = offered(("m.gguf.part1of2", model[:900]), ("m.gguf.part2of2", model[900:]))
+    (stick / "m.gguf.part1of2").write_bytes(model[:900])
+    with pytest.raises(WeightsError, match="1 of the 2 parts"):
+        brought(stick, [joined], models)
+    assert list(models.glob("*.gguf")) == []
+
+
+def test_a_stick_that_is_not_there_or_holds_no_model_is_said_so(models: Path, stick: Path) -> None:
+    with pytest.raises(WeightsError, match="nothing at"):
+        brought(stick / "away", [], models)
+    (stick / "letter.txt").write_text("hello")
+    with pytest.raises(WeightsError, match="no model files"):
+        brought(stick, [], models)
+
+
+def test_a_copy_that_differs_never_gets_the_name(
+    offered: Offered, model: bytes, models: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = offered(("original.gguf", model))
+    source = stick / "m.gguf"
+    source.write_bytes(model)
+    real = importing._appended
+
+    def failing(path: Path, *rest: object) -> object:
+        source.write_bytes(model[:-1] + b"!")  # as a failing stick gives other bytes at the second reading
+        return real(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(importing, "_appended", failing)
+    with pytest.raises(WrongContent, match="differs"):
+        brought(source, [entry], models)
+    assert list(models.glob("*.gguf")) == []
+
+
+def test_what_is_removed_is_forgotten(offered: Offered, model: bytes, models: Path, stick: Path) -> None:
+    (stick / "m.gguf").write_bytes(model)
+    brought(stick, [offered(("original.gguf", model))], models)
+    assert list(place.remembered(models)) == ["tiny-q4.gguf"]
+    place.forget(models, ["tiny-q4.gguf"])
+    assert place.remembered(models) == {}
+    assert list(models.glob("*.gguf")) == []
+
+
+@pytest.mark.parametrize("damage", ["", "[1]", "{"])
+def test_a_damaged_memory_of_checksums_is_an_empty_one(models: Path, damage: str) -> None:
+    (models / ".checksums.json").write_text(damage)
+    assert place.remembered(models) == {}
