@@ -116,11 +116,12 @@ def _who(words: Words, evidence: Evidence | None) -> str:
 def blocks(words: Words, text: str, sources: Sequence[int] = ()) -> list[str]:
     """The answer's top-level blocks, each in an element of its own that can be replaced alone.
 
-    Those that say the bottom line are marked 'lead'; the last of them can fold what is below it, where that is long.
+    The last of those that say the bottom line is marked 'lead', and can fold what is below it, where that is long. Those before it
+    are not marked: they would have to be sent again.
     """
     tree = outlined(parse(text, sources))
     lead = bottom_line(tree)
-    made = [f'<div class="block{" lead" if at < lead else ""}">{block_html(block)}</div>' for at, block in enumerate(tree)]
+    made = [f'<div class="block{" lead" if at + 1 == lead else ""}">{block_html(block)}</div>' for at, block in enumerate(tree)]
     if lead and len(text) - len(plain_text(tree[:lead])) >= _DETAIL:
         made[lead - 1] = made[lead - 1].removesuffix("</div>") + _fold(words, len(tree) - lead) + "</div>"
     return made

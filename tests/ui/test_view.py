@@ -147,7 +147,7 @@ class TestBottomLine:
 
     def test_a_list_that_the_first_paragraph_announces_belongs_to_it(self) -> None:
         made = view.blocks(WORDS, f"Do this:\n\n- one\n- two\n\n{self.LONG}")
-        assert [("lead" in one[:30], "fold" in one) for one in made[:3]] == [(True, False), (True, True), (False, False)]
+        assert [("lead" in one[:30], "fold" in one) for one in made[:3]] == [(False, False), (True, True), (False, False)]
 
     def test_a_heading_goes_with_what_it_heads(self) -> None:
         assert view.bottom_line(parse(f"# Answer\n\nGive aspirin.\n\n{self.LONG}")) == 2
