@@ -14,6 +14,7 @@ from med42_chat.settings import Settings
 from med42_chat.store.backup import restore
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create
+from med42_chat.web import serve
 from tests.ui.fakes import MED42, PacedRuntime, services
 
 
@@ -139,6 +140,12 @@ class TestErase:
     def test_a_folder_that_held_nothing_else_is_gone_too(self, opened: Services, home: Path) -> None:
         opened.erase()
         assert not home.exists()
+
+    def test_the_server_ends_with_it(self, opened: Services) -> None:
+        server = threading.Thread(target=serve, args=(opened, "127.0.0.1", 0, lambda address: opened.erase()))
+        server.start()
+        server.join(20)
+        assert not server.is_alive()
 
     def test_closing_afterwards_does_no_harm(self, opened: Services, home: Path) -> None:
         opened.erase()

@@ -19,6 +19,7 @@ med42.setLook = (name, value) => {
 
 med42.applyLooks = () => {
   const root = document.documentElement;
+  Object.assign(root, { lang: med42.words.language, dir: med42.words.direction });
   root.dataset.theme = med42.lookOf("theme");
   root.dataset.contrast = med42.lookOf("contrast");
   root.style.setProperty("--text", Number(med42.lookOf("text_size")) / 100);
@@ -53,6 +54,7 @@ med42.settings = (element, props, trigger, watch) => {
       const chosen = tab.id === `tab-${section}`;
       tab.setAttribute("aria-selected", String(chosen));
       tab.tabIndex = chosen ? 0 : -1;
+      if (chosen) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
       if (chosen && focus) tab.focus();
     }
     for (const part of body.querySelectorAll("[role=tabpanel]")) part.hidden = part.id !== `part-${section}`;

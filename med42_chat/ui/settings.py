@@ -5,32 +5,20 @@ what came of that. What each control means stands in the words' table [settings]
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from html import escape
 
 import gradio as gr
 
-from med42_chat import __version__
 from med42_chat.errors import InputError, Med42Error, NotFound
-from med42_chat.records import Health
-from med42_chat.settings import DEMONSTRATION, Settings, faults, languages, model_file, model_files
+from med42_chat.settings import faults
 from med42_chat.ui.desk import Desk, Updates, text
+from med42_chat.ui.settings_form import CARD, Form
 
 Value = dict[str, object]
 
-_SECTIONS = ("model", "answers", "look", "data", "passphrase", "computer")
-_CARD = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty")  # what the model's card recommends
+_FIRST = "model"
 _LOADS = ("model", "context")
-_BACKUPS_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """A value of a setting that is chosen among a few, and its words."""
-
-    value: str
-    label: str
 
 
 class SettingsDialog:
@@ -70,7 +58,7 @@ class SettingsDialog:
 
     def open(self, event: gr.EventData) -> Updates:
         """The dialog as things stand now, at a section."""
-        return {self.component: self._drawn(text(event, "section") or _SECTIONS[0], opens=True)}
+        return {self.component: self._drawn(text(event, "section") or _FIRST, opens=True)}
 
     def act(self, event: gr.EventData) -> Updates:
         """Does what was asked for. What goes wrong is told where it was asked: the page's notice lies behind the dialog."""
@@ -90,7 +78,7 @@ class SettingsDialog:
         return _said(name, self._desk.words(f"settings.{word}"))
 
     def _as_the_card_says(self, event: gr.EventData) -> Value:
-        self._desk.services.apply(dict.fromkeys(_CARD, ""))
+        self._desk.services.apply(dict.fromkeys(CARD, ""))
         return self._drawn("answers", {"card": self._desk.words("settings.saved")})
 
     def _protect(self, event: gr.EventData) -> Value:
@@ -137,185 +125,14 @@ class SettingsDialog:
 
     def _drawn(self, section: str, said: Mapping[str, str] | None = None, opens: bool = False) -> Value:
         told = {place: {"text": words, "bad": False} for place, words in (said or {}).items()}
-        return {"kind": "drawn", "html": self._body(), "section": section, "said": told, "opens": opens, "at": time.time_ns()}
-
-    def _body(self) -> str:
-        words = self._desk.words
-        parts = {
-            "model": self._model(),
-            "answers": self._answers(),
-            "look": self._look(),
-            "data": self._data(),
-            "passphrase": self._passphrase(),
-            "computer": self._computer(),
+        return {
+            "kind": "drawn",
+            "html": Form(self._desk.words, self._desk.services).html(),
+            "section": section,
+            "said": told,
+            "opens": opens,
+            "at": time.time_ns(),
         }
-        tabs = "".join(
-            f'<button type="button" role="tab" id="tab-{name}" aria-controls="part-{name}" tabindex="-1">'
-            f"{escape(words(f'settings.{name}_title'))}</button>"
-            for name in parts
-        )
-        panels = "".join(
-            f'<section role="tabpanel" id="part-{name}" aria-labelledby="tab-{name}" tabindex="-1" hidden>{html}</section>'
-            for name, html in parts.items()
-        )
-        label = escape(words("settings.title"))
-        return f'<div role="tablist" aria-orientation="vertical" aria-label="{label}">{tabs}</div><div class="parts">{panels}</div>'
-
-    def _model(self) -> str:
-        words, settings = self._desk.words, self._desk.services.settings
-        files = [_Choice(file.name, file.name) for file in model_files(settings)]
-        choices = [_Choice("", words("settings.model_automatic", name=model_file(_automatic(settings)).name)), *files]
-        choices.append(_Choice(DEMONSTRATION, words("settings.model_demonstration")))
-        if settings.model not in [one.value for one in choices]:
-            choices.append(_Choice(settings.model, settings.model))
-        steps = "".join(
-            f"<li>{escape(words(f'settings.weights_{step}', folder=settings.models))}</li>" for step in ("find", "put", "choose")
-        )
-        return (
-            self._choice("model", choices, settings.model)
-            + self._number("context", settings.context)
-            + f'<div class="aside"><h3>{escape(words("settings.weights"))}</h3><ol>{steps}</ol></div>'
-        )
-
-    def _answers(self) -> str:
-        settings = self._desk.services.settings
-        drawn = [self._number("max_tokens", settings.sampling.max_tokens), self._number("seed", settings.seed)]
-        sampling = [self._number(name, getattr(settings.sampling, name)) for name in _CARD]
-        button = _button("card", self._desk.words("settings.card"), plain=True)
-        return "".join([*drawn, *sampling]) + f'<div class="field act">{button}{_place("card")}</div>'
-
-    def _look(self) -> str:
-        words, settings = self._desk.words, self._desk.services.settings
-        themes = [_Choice(value, words(f"settings.theme_{value}")) for value in ("system", "light", "dark")]
-        sizes = [_Choice(str(size), words("settings.percent", n=size)) for size in range(90, 151, 10)]
-        contrasts = [_Choice(value, words(f"settings.contrast_{value}")) for value in ("normal", "high")]
-        tongues = [_Choice(name, name) for name in languages()]
-        return (
-            self._choice("theme", themes, settings.theme, look=True)
-            + self._choice("text_size", sizes, str(settings.text_size), look=True)
-            + self._choice("contrast", contrasts, settings.contrast, look=True)
-            + self._choice("language", tongues, settings.language)
-        )
-
-    def _data(self) -> str:
-        words, services = self._desk.words, self._desk.services
-        backups = services.backups()[:_BACKUPS_SHOWN]
-        links = "".join(
-            f'<li><a href="/v1/backup/{escape(file.name)}" download>{escape(file.name)}</a> '
-            f"<span>{escape(words('settings.megabytes', n=f'{file.stat().st_size / 1e6:.1f}'))}</span></li>"
-            for file in backups
-        )
-        restore = [_Choice(file.name, file.name) for file in backups]
-        erase = words("settings.erase_type", word=words("settings.erase_word"))
-        return "".join(
-            [
-                f'<p>{escape(words("settings.data_about"))}</p><p class="path">{escape(str(services.settings.home))}</p>',
-                self._heading("backup"),
-                self._secret("backup-passphrase", "backup_passphrase"),
-                f'<div class="field act">{_button("backup", words("settings.backup_now"))}{_place("backup")}</div>',
-                f'<ul class="backups">{links}</ul>' if links else "",
-                self._heading("restore"),
-                self._restore_form(restore) if restore else "",
-                self._heading("erase"),
-                f'<div class="field"><label for="erase-word">{escape(erase)}</label>'
-                '<input id="erase-word" autocomplete="off" spellcheck="false"></div>'
-                f'<div class="field act">{_button("erase", words("settings.erase_now"), danger=True)}{_place("erase")}</div>',
-            ]
-        )
-
-    def _restore_form(self, files: list[_Choice]) -> str:
-        words = self._desk.words
-        options = _options(files, "")
-        return (
-            f'<div class="field"><label for="restore-file">{escape(words("settings.restore_file"))}</label>'
-            f'<select id="restore-file">{options}</select></div>'
-            + self._secret("restore-passphrase", "restore_passphrase")
-            + f'<div class="field act">{_button("restore", words("settings.restore_now"), plain=True)}{_place("restore")}</div>'
-        )
-
-    def _passphrase(self) -> str:
-        words, services = self._desk.words, self._desk.services
-        has = services.key.where == "passphrase"
-        buttons = _button("protect", words("settings.passphrase_change" if has else "settings.passphrase_do"))
-        if has:
-            buttons += _button("unprotect", words("settings.passphrase_remove"), plain=True)
-        return "".join(
-            [
-                f"<p>{escape(words(f'settings.passphrase_where_{services.key.where}'))}</p>",
-                f"<p>{escape(words('settings.passphrase_about'))}</p>",
-                f"<p>{escape(words('settings.passphrase_elsewhere'))}</p>" if "passphrase" in services.settings.places else "",
-                self._secret("present", "passphrase_present", now="current-password") if has else "",
-                self._secret("new", "passphrase_new"),
-                self._secret("again", "passphrase_again"),
-                f'<div class="field act">{buttons}{_place("passphrase")}</div>',
-            ]
-        )
-
-    def _computer(self) -> str:
-        words = self._desk.words
-        lines = [("program", f"Med42 Chat {__version__}"), *((line.name, _in_words(line)) for line in self._desk.services.glance())]
-        rows = "".join(f"<div><dt>{escape(words(f'settings.line_{name}'))}</dt><dd>{escape(value)}</dd></div>" for name, value in lines)
-        return f'<dl class="lines">{rows}</dl><p class="hint">{escape(words("settings.computer_more"))}</p>'
-
-    # Controls
-
-    def _heading(self, name: str) -> str:
-        words = self._desk.words
-        return f"<h3>{escape(words(f'settings.{name}_title'))}</h3><p>{escape(words(f'settings.{name}_about'))}</p>"
-
-    def _number(self, name: str, value: object) -> str:
-        shown = "" if value is None else escape(str(value))
-        return self._field(
-            name, f'<input id="set-{name}" data-set="{name}" value="{shown}" inputmode="decimal" autocomplete="off" {self._about(name)}>'
-        )
-
-    def _choice(self, name: str, choices: Iterable[_Choice], value: str, look: bool = False) -> str:
-        mark = f' data-look="{name}"' if look else ""
-        control = f'<select id="set-{name}" data-set="{name}"{mark} {self._about(name)}>{_options(choices, value)}</select>'
-        return self._field(name, control)
-
-    def _about(self, name: str) -> str:
-        off = " disabled" if name in self._desk.services.settings.places else ""
-        return f'aria-describedby="hint-{name} said-{name}"{off}'
-
-    def _field(self, name: str, control: str) -> str:
-        words, place = self._desk.words, self._desk.services.settings.places.get(name)
-        hint = words("settings.set_elsewhere", place=place) if place else words(f"settings.{name}_hint")
-        return (
-            f'<div class="field"><label for="set-{name}">{escape(words(f"settings.{name}"))}</label>{control}'
-            f'<p class="hint" id="hint-{name}">{escape(hint)}</p>{_place(name)}</div>'
-        )
-
-    def _secret(self, id: str, word: str, now: str = "new-password") -> str:
-        words = self._desk.words
-        return (
-            f'<div class="field"><label for="{id}">{escape(words(f"settings.{word}"))}</label>'
-            f'<input id="{id}" type="password" autocomplete="{now}"></div>'
-        )
-
-
-def _automatic(settings: Settings) -> Settings:
-    return Settings(home=settings.home, models=settings.models)
-
-
-def _in_words(line: Health) -> str:
-    return f"{line.text.removesuffix('.')}. {line.hint}".strip()
-
-
-def _options(choices: Iterable[_Choice], value: str) -> str:
-    return "".join(
-        f'<option value="{escape(one.value)}"{" selected" if one.value == value else ""}>{escape(one.label)}</option>' for one in choices
-    )
-
-
-def _button(do: str, label: str, plain: bool = False, danger: bool = False) -> str:
-    name = "danger" if danger else "secondary" if plain else "primary"
-    return f'<button type="button" class="{name}" data-act="{do}">{escape(label)}</button>'
-
-
-def _place(name: str) -> str:
-    """Where it is said what came of a change."""
-    return f'<p class="said" id="said-{name}" role="status"></p>'
 
 
 def _said(place: str, words: str, bad: bool = False) -> Value:
