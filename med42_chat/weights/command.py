@@ -32,6 +32,7 @@ _STATES = {
 }
 _FITS = {"yes": "fits", "crowded": "fits when other programs are closed", "no": "does not fit"}
 
+Event = TypeVar("Event")
 Result = TypeVar("Result")
 
 
@@ -151,7 +152,7 @@ def get_(options: Any, chosen: Settings) -> None:
             _say(line)
     download = Download(Order(entry.id, str(CATALOGUE), str(own_catalogue(chosen)), str(chosen.models)))
     try:
-        _watched(download)
+        _told(download)
     finally:
         download.stop()
     files = [str(chosen.models / name) for name in entry.file_names]
@@ -161,7 +162,7 @@ def get_(options: Any, chosen: Settings) -> None:
 def import_(options: Any, chosen: Settings) -> None:
     """Imports a file or a folder."""
     chosen.models.mkdir(parents=True, exist_ok=True)
-    done = [one for one in _shown(importing.bring(options.path.expanduser(), entries(chosen), chosen.models)) if isinstance(one, Imported)]
+    done = [one for one in _told(importing.bring(options.path.expanduser(), entries(chosen), chosen.models)) if isinstance(one, Imported)]
     listed = [
         {"id": one.entry.id if one.entry else None, "files": [str(file) for file in one.files], "warning": one.warning} for one in done
     ]
@@ -207,33 +208,41 @@ def _files(name: str, chosen: Settings) -> list[Path]:
     return files
 
 
-def _watched(events: Iterable[Progress]) -> None:
-    for _ in _shown(events):
-        pass
+class _Teller:
+    """Writes how far something is: over and over on one line of a terminal, once for each tenth elsewhere."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def tell(self, event: object) -> None:
+        """Writes a Progress; anything else is not for it."""
+        if not isinstance(event, Progress):
+            return
+        if sys.stderr.isatty():
+            print(f"\r{_line(event):<100.100}", end="\n" if event.state == "done" else "", file=sys.stderr, flush=True)
+        elif (brief := f"{event.state} {event.done * 10 // max(event.total, 1)}") != self._said:
+            self._said = brief
+            _say(_line(event))
+
+
+def _told(events: Iterable[Event]) -> list[Event]:
+    """All events, each told as it comes."""
+    teller, seen = _Teller(), []
+    for event in events:
+        teller.tell(event)
+        seen.append(event)
+    return seen
 
 
 def _outcome(steps: Generator[Progress, None, Result]) -> Result:
-    """What a generator returns in the end."""
+    """What `steps` returns in the end."""
+    teller = _Teller()
     while True:
         try:
-            next(steps)
+            teller.tell(next(steps))
         except StopIteration as end:
             result: Result = end.value
             return result
-
-
-def _shown(events: Iterable[Progress | Result]) -> Iterator[Progress | Result]:
-    """Passes events on, and writes how far it is: over and over on one line of a terminal, once for each tenth elsewhere."""
-    said = ""
-    for event in events:
-        if isinstance(event, Progress):
-            line = _line(event)
-            if sys.stderr.isatty():
-                print(f"\r{line:<100.100}", end="\n" if event.state == "done" else "", file=sys.stderr, flush=True)
-            elif (brief := f"{event.state} {event.done * 10 // max(event.total, 1)}") != said:
-                said = brief
-                _say(line)
-        yield event
 
 
 def _line(progress: Progress) -> str:

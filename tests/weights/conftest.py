@@ -27,7 +27,8 @@ def a_network_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A whole model file, with weights that no two places have in common."""
-    path = write_sparse(tmp_path_factory.mktemp("model") / "tiny.gguf", shapes.TINY)
+    path = tmp_path_factory.mktemp("model") / "tiny.gguf"
+    write_sparse(path, shapes.TINY, tokenizer__chat_template="{{ messages }}", tokenizer__ggml__eos_token_id=3)
     data = path.read_bytes()
     return data[:-200_000] + random.Random(1).randbytes(200_000)  # the header is far shorter than what is left
 
