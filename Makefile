@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv/bin/python
 DEMO := models/demo/build/venv
 
-.PHONY: run setup dev test lint bench demo-model
+.PHONY: run setup dev test lint bench demo-model demo-test
 
 run:
 	$(PYTHON) start.py $(ARGS)
@@ -28,9 +28,13 @@ lint: dev
 bench: dev
 	$(VENV) -m tests.bench $(ARGS)
 
-# Makes the demonstration model anew from its texts. Needs its own packages (PyTorch among them) and most of an hour.
+# Makes the demonstration model anew from its texts. Needs its own packages (PyTorch among them) and, on two free CPU cores, an hour or two.
 demo-model: $(DEMO)/installed
 	$(DEMO)/bin/python models/demo/recipe.py
+
+# The whole recipe in a minute or two, as a test; its model knows nothing.
+demo-test: $(DEMO)/installed
+	$(DEMO)/bin/python -m pytest models/demo/test_miniature.py
 
 $(DEMO)/installed: models/demo/requirements.txt
 	$(PYTHON) -m venv $(DEMO)

@@ -162,8 +162,8 @@ class Examination:
         tasks = [documents.task(number % len(LEVELS)) for number in range(200)]
         covered, uncovered = ([task for task in tasks if bool(task.cited) == wanted] for wanted in (True, False))
         return {
-            "right_source": [self.on(task, lambda answer, task=task: right_numbers(answer) == task.cited) for task in covered],
-            "right_numbers": [self.on(task, lambda answer, task=task: figures(answer) == figures(task.answer)) for task in covered],
+            "right_source": [self.on(task, cites(task)) for task in covered],
+            "right_numbers": [self.on(task, copies_figures(task)) for task in covered],
             "not_covered": [self.on(task, NOT_COVERED.__eq__) for task in uncovered],
             "protocols": [case for protocol in self.protocols() for case in self.on_protocol(protocol)],
         }
@@ -199,6 +199,16 @@ def evenly(items: Sequence[Topic], count: int) -> list[Topic]:
 def has_facts(topic: Topic) -> Callable[[str], bool]:
     """Whether an answer holds all key facts of the topic."""
     return lambda answer: all(fact in answer for fact in topic.key_facts)
+
+
+def cites(task: Task) -> Callable[[str], bool]:
+    """Whether an answer cites the task's sources."""
+    return lambda answer: right_numbers(answer) == task.cited
+
+
+def copies_figures(task: Task) -> Callable[[str], bool]:
+    """Whether an answer has the right answer's numbers and no others."""
+    return lambda answer: figures(answer) == figures(task.answer)
 
 
 def says(words: str, cited: tuple[int, ...]) -> Callable[[str], bool]:

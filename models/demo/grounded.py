@@ -12,7 +12,7 @@ import random
 import re
 import tomllib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ INTRODUCTION = (
 )
 NOT_COVERED = "**The sources do not answer this.** I am a small demonstration model and say only what they say."
 WIDE_QUESTIONS = ("What do the sources say about {}?", "Tell me all about {}", "What is known about {}?", "Summarise what is said about {}")
-SEPARATORS = ((" ", 0.7), ("\n", 0.15), ("\n- ", 0.15))
+SEPARATORS = {" ": 0.7, "\n": 0.15, "\n- ": 0.15}
 REAL = 0.25  # share of real names: what a source says of metformin goes before what the model knows of it
 BEGUN = 0.3  # share of questions that name the sentence's first word: finding the beginning from the middle is learnt last
 BORROWED_LENGTH = range(5, 31)  # in words
@@ -262,13 +262,14 @@ class Documents:
         """Sources in which no two sentences answer the same question, and now and then two are about the same thing."""
         said: list[Statement] = []
         made: list[Passage] = []
-        separators, shares = zip(*SEPARATORS, strict=True)
         for number in range(1, self.rng.randint(1, level.sources) + 1):
             count = self.rng.randint(1, level.sentences)
             for _ in range(count):
                 said.append(self.new_statement(level, said))
             page = self.rng.randint(1, 300) if self.rng.random() < 0.5 else None
-            made.append(Passage(number, self.title(), tuple(said[-count:]), page, self.rng.choices(separators, shares)[0]))
+            made.append(
+                Passage(number, self.title(), tuple(said[-count:]), page, self.rng.choices(list(SEPARATORS), list(SEPARATORS.values()))[0])
+            )
         return tuple(made)
 
     def new_statement(self, level: Level, said: Sequence[Statement]) -> Statement:
@@ -326,10 +327,10 @@ class Documents:
             return self.rng.choice(self.stock.values[kind])
         return self.mine(lambda: self.any_value(kind))
 
-    def mine(self, make: Any) -> str:
+    def mine(self, make: Callable[[], str]) -> str:
         """The first value made that belongs to this maker's part."""
         while True:
-            value: str = make()
+            value = make()
             if is_held_out(value) == self.held_out:
                 return value
 

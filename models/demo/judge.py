@@ -42,7 +42,7 @@ def logits(job: dict[str, Any]) -> str:
 def rows(llama: llama_cpp.Llama, prompts: list[list[int]]) -> Iterator[NDArray[np.float32]]:
     """The logits of each prompt, (tokens, vocabulary)."""
     for prompt in prompts:
-        llama.reset()
+        llama.reset()  # type: ignore[no-untyped-call]
         llama.eval(prompt)
         yield np.array(llama.scores[: len(prompt)])
 
@@ -50,8 +50,14 @@ def rows(llama: llama_cpp.Llama, prompts: list[list[int]]) -> Iterator[NDArray[n
 def answers(job: dict[str, Any]) -> list[str]:
     """The text that follows each prompt, under the job's sampling."""
     llama = opened(job)
-    made = [llama.create_completion(prompt, max_tokens=job.get("max_tokens", 700), **job["sampling"]) for prompt in job["prompts"]]
-    return [answer["choices"][0]["text"] for answer in made]
+    return [text_after(llama, prompt, job) for prompt in job["prompts"]]
+
+
+def text_after(llama: llama_cpp.Llama, prompt: list[int], job: dict[str, Any]) -> str:
+    """The text that follows the prompt."""
+    made: Any = llama.create_completion(prompt, max_tokens=job.get("max_tokens", 700), **job["sampling"])
+    text: str = made["choices"][0]["text"]
+    return text
 
 
 if __name__ == "__main__":
