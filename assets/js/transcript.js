@@ -13,13 +13,12 @@ med42.transcript = (element, props, trigger, watch) => {
   // -- the reader's place --
   const isAtEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 48;
   let frame = 0;
-  const stay = () => {
-    frame ||= requestAnimationFrame(() => {
-      frame = 0;
-      if (following) scroll.scrollTop = scroll.scrollHeight;
-      toEnd.hidden = following || isAtEnd();
-    });
+  const keepPlace = () => {
+    frame = 0;
+    if (following) scroll.scrollTop = scroll.scrollHeight;
+    toEnd.hidden = following || isAtEnd();
   };
+  const stay = () => (frame ||= requestAnimationFrame(keepPlace)); // once for all that a moment brings
   let place = 0;
   scroll.addEventListener("scroll", () => {
     // Only the reader moves up; a text that grew since the last event would otherwise look like that, too.
@@ -30,7 +29,7 @@ med42.transcript = (element, props, trigger, watch) => {
   new ResizeObserver(stay).observe(scroll); // a growing composer or a turned phone does not hide the newest line
   toEnd.addEventListener("click", () => {
     following = true;
-    stay();
+    keepPlace();
     med42.focusComposer();
   });
 
@@ -146,7 +145,7 @@ med42.transcript = (element, props, trigger, watch) => {
       marks.set(ids);
       scroll.insertAdjacentHTML("beforeend", html);
       following = true;
-      scroll.scrollTop = scroll.scrollHeight;
+      keepPlace();
       scroll.querySelector(".unfit").focus({ preventScroll: true });
     },
     copied: ({ message, text, html }) => answers.copied(message, { text, html }),
