@@ -29,7 +29,7 @@ const written = (parts) => Object.fromEntries(parts.split(" ").map((part) => [pa
 
 med42.conversations = (element, props, trigger, watch) => {
   const BEFORE = 30; // rows asked for above the first that is wanted: the reader may turn round, and rows may have moved down
-  const HEIGHT = { row: 50, hit: 74 };
+  const HEIGHT = { head: 34, row: 50, hit: 74 }; // px at the usual size of text
   const GROUPS = ["list.pinned", "list.today", "list.yesterday", "list.week", "list.earlier"];
   const say = med42.say;
   const [find, counter, chooser, filters, list] = [".find", ".count", ".view", ".filters", ".rows"].map((one) => element.querySelector(one));
@@ -65,21 +65,24 @@ med42.conversations = (element, props, trigger, watch) => {
   };
   const midnight = () => new Date().setHours(0, 0, 0, 0);
 
+  const high = (kind) => Math.round(HEIGHT[kind] * (Number(getComputedStyle(element).getPropertyValue("--text")) || 1));
   const listed = () => {
+    const [head, height] = [high("head"), high("row")];
     let offset = 0;
     return known.groups.map((count, group) => {
       const first = offset;
       offset += count;
       const at = (i) => (rowAt(first + i) ? entry(rowAt(first + i)) : { kind: "coming", key: `#${first + i}`, sign: "coming" });
-      return { label: say(GROUPS[group]), count, height: HEIGHT.row, at };
+      return { label: say(GROUPS[group]), count, head, height, at };
     });
   };
   const hits = () => [
-    { label: say("list.titles"), count: found.titles.length, height: HEIGHT.row, at: (i) => entry(...found.titles[i]) },
+    { label: say("list.titles"), count: found.titles.length, head: high("head"), height: high("row"), at: (i) => entry(...found.titles[i]) },
     {
       label: say("list.messages"),
       count: found.messages.length,
-      height: HEIGHT.hit,
+      head: high("head"),
+      height: high("hit"),
       at: (i) => ({ kind: "hit", key: `m${found.messages[i][1]}`, sign: JSON.stringify(found.messages[i]), hit: found.messages[i] }),
     },
   ];
@@ -87,7 +90,8 @@ med42.conversations = (element, props, trigger, watch) => {
     virtual.lay(found ? hits() : listed());
     if (!newest) return; // nothing is known yet, and that there is nothing is not either
     const n = known.groups.reduce((sum, count) => sum + count, 0);
-    counter.textContent = found ? counted(found) : say(n ? (view.archived ? "list.count_archived" : "list.count") : "list.nothing_here", { n });
+    const said = found ? counted(found) : say(n ? (view.archived ? "list.count_archived" : "list.count") : "list.nothing_here", { n });
+    if (counter.textContent !== said) counter.textContent = said; // the same words again would be read out again
     narrowed();
     list.setAttribute("aria-label", found ? say("list.results", { query: found.query }) : say("list.name"));
   };
@@ -241,7 +245,6 @@ med42.conversations = (element, props, trigger, watch) => {
   const filtered = () => view.archived || view.folder || view.tag;
   const look = (change) => {
     view = { ...view, ...change };
-    rows.clear();
     virtual.rewind();
     narrowed();
     refresh();
@@ -280,13 +283,14 @@ med42.conversations = (element, props, trigger, watch) => {
       if (anew) newest = value.at;
       const top = virtual.first();
       const held = list.scrollTop > 0 && !found && rowAt(top);
+      if (known.place && looked(known.place) !== looked(value.place)) rows.clear(); // until now they were better than nothing
       const come = value.rows.map(named);
       come.forEach((row, index) => rows.set(value.offset + index, { row, at: value.at }));
       known = { ...known, ...value };
       show();
       const now = held ? come.findIndex((row) => row.id === held.id) : -1;
-      if (now >= 0) list.scrollTop += (value.offset + now - top) * HEIGHT.row; // what the reader looks at stays where it is
-      if (value.anew && found) searching.ask(found.query);
+      if (now >= 0) list.scrollTop += (value.offset + now - top) * high("row"); // what the reader looks at stays where it is
+      if (value.anew && find.value.trim()) searching.ask(find.value.trim());
       const [then] = [afterwards, value.anew && (afterwards = null)];
       if (value.anew && then) then();
     },
@@ -355,6 +359,7 @@ med42.conversations = (element, props, trigger, watch) => {
     },
   });
   document.addEventListener("med42:conversation", virtual.draw);
+  new ResizeObserver(show).observe(find); // it grows with the size of the text, and so do the rows
 
   med42.open = (id) => trigger("select", { id, message: med42.wanted || "" });
   med42.refreshList = refresh;

@@ -244,10 +244,11 @@ med42.menu = (button, items) => {
 /** Below the button, or above it where there is no room; never over the edge of the window. */
 const placeMenu = (menu, button) => {
   const from = button.getBoundingClientRect();
-  const { offsetWidth: width, offsetHeight: height } = menu;
+  const { width, height } = menu.getBoundingClientRect();
+  const size = Number(getComputedStyle(menu).zoom) || 1; // the reader's size of text, which would multiply its place as well
   const below = from.bottom + 4 + height <= innerHeight || from.top < height + 12;
-  menu.style.top = `${below ? Math.min(from.bottom + 4, innerHeight - height - 8) : from.top - height - 4}px`;
-  menu.style.left = `${Math.max(8, Math.min(from.left, innerWidth - width - 8))}px`;
+  menu.style.top = `${(below ? Math.max(8, Math.min(from.bottom + 4, innerHeight - height - 8)) : from.top - height - 4) / size}px`;
+  menu.style.left = `${Math.max(8, Math.min(from.left, innerWidth - width - 8)) / size}px`;
 };
 
 // ---- drawers ----

@@ -5,10 +5,10 @@
 /**
  * `make(item)` gives an item's element; elements stay as they are while `item.key` and `item.sign` do. What the keyboard reaches in
  * it has the class `open` (first) or `more`. `seen(from, to)` tells which rows are in sight, `leave()` that the keyboard went up and out.
- * A section is { label, count, height, at }, where `at(i)` gives { key, sign, … } of its row, also while that is still to come.
+ * A section is { label, count, head, height, at }: `head` and `height` are those of its heading and of a row (px), `at(i)` gives
+ * { key, sign, … } of a row, also while that is still to come.
  */
 med42.virtual = (list, { make, seen, leave }) => {
-  const HEAD = 34;
   const MARGIN = 240; // px drawn above and below what is in sight
   const space = document.createElement("div");
   space.className = "space";
@@ -24,7 +24,7 @@ med42.virtual = (list, { make, seen, leave }) => {
     let top = 0;
     let first = 0;
     sections = given.filter((section) => section.count).map((section) => {
-      const laid = { ...section, top: top + HEAD, first };
+      const laid = { ...section, top: top + section.head, first };
       top = laid.top + section.count * section.height;
       first += section.count;
       return laid;
@@ -39,8 +39,8 @@ med42.virtual = (list, { make, seen, leave }) => {
   const between = (from, to) => sections.flatMap((section) => {
     const row = (y) => Math.max(0, Math.min(section.count, Math.floor((y - section.top) / section.height)));
     const rows = [];
-    if (section.top >= from && section.top - HEAD <= to) {
-      rows.push({ key: `=${section.label}`, sign: section.label, label: section.label, top: section.top - HEAD, height: HEAD });
+    if (section.top >= from && section.top - section.head <= to) {
+      rows.push({ key: `=${section.label}`, sign: section.label, label: section.label, top: section.top - section.head, height: section.head });
     }
     for (let i = row(from); i < row(to + section.height); i++) {
       rows.push({ ...section.at(i), index: section.first + i, top: section.top + i * section.height, height: section.height });
@@ -128,7 +128,7 @@ med42.virtual = (list, { make, seen, leave }) => {
     const section = sections.find((one) => active < one.first + one.count);
     if (!section) return;
     const top = section.top + (active - section.first) * section.height;
-    const above = top - (active === section.first ? HEAD : 0) - list.scrollTop;
+    const above = top - (active === section.first ? section.head : 0) - list.scrollTop;
     const below = top + section.height + 8 - list.clientHeight - list.scrollTop;
     if (above < 0) list.scrollTop += above;
     else if (below > 0) list.scrollTop += below;
@@ -164,7 +164,7 @@ med42.virtual = (list, { make, seen, leave }) => {
 
   /** The row at the top of what is in sight. */
   const first = () => {
-    const section = sections.findLast((one) => one.top - HEAD <= list.scrollTop) || sections[0];
+    const section = sections.findLast((one) => one.top - one.head <= list.scrollTop) || sections[0];
     if (!section) return 0;
     return section.first + Math.max(0, Math.min(section.count - 1, Math.floor((list.scrollTop - section.top) / section.height)));
   };

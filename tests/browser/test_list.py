@@ -368,6 +368,31 @@ class TestALongList:
         page.keyboard.press("ArrowDown")
         until(lambda: focused(page).startswith("Case 0448"), "the place is lost")
 
+    def test_grows_with_the_size_of_the_text_and_its_menu_stays_in_the_window(self, page: Any, store: Conversations) -> None:
+        many(page, store, 450)
+        try:
+            page.evaluate("document.documentElement.style.setProperty('--text', 1.5)")
+            page.wait_for_function(f"{ROWS}.scrollHeight >= 450 * 75")
+            lowest = page.locator(".entry").nth(8)
+            lowest.hover()
+            lowest.locator(".more").click()
+            box = page.locator("[role='menu']").bounding_box()
+            assert box["y"] >= 0 and box["y"] + box["height"] <= 900
+            page.keyboard.press("Escape")
+        finally:
+            page.evaluate("med42.applyLooks()")
+        page.wait_for_function(f"{ROWS}.scrollHeight < 450 * 51")
+
+    def test_shows_many_folders_in_a_menu_that_scrolls(self, page: Any, store: Conversations) -> None:
+        for number, id in enumerate(show(page, store, *(f"Case {number}" for number in range(60)))):
+            store.set_folder(id, f"Ward {number:02}")
+        page.evaluate("med42.refreshList()")
+        page.click(".view:not([hidden])")
+        box = page.locator("[role='menu']").bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 900
+        page.click(".menu button:text-is('Folder: Ward 59 (1)')")
+        page.wait_for_selector(".count:text-is('1 conversation')")
+
     def test_is_one_stop_of_the_tab_key(self, page: Any, store: Conversations) -> None:
         many(page, store, 50)
         assert page.locator(".rows [tabindex='0']").count() == 2  # the row, and its menu
