@@ -1,7 +1,7 @@
 // What goes with a question: pasted letters and dropped files, each a folded card that opens to be read.
 "use strict";
 
-med42.attached = (element, changed, show) => {
+med42.attached = (element, show) => {
   const PASTED = { characters: 1500, lines: 25 }; // a longer paste would bury what is typed about it
   const BOX = 200_000; // characters
   const place = element.querySelector(".attached");
@@ -18,48 +18,49 @@ med42.attached = (element, changed, show) => {
   const button = (label, onclick, className = "") => make("button", { type: "button", textContent: label, onclick, className });
 
   /** Whether a further text would be more than can be sent at once. */
-  const isTooMuch = (text, draft = med42.draft()) => med42.isTooMuch(JSON.stringify([draft.text, text, draft.attachments.map(plain)]));
-  const plain = ({ name, text, media_type, pages }) => ({ name, text, media_type, pages });
+  const isTooMuch = (text, draft = med42.draft()) => med42.isTooMuch(JSON.stringify([draft.text, text, draft.attachments.map(med42.plain)]));
 
   // -- the cards --
   const figures = (one) => {
     if (one.isReading) return med42.say("attach.is_read");
-    const parts = [med42.say("attach.characters", { n: one.text.length })];
-    if (one.pages) parts.unshift(med42.say("attach.pages", { n: one.pages }));
-    if (one.tokens) parts.push(med42.say("attach.tokens", { n: one.tokens }));
-    return parts.join(" · ");
+    const counts = { tokens: one.tokens, pages: one.pages, characters: one.text.length }; // the room it takes first
+    return Object.entries(counts).filter(([, n]) => n).map(([unit, n]) => med42.say(`attach.${unit}`, { n })).join(" · ");
   };
   const first = (text) => text.slice(0, 400).replace(/\s+/g, " ").trim().slice(0, 120);
+  const cards = new WeakMap(); // by attachment: a card that holds the focus stays where it is
   const card = (one) => {
-    const open = make("button", { type: "button", className: "open", disabled: Boolean(one.isReading), onclick: () => read(one) },
-      make("span", { className: "name", textContent: one.name, dir: "auto" }),
-      make("span", { className: "first", textContent: first(one.text), dir: "auto" }),
-      make("span", { className: "figures", textContent: figures(one) }));
-    const away = make("button", { type: "button", className: "away-with", onclick: () => remove(one) }, make("i", { className: "icon close" }));
-    away.setAttribute("aria-label", med42.say("attach.remove", { name: one.name }));
-    away.title = away.getAttribute("aria-label");
-    return make("li", {}, open, away);
+    if (!cards.has(one)) cards.set(one, make("li", {}, opener(one), remover(one)));
+    const made = cards.get(one);
+    const parts = { ".name": one.name, ".first": first(one.text), ".figures": figures(one) };
+    for (const [name, words] of Object.entries(parts)) made.querySelector(name).textContent = words;
+    made.querySelector(".open").disabled = Boolean(one.isReading);
+    return made;
   };
-  let drawn = "";
+  const opener = (one) => make("button", { type: "button", className: "open", onclick: () => read(one) },
+    make("span", { className: "name", dir: "auto" }),
+    make("span", { className: "first", dir: "auto" }), make("span", { className: "figures" }));
+  const remover = (one) => {
+    const label = med42.say("attach.remove", { name: one.name });
+    const button = make("button", { type: "button", className: "away-with", title: label, onclick: () => remove(one) }, make("i", { className: "icon close" }));
+    button.setAttribute("aria-label", label);
+    return button;
+  };
   const draw = () => {
-    const { attachments } = med42.draft();
-    const now = JSON.stringify(attachments.map((one) => [one.name, first(one.text), figures(one)]));
-    if (now === drawn) return; // a card that holds the focus stays
-    drawn = now;
-    place.hidden = !attachments.length;
-    place.replaceChildren(...attachments.map(card));
+    const now = med42.attachments().map(card);
+    place.hidden = !now.length;
+    if (now.length !== place.children.length || now.some((one, index) => one !== place.children[index])) place.replaceChildren(...now);
   };
 
   const add = (one, draft = med42.draft()) => {
     draft.attachments = [...draft.attachments, { key: "", tokens: null, isKept: false, ...one }];
-    changed(draft, 0);
+    med42.changed(draft, 0);
     show();
     med42.announce(med42.say("attach.added", { name: one.name }));
     return draft.attachments.at(-1);
   };
   const remove = (one, draft = med42.draft()) => {
     draft.attachments = draft.attachments.filter((other) => other !== one);
-    changed(draft, 0);
+    med42.changed(draft, 0);
     show();
     box.focus({ preventScroll: true });
   };
@@ -117,7 +118,7 @@ med42.attached = (element, changed, show) => {
       if (answer.text !== undefined) med42.tellTooMuch(answer.text.length);
       else med42.tell(answer.isGone ? { message: med42.say("attach.failed", { name: file.name }), hint: med42.say("attach.failed_hint") } : answer);
     }
-    changed(draft, 0);
+    med42.changed(draft, 0);
     show();
   };
   chooser.addEventListener("change", () => {
@@ -144,5 +145,5 @@ med42.attached = (element, changed, show) => {
     [...event.dataTransfer.files].forEach(take);
   });
 
-  return { draw, plain, choose: () => chooser.click() };
+  return { draw, choose: () => chooser.click() };
 };

@@ -71,6 +71,7 @@ med42.facts = (element, props, trigger, watch) => {
     if (value.elsewhere) return void (text = value.text);
     if (made && value.conversation) {
       text = value.text; // saved: it must not wait as a draft for the next new conversation, which is another patient's
+      med42.adoptDraft(value.conversation);
       med42.show(value.conversation);
     }
     const typing = place.classList.contains("editing") && value.text === text && conversation === value.conversation;
@@ -92,6 +93,10 @@ med42.facts = (element, props, trigger, watch) => {
 
 /** The evidence panel: the server's HTML, of the shown conversation only. */
 med42.evidence = (element, props, watch) => {
+  const scroller = element.closest("#evidence"); // keys can scroll it, and so it has a name
+  scroller.tabIndex = 0;
+  scroller.setAttribute("role", "region");
+  scroller.setAttribute("aria-label", med42.say("evidence.title"));
   const content = element.querySelector(".content");
   const nothing = content.innerHTML;
   watch("value", () => {

@@ -133,7 +133,7 @@ med42.presets = (element, box, trigger) => {
     (fields.find(({ input }) => !input.value) || fields[0]).input.focus();
   };
   const field = ({ name, label, placeholder, lines }, value) => {
-    const input = make(lines > 1 ? "textarea" : "input", { name, placeholder, value, dir: "auto", autocomplete: "off" });
+    const input = make(lines > 1 ? "textarea" : "input", { name, placeholder, value, dir: "auto", autocomplete: "off", spellcheck: false });
     if (lines > 1) input.rows = Math.min(lines, 8);
     return { input, label: make("label", { className: lines > 1 ? "tall" : "" }, make("span", { textContent: label }), input) };
   };

@@ -168,6 +168,7 @@ def _value(kind: str, **rest: object) -> Value:
 
 
 def _template(words: Words) -> str:
+    # No spell check: some browsers send what is typed to a server of their maker's to check it.
     def say(name: str) -> str:
         return escape(words(name))
 
@@ -178,9 +179,9 @@ def _template(words: Words) -> str:
 <form class="preset-form" hidden></form>
 <div class="writing" data-file="{MOST_BYTES}" data-text="{LARGEST_TEXT}">
 <ul class="attached" aria-label="{say("attach.title")}" hidden></ul>
-<p class="fit" role="status" hidden></p>
+<p class="fit" hidden></p>
 <div id="question"><textarea rows="1" dir="auto" aria-label="{say("composer.label")}" placeholder="{say("composer.placeholder")}"
- aria-autocomplete="list" aria-controls="preset-list" autocomplete="off"></textarea></div>
+ aria-autocomplete="list" aria-controls="preset-list" autocomplete="off" spellcheck="false" enterkeyhint="send"></textarea></div>
 <div class="row">
 <button type="button" class="act" data-act="attach" title="{say("attach.hint")}"><i class="icon attach"></i>{say("attach.button")}</button>
 <button type="button" class="act" data-act="presets" aria-haspopup="listbox" aria-expanded="false" title="{say("presets.tip")}">

@@ -11,6 +11,7 @@ from med42_chat.ui.words import Words
 
 _SCRIPTS = (
     "page.js",
+    "drafts.js",
     "composer.js",
     "attachments.js",
     "presets.js",

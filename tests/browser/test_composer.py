@@ -124,7 +124,7 @@ class TestPastes:
     def test_a_long_paste_becomes_a_card_with_its_tokens(self, page: Any) -> None:
         paste(page, LETTER)
         page.wait_for_selector('.attached .figures:has-text("482 tokens")')
-        assert "Pasted text 1" in page.inner_text(".attached") and "2,800 characters" in page.inner_text(".attached")
+        assert "Pasted text 1" in page.inner_text(".attached") and "482 tokens · 2,800 characters" in page.inner_text(".attached")
         assert page.input_value(BOX) == ""
 
     def test_many_short_lines_are_a_card_and_a_sentence_is_not(self, page: Any) -> None:
@@ -163,6 +163,12 @@ class TestPastes:
             paste(page, "word " * 400_000)
         page.wait_for_selector('.notice:has-text("2,000,000 characters")')
         assert page.locator(".attached li").count() == 1
+
+    def test_a_card_keeps_the_focus_when_its_tokens_are_counted(self, page: Any) -> None:
+        paste(page, LETTER)
+        page.focus(".attached .open")
+        page.wait_for_selector('.attached .figures:has-text("482 tokens")')
+        assert page.evaluate("document.activeElement.className") == "open"
 
     def test_hostile_words_stay_words(self, page: Any) -> None:
         paste(page, '<img src=x onerror="window.hacked=1">\n' * 30)
@@ -401,3 +407,14 @@ def test_typing_is_told_to_the_program_once_a_pause_and_never_twice_at_a_time(pa
     saved(site, "", Draft("What are the red flags of headache?"))
     page.wait_for_timeout(500)
     assert 1 <= drafts() - before <= 2
+
+
+def test_what_was_typed_before_facts_made_the_conversation_goes_along(page: Any, site: Site) -> None:
+    page.fill(BOX, "Which antibiotic?")
+    page.click("#facts .link")
+    page.fill("#facts textarea", "Allergy: penicillin")
+    page.click("#facts .primary")
+    page.wait_for_selector(".fact")
+    saved(site, here(page), Draft("Which antibiotic?"))
+    saved(site, "", Draft())  # the next new conversation is another patient's
+    assert page.input_value(BOX) == "Which antibiotic?"
