@@ -73,11 +73,12 @@ def fetch(entry: Entry, folder: Path, hub: Hub, sleep: Callable[[float], object]
         return
     yield Progress("asking", 0, entry.size_bytes)
     with workplace(folder, entry.id) as place:
-        targets = _targets(entry, folder, place, hub)
-        check_room(folder, sum(target.size_bytes - target.length() for target in targets))
-        finished = yield from _Fetching(entry, targets, hub, sleep).run()
-        put_in_place(folder, finished)
-    total = sum(target.size_bytes for target in targets)
+        if not installed(entry, folder):  # another process may have finished it just before it gave the place free
+            targets = _targets(entry, folder, place, hub)
+            check_room(folder, sum(target.size_bytes - target.length() for target in targets))
+            finished = yield from _Fetching(entry, targets, hub, sleep).run()
+            put_in_place(folder, finished)
+    total = sum((folder / name).stat().st_size for name in entry.file_names)
     yield Progress("done", total, total)
 
 
@@ -85,8 +86,9 @@ def _targets(entry: Entry, folder: Path, place: Path, hub: Hub) -> tuple[Target,
     """Asks the hub about every part, compares its answers with the catalogue, and lays out the files to be."""
     remotes = [_looked_up(entry, part, hub) for part in entry.parts]
     if not entry.joined:
-        pairs = zip(entry.file_names, entry.parts, remotes, strict=True)
-        return tuple(Target((Piece(part, remote, 0),), place / name, folder / name) for name, part, remote in pairs)
+        triples = zip(entry.file_names, entry.parts, remotes, strict=True)
+        targets = (Target((Piece(part, remote, 0),), place / name, folder / name) for name, part, remote in triples)
+        return tuple(target for target in targets if not target.final.exists())  # some have their names when a crash fell in between
     pieces, start = [], 0
     for part, remote in zip(entry.parts, remotes, strict=True):
         pieces.append(Piece(part, remote, start))

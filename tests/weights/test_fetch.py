@@ -283,6 +283,25 @@ def test_two_at_once_do_not_meet_in_one_file(server: State, offered: Offered, mo
     assert the_file(models) == model
 
 
+def test_a_file_that_another_one_has_just_brought_is_not_fetched_again(server: State, offered: Offered, model: bytes, models: Path) -> None:
+    second = fetch(offered((NAME, model)), models, Hub(server.endpoint))
+    with place.workplace(models, "tiny-q4"):
+        assert next(second).state == "asking"
+        (models / "tiny-q4.gguf").write_bytes(model)
+    assert list(second)[-1].state == "done"
+    assert server.asked == []
+
+
+def test_a_crash_between_the_names_of_a_split_files_parts_costs_nothing(
+    server: State, offered: Offered, model: bytes, models: Path
+) -> None:
+    entry = offered(("m-00001-of-00002.gguf", model), ("m-00002-of-00002.gguf", b"GGUF rest"))
+    (models / "tiny-q4-00002-of-00002.gguf").write_bytes(b"GGUF rest")
+    run(entry, models, server)
+    assert installed(entry, models)
+    assert server.sent == len(model)
+
+
 def test_what_was_not_finished_can_be_thrown_away(server: State, offered: Offered, model: bytes, models: Path) -> None:
     entry = offered((NAME, model))
     server.faults.extend([Fault("drop", at=2000), *[Fault("status", status=500)] * 9])
