@@ -49,7 +49,7 @@ def test_a_download_says_how_it_goes_and_ends_with_the_file(order: Order, model:
 
 
 def test_one_that_is_stopped_or_killed_goes_on_where_it_was(order: Order, server: State, model: bytes, models: Path) -> None:
-    for at in (50_000, 70_000):
+    for at, end in ((50_000, Download.stop), (70_000, lambda one: one._popen.kill())):
         server.faults.append(Fault("stall", at=at))
         running = Download(order)
         unfinished = models / UNFINISHED / "tiny-q4" / "tiny-q4.gguf"
@@ -57,7 +57,7 @@ def test_one_that_is_stopped_or_killed_goes_on_where_it_was(order: Order, server
         deadline = time.monotonic() + 20
         while (not unfinished.exists() or unfinished.stat().st_size < before + at) and time.monotonic() < deadline:
             time.sleep(0.02)
-        running.stop()
+        end(running)
         with pytest.raises(ConnectionLost, match="stopped"):
             list(running)
     server.sent = 0
