@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from med42_chat.guard import LARGEST_BODY, Guard, own_names
+from med42_chat.guard import FILES, LARGEST_BODY, LARGEST_FILE, Guard, own_names
 
 KEY = "a-key-of-this-start"
 COOKIE = "med42_7042"
@@ -148,6 +148,12 @@ class TestDoors:
     def test_a_body_up_to_the_limit_arrives_and_a_larger_one_is_refused_unread(self) -> None:
         assert ask("/v1/stream", "POST", content=b"x" * LARGEST_BODY).json() == {"length": LARGEST_BODY}
         assert ask("/v1/stream", "POST", content=b"x" * (LARGEST_BODY + 1)).status_code == 413
+
+    def test_a_file_may_be_larger_than_a_question_and_only_at_its_own_door(self) -> None:
+        file = b"x" * (LARGEST_BODY + 1)
+        assert ask(FILES, "POST", content=file).status_code == 200
+        assert ask("/v1/draft", "POST", content=file).status_code == 413
+        assert ask(FILES, "POST", content=b"x" * (LARGEST_FILE + 1)).status_code == 413
 
     def test_a_body_of_unknown_length_is_refused(self) -> None:
         async def chunks() -> Any:
