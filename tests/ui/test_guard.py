@@ -36,6 +36,7 @@ APP = Starlette(
         Route("/", page),
         Route("/healthz", echo),
         Route("/v1/stream", echo, methods=["GET", "POST"]),
+        Route(FILES, echo, methods=["POST"]),
         Route("/gradio_api/upload", echo, methods=["POST"]),
         Route("/ui/js/page.js", asset),
         Route("/ui/icons/med42.svg", asset),
