@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,7 +102,7 @@ def plan_(options: Any, chosen: Settings) -> None:
     known = entries(chosen)
     asked = [catalogue.find(known, options.id)] if options.id else list(known)
     here = hardware.read(chosen.models)
-    plans = [plan.make(model_of(entry, chosen, here), here, chosen.context) for entry in asked]
+    plans = [planned(entry, chosen, here, ask=bool(options.id)) for entry in asked]
     advice = plan.recommend(known, here, chosen.context)
     if options.json:
         best = advice.plan.model.id if advice.plan else None
@@ -114,13 +114,24 @@ def plan_(options: Any, chosen: Settings) -> None:
         print(f"{one.model.id:32} {_FITS[one.fit]}: {one.reason}")
 
 
+def planned(entry: Entry, chosen: Settings, here: hardware.Hardware, ask: bool) -> Plan:
+    """The plan for one entry; `ask` has llama.cpp confirm it where the file is here, which takes a second."""
+    made = plan.make(model_of(entry, chosen, here), here, chosen.context)
+    if not ask or not installed(entry, chosen.models):
+        return made
+    known = hardware.footprint(chosen.models / entry.file_names[0], made.way.context, made.way.cache_type, made.way.gpu_layers)
+    return plan.confirmed(made, here, known) if known else made
+
+
 def model_of(entry: Entry, chosen: Settings, here: hardware.Hardware) -> plan.Model:
     """What a plan needs of an entry: from the file where it is here, which is exact, else from the catalogue."""
     files = [chosen.models / name for name in entry.file_names]
     if not installed(entry, chosen.models):
         return plan.of_entry(entry)
     more = sum(file.stat().st_size for file in files[1:])
-    return plan.of_header(read_header(files[0]), here.features, entry.title, more, entry.id)
+    model = plan.of_header(read_header(files[0]), here.features, entry.title, more, entry.id)
+    near = entry.family.shape  # a header says how far layers look back in a way of each architecture's own
+    return replace(model, shape=replace(model.shape, window_layers=near.window_layers, window=near.window))
 
 
 def _planned(one: Plan) -> dict[str, Any]:

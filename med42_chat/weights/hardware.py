@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,18 @@ class Footprint:
     work: dict[str, int]
     layers: dict[str, int]
 
+    @property
+    def cards_work(self) -> int:
+        """Work buffers on graphics cards; those named after a host are in the computer's own memory."""
+        return sum(size for name, size in self.work.items() if name != "CPU" and not name.endswith("_Host"))
+
 
 def read(models: Path, measure: bool = True) -> Hardware:
     """This computer now; `models` is the folder whose disk counts. Never raises: what cannot be found out is left empty, with a note."""
     memory = psutil.virtual_memory()
     cores = usable_cores()
     found, note = ask_probe()
+    devices = tuple(Device(**device) for device in found.get("devices", ()) if device["kind"] != "cpu")
     return Hardware(
         memory_total=memory.total,
         memory_free=memory.available,
@@ -85,10 +91,26 @@ def read(models: Path, measure: bool = True) -> Hardware:
         processor=processor_name(found.get("devices", ())),
         cores=cores,
         features=tuple(found.get("features", ())),
-        devices=tuple(Device(**device) for device in found.get("devices", ()) if device["kind"] != "cpu"),
+        devices=devices,
         bandwidth=measure_bandwidth(cores) if measure else 0.0,
-        note=note,
+        note=note or _overlooked(devices),
     )
+
+
+def _overlooked(devices: Sequence[Device]) -> str:
+    """A note where the computer seems to have a card that llama.cpp does not report: it must not be slow without a word."""
+    if any(device.kind in ("gpu", "igpu") for device in devices) or not (card := signs_of_a_card()):
+        return ""
+    return f"This computer seems to have {card}, but this llama.cpp was built without it, or its driver is missing: the processor is used."
+
+
+def signs_of_a_card() -> str:
+    """What a card leaves behind in a system, whether llama.cpp can use it or not; empty where nothing is seen."""
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return "an Apple graphics processor"
+    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
+        return "an NVIDIA card"
+    return "an AMD card" if Path("/sys/module/amdgpu").exists() else ""
 
 
 def footprint(file: Path, context: int, cache_type: str = "f16", gpu_layers: int = 0) -> Footprint | None:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from med42_chat.gguf import Header
 from med42_chat.weights.catalogue import Entry, Shape
-from med42_chat.weights.hardware import Hardware
+from med42_chat.weights.hardware import Footprint, Hardware
 
 CacheType = Literal["f16", "q8_0"]
 Fit = Literal["yes", "crowded", "no"]
@@ -177,14 +177,17 @@ def cache_bytes(shape: Shape, context: int, cache_type: CacheType) -> int:
     return round(cells * shape.kv_heads * shape.head_size * 2 * _CACHE_BYTES[cache_type])
 
 
-def memory(model: Model, hardware: Hardware, way: Way) -> Memory:
-    """What this way of running takes. The output goes to the graphics cards first, then the layers from the last to the first."""
+def memory(model: Model, hardware: Hardware, way: Way, known: Footprint | None = None) -> Memory:
+    """What this way of running takes. The output goes to the graphics cards first, then the layers from the last to the first.
+
+    With `known`, caches and the cards' work buffers are what llama.cpp itself says.
+    """
     shape = model.shape
-    cache = cache_bytes(shape, way.context, way.cache_type)
+    cache = known.cache if known else cache_bytes(shape, way.context, way.cache_type)
     if way.gpu_layers > 0:
         placed = min(way.gpu_layers - 1, shape.layers)
         moved = model.output_bytes + placed * model.layer_bytes + cache * placed // shape.layers
-        cards = moved + _reserved(shape) * max(len(hardware.graphics), 1)
+        cards = moved + (known.cards_work if known else _reserved(shape) * max(len(hardware.graphics), 1))
     else:
         placed = moved = cards = 0
     host = model.weights + cache - moved + _touched(shape) + _PROGRAM + shape.vocabulary * _TOKEN
@@ -252,8 +255,13 @@ def _shared(hardware: Hardware) -> bool:
     return any(device.shared for device in hardware.graphics)
 
 
-def _planned(model: Model, hardware: Hardware, way: Way) -> Plan:
-    taken = memory(model, hardware, way)
+def confirmed(made: Plan, hardware: Hardware, known: Footprint) -> Plan:
+    """The same plan with llama.cpp's own figures, where the file is here to be asked about."""
+    return _planned(made.model, hardware, made.way, known)
+
+
+def _planned(model: Model, hardware: Hardware, way: Way, known: Footprint | None = None) -> Plan:
+    taken = memory(model, hardware, way, known)
     fit = _fit(model, hardware, taken)
     speed = _speed(model, hardware, way)
     plan = Plan(model, way, taken, fit, speed, hardware.bandwidth > 0 and (way.gpu_layers == 0 or _shared(hardware)), "")

@@ -107,6 +107,7 @@ def test_a_damaged_model_is_told_by_check(call: Callable[..., Any], models: Path
 def test_a_plan_says_what_there_is_what_to_use_and_how_each_would_run(call: Callable[..., Any]) -> None:
     _, text, _ = call("plan")
     assert "Processor" in text and "Memory" in text and "Disk" in text
+    call("get", "tiny-q4")
     _, found, _ = call("plan", "tiny-q4", "--json")
     assert [one["id"] for one in found["plans"]] == ["tiny-q4"]
     assert found["plans"][0]["fit"] in ("yes", "crowded")

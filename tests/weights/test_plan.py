@@ -10,7 +10,7 @@ from med42_chat.gguf import read_header
 from med42_chat.weights import catalogue, plan
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.command import CATALOGUE
-from med42_chat.weights.hardware import Device, Hardware
+from med42_chat.weights.hardware import Device, Footprint, Hardware
 from med42_chat.weights.plan import Way
 from tests.shapes import Shape
 from tests.vocabulary import llama3_vocabulary
@@ -176,6 +176,15 @@ def test_a_model_that_looks_back_only_a_little_way_needs_less_cache(entries: tup
     shape = catalogue.find(entries, "medgemma-27b-q4_k_m").family.shape
     assert plan.cache_bytes(shape, 8192, "f16") < plan.cache_bytes(replace(shape, window_layers=0), 8192, "f16") / 2
     assert plan.cache_bytes(shape, 1024, "f16") == plan.cache_bytes(replace(shape, window_layers=0), 1024, "f16")
+
+
+def test_llama_cpps_own_figures_replace_the_estimates(large: plan.Model) -> None:
+    made = plan.make(large, WORKSTATION)
+    known = Footprint(2 * GIB, {"CUDA0": GIB, "CUDA1": GIB, "CUDA_Host": GIB, "CPU": GIB}, {"CUDA0": 40, "CUDA1": 41})
+    exact = plan.confirmed(made, WORKSTATION, known)
+    assert exact.way == made.way
+    assert exact.memory.cache == 2 * GIB
+    assert exact.memory.cards == large.output_bytes + 80 * large.layer_bytes + 2 * GIB + 2 * GIB
 
 
 def test_a_memory_that_was_not_measured_is_taken_as_slow(usual: plan.Model) -> None:
