@@ -5,6 +5,7 @@ answer that change while it is written carry `data-part`: the stream fills them 
 carries `data-do`: assets/js/transcript.js knows what each means.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from html import escape
@@ -24,6 +25,7 @@ _PREVIEW_LINES = 8
 _BOTTOM_LINE = 320  # characters: about three lines of the page
 _DETAIL = 500  # characters below it from which on it can be folded away
 
+_MARKS = re.compile(r"[*`#|]+")  # Markdown's, which only disturb in a line that recalls a message
 _LISTED = 5  # messages named one by one where they do not fit
 
 _ENDINGS = {
@@ -271,7 +273,7 @@ def _pin(words: Words, item: LeftOut) -> str:
 
 def _named(words: Words, item: LeftOut) -> str:
     why = f", {words('answer.never_answered')}" if item.reason == "unanswered" else ""
-    return f'<span dir="auto">{escape(item.preview)}</span> <small>{words("meter.tokens", n=item.tokens)}{why}</small>'
+    return f'<span dir="auto">{escape(_MARKS.sub("", item.preview))}</span> <small>{words("meter.tokens", n=item.tokens)}{why}</small>'
 
 
 def _counted(words: Words, items: Sequence[LeftOut]) -> str:

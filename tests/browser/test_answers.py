@@ -331,6 +331,16 @@ class TestUnseen:
         page.fill("#question textarea", "short")
         page.wait_for_selector(".unseen-by-model", state="detached")
 
+    def test_a_message_that_would_be_lost_is_pinned_from_the_bar(self, page: Any, site: Site) -> None:
+        self.fill(page, site)
+        page.fill("#question textarea", "and this " * 30)
+        page.press("#question textarea", "Enter")
+        page.wait_for_selector(".unfit")
+        page.click('.unfit [data-do="pin-unseen"] >> nth=0')
+        page.wait_for_selector("#facts textarea")
+        assert "the first one" in page.input_value("#facts textarea")
+        page.keyboard.press("Escape")
+
     def test_the_marks_also_stand_quietly_in_an_opened_conversation(self, page: Any, site: Site) -> None:
         store = site.services.store.conversations
         id = store.create("Long").id

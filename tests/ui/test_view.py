@@ -189,6 +189,9 @@ class TestUnfit:
         for do in ("send-anyway", "shorten", "pin-unseen"):
             assert f'data-do="{do}"' in html
 
+    def test_a_line_that_recalls_a_message_is_without_markdowns_marks(self) -> None:
+        assert ">Give aspirin<" in view.unfit(WORDS, (LeftOut("message", "m1", 9, "## Give **aspirin**"),)).replace("> ", ">")
+
     def test_many_messages_are_counted_and_not_listed(self) -> None:
         assert "and 7 more" in view.unfit(WORDS, self.ITEMS * 6)
 
