@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class Intake:
         finally:
             Path(path).unlink()
 
-    async def _receive(self, request: Request, write: Any) -> None:
+    async def _receive(self, request: Request, write: Callable[[bytes], object]) -> None:
         size = 0
         async for chunk in request.stream():
             size += len(chunk)

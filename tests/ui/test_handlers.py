@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -11,6 +12,7 @@ from med42_chat.errors import InputError
 from med42_chat.records import Draft
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS
+from med42_chat.ui.composer import Composer
 from med42_chat.ui.page import Page
 from med42_chat.ui.words import read_words
 from tests.ui.fakes import MED42, PacedRuntime, services
@@ -150,6 +152,18 @@ class TestPresets:
         values = {field["name"]: f"my {field['name']}" for field in soap["fields"]}
         filled: Any = page.composer.fill_preset(event(id="soap", values=values))[page.composer.component]
         assert all(given in filled["text"] for given in values.values())
+
+    def test_a_broken_file_is_told_with_its_line_and_cannot_be_asked(self, opened: Services, tmp_path: Path) -> None:
+        (tmp_path / "10-mine.md").write_text('+++\nname = "Mine"\n+++\nWhat about {plan}?\n', "utf-8")
+        (tmp_path / "20-good.md").write_text('+++\nname = "Good"\n+++\nWhat now?\n', "utf-8")
+        whole = Page(opened, WORDS)
+        composer = Composer(whole.desk, whole.transcript, whole.facts, tmp_path)
+        composer.build()
+        told: Any = composer.list_presets()[composer.component]
+        assert [(one["broken"], one["name"]) for one in told["presets"]] == [(True, "10-mine.md"), (False, "Good")]
+        assert "Line 4" in told["presets"][0]["hint"]
+        with pytest.raises(InputError):
+            composer.fill_preset(event(id="mine", values={}))
 
     def test_one_whose_file_is_gone_says_so(self, page: Page) -> None:
         with pytest.raises(InputError, match="not there any more"):
