@@ -3,12 +3,12 @@
 "use strict";
 
 /**
- * `make(item)` gives an item's element; elements stay as they are while `item.key` and `item.sign` do. What the keyboard reaches in
- * it has the class `open` (first) or `more`. `seen(from, to)` tells which rows are in sight, `leave()` that the keyboard went up and out.
- * A section is { label, count, head, height, at }: `head` and `height` are those of its heading and of a row (px), `at(i)` gives
- * { key, sign, … } of a row, also while that is still to come.
+ * A section is { label, count, head, height, at }: `head` and `height` are those of its heading and of a row (px), `at(i)` gives the
+ * { key, sign, make } of a row, also while that is still to come. `make()` makes its element, which stays as it is while key and sign do;
+ * what the keyboard reaches in it has the class `open` (first) or `more`. `seen(from, to)` tells which rows are in sight, `leave()` that
+ * the keyboard went up and out.
  */
-med42.virtual = (list, { make, seen, leave }) => {
+med42.virtual = (list, { seen, leave }) => {
   const MARGIN = 240; // px drawn above and below what is in sight
   const space = document.createElement("div");
   space.className = "space";
@@ -86,7 +86,7 @@ med42.virtual = (list, { make, seen, leave }) => {
     return one;
   };
   const made = (item) => {
-    const one = make(item);
+    const one = item.make();
     one.setAttribute("role", "listitem");
     one.dataset.sign = item.sign;
     return one;

@@ -19,6 +19,7 @@ _SCRIPTS = (
     "transcript.js",
     "answers.js",
     "virtual.js",
+    "entries.js",
     "conversations.js",
     "panels.js",
     "settings.js",

@@ -112,6 +112,7 @@ class TestARow:
         (id,) = show(page, store, "Headache")
         choose(page, id, "Rename")
         page.fill(".edit", "Half a na")
+        store.set_folder(id, "Ward 4")
         show(page, store, "Another")
         assert page.input_value(".edit") == "Half a na"
         page.keyboard.type("me")
