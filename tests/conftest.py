@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 CHROMIUM = Path(os.environ.get("MED42_CHROMIUM", "/usr/bin/chromium"))
-_KEPT = ("MED42_CHROMIUM", "MED42_OFFLINE", "MED42_REQUIRE_BROWSER")  # what the suite itself is told
+_KEPT = ("MED42_CHROMIUM", "MED42_OFFLINE", "MED42_PICTURES", "MED42_REQUIRE_BROWSER")  # what the suite itself is told
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 

@@ -1,0 +1,90 @@
+"""Six states of the page against pictures of how they looked when somebody last found them right.
+
+MED42_PICTURES=new pytest tests/browser/test_pictures.py       takes them anew: look at them before they are committed
+
+The pictures are small, and the comparison looks at areas rather than points: another version of Chromium draws letters a little
+differently, and that is no finding. What moved, vanished, or changed its colour is.
+"""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.browser.conftest import Site
+from tests.browser.test_accessibility import TIDY, Stage, conversation, drawer, empty, evidence, presets, settings
+
+pytestmark = pytest.mark.browser
+
+PICTURES = Path(__file__).parent / "pictures"
+SMALL = 480  # pixels of width, at most
+CLEAR = 24  # of 255: a point differs that is this far off in a colour
+TILE = 20  # points of width and height
+FEW = 0.25  # share of a tile's points that may differ: a button that is gone takes more, letters drawn a little differently take less
+# Times, seeds and the model's speed differ from day to day.
+VARYING = ".entry .when, .answer .figures, #evidence .record dd { visibility: hidden !important }"
+
+STATES: dict[str, tuple[Callable[[Stage], None], tuple[int, int], str]] = {
+    "empty-wide-light": (empty, (1440, 900), "light"),
+    "conversation-wide-dark": (evidence, (1440, 900), "dark"),
+    "conversation-laptop-light": (conversation, (1024, 768), "light"),
+    "settings-laptop-dark": (settings("look"), (1024, 768), "dark"),
+    "presets-phone-light": (presets, (390, 844), "light"),
+    "list-phone-dark": (drawer, (390, 844), "dark"),
+}
+
+
+@pytest.fixture(scope="module")
+def only_page(browser: Any, site: Site) -> Any:
+    page = site.open(browser, reduced_motion="reduce", locale="en-GB", timezone_id="UTC")
+    page.click("#safe-use dialog .primary")
+    page.evaluate("med42.leaveTour()")
+    return page
+
+
+def small(png: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    width = min(SMALL, picture.width * 2 // 3)
+    return picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.BOX)
+
+
+def differing(one: Image.Image, other: Image.Image) -> float:
+    """The share of points that differ clearly, in the tile where it is largest; 1 for pictures of another size."""
+    if one.size != other.size:
+        return 1.0
+    # A point is compared with the best of its neighbours: a line that falls between two points is drawn on either.
+    a, b = (np.asarray(picture, dtype=np.int16) for picture in (one, other))
+    shifts = [np.abs(a - np.roll(b, (down, right), axis=(0, 1))).max(axis=2) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    differs = np.min(shifts, axis=0) > CLEAR
+    height, width = (size - size % TILE for size in differs.shape)
+    tiles = differs[:height, :width].reshape(height // TILE, TILE, width // TILE, TILE)
+    return float(tiles.mean(axis=(1, 3)).max())
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_the_page_looks_as_it_did(page: Any, site: Site, name: str, tmp_path: Path) -> None:
+    state, (width, height), theme = STATES[name]
+    stage, store = Stage(page, site), site.services.store.conversations
+    for one in store.recent(100):
+        store.delete(one.id)
+    page.evaluate("med42.refreshList()")
+    page.set_viewport_size({"width": width, "height": height})
+    stage.look(theme=theme)
+    state(stage)
+    page.evaluate("document.fonts.ready.then(() => 0)")
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(300)
+    now = small(page.screenshot(animations="disabled", style=VARYING))
+    kept = PICTURES / f"{name}.png"
+    if os.environ.get("MED42_PICTURES") == "new":
+        now.quantize(128).save(kept, optimize=True)
+    seen = tmp_path / kept.name
+    now.save(seen)
+    page.evaluate(TIDY)
+    share = differing(now, Image.open(kept).convert("RGB"))
+    assert share <= FEW, f"{share:.0%} of a part of the page differ from {kept}; it looks like {seen} now"
