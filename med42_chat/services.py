@@ -62,6 +62,10 @@ class Services:
         preview = self.chat.preview(conversation_id)
         return preview.context if preview else None
 
+    def is_demonstration(self) -> bool:
+        """Whether the embedded model is the one that answers now, and not Med42."""
+        return is_demonstration(model_file(self.settings))
+
     def acknowledged(self) -> bool:
         """Whether the safe-use text was read and accepted in this data folder."""
         return _acknowledgement(self.settings).exists()

@@ -42,7 +42,7 @@ med42.applyLooks();
 med42.settings = (element, props, trigger, watch) => {
   const dialog = element.querySelector("dialog");
   const body = dialog.querySelector(".body");
-  const find = (id) => body.querySelector(`#${CSS.escape(id)}`);
+  const find = (id) => (id ? body.querySelector(`#${CSS.escape(id)}`) : null);
   const value = (id) => (find(id) ? find(id).value : "");
 
   /** Opens the dialog at a section: model, answers, look, data, passphrase, computer. */
@@ -71,14 +71,18 @@ med42.settings = (element, props, trigger, watch) => {
     }
   };
   const draw = ({ html, section, said, opens }) => {
+    if (!opens && !dialog.open) return;
+    const chosen = body.querySelector("[role=tab][aria-selected=true]");
+    const at = opens || !chosen ? section : chosen.id.slice(4); // the reader may have gone on meanwhile
+    const held = document.activeElement.id;
     body.innerHTML = html;
     for (const one of body.querySelectorAll("[data-look]")) one.value = med42.lookOf(one.dataset.look);
     for (const one of body.querySelectorAll("#set-language option")) one.textContent = new Intl.DisplayNames([one.value], { type: "language" }).of(one.value);
-    choose(section, opens);
-    tell(said);
     if (opens && !dialog.open) dialog.showModal();
-    if (opens) find(`tab-${section}`).focus();
-    else find(`said-${Object.keys(said)[0]}`)?.closest(".field").querySelector("button")?.focus();
+    choose(at, opens);
+    tell(said);
+    const told = find(`said-${Object.keys(said)[0]}`);
+    if (!opens) (find(held) || told?.closest(".field").querySelector("button") || find(`tab-${at}`)).focus();
   };
   const end = ({ html }) => {
     med42.disconnect();
@@ -96,6 +100,7 @@ med42.settings = (element, props, trigger, watch) => {
     if (now.kind === "ended") end(now);
     else if (now.kind === "drawn") draw(now);
     else tell(now.said);
+    if (now.said?.model && !med42.conversation()) med42.reopen(); // the empty page says who answers
   });
 
   const act = {
@@ -115,6 +120,7 @@ med42.settings = (element, props, trigger, watch) => {
     const tab = target.closest("[role=tab]");
     const button = target.closest("[data-act]");
     if (tab) choose(tab.id.slice(4), true);
+    if (tab && tab.id === "tab-computer") trigger("submit", { do: "refresh" }); // what was changed meanwhile is seen there
     if (button) trigger("submit", { do: button.dataset.act, ...act[button.dataset.act]() });
   });
   body.addEventListener("keydown", (event) => {

@@ -6,7 +6,7 @@ from pathlib import Path
 import gradio as gr
 
 from med42_chat.services import Services
-from med42_chat.settings import ASSETS, is_demonstration, model_file
+from med42_chat.settings import ASSETS
 from med42_chat.ui import header
 from med42_chat.ui.about import About, Demonstration, SafeUse
 from med42_chat.ui.composer import Composer
@@ -27,8 +27,7 @@ class Page:
         self.list = ConversationList(desk)
         self.facts = Facts(desk, self.list)
         self.evidence = EvidencePanel(words)
-        demonstration = is_demonstration(model_file(services.settings))
-        self.transcript = Transcript(desk, self.evidence, ASSETS / "examples.toml", demonstration)
+        self.transcript = Transcript(desk, self.evidence, ASSETS / "examples.toml")
         self.composer = Composer(desk, self.transcript, self.facts, ASSETS / "prompts" / "presets")
         self.safe_use = SafeUse(desk)
         self.settings = SettingsDialog(desk)

@@ -18,7 +18,6 @@ from med42_chat.ui.settings_form import CARD, Form
 Value = dict[str, object]
 
 _FIRST = "model"
-_LOADS = ("model", "context")
 
 
 class SettingsDialog:
@@ -29,6 +28,7 @@ class SettingsDialog:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._actions: Mapping[str, Callable[[gr.EventData], Value]] = {
+            "refresh": lambda event: self._drawn(_FIRST),
             "set": self._set,
             "card": self._as_the_card_says,
             "protect": self._protect,
@@ -73,8 +73,10 @@ class SettingsDialog:
         name, value = text(event, "name"), text(event, "value")
         if wrong := faults({name: value}):
             return _said(name, wrong[name], bad=True)
-        later = self._desk.services.apply({name: value})
-        word = "later" if later else "loading" if name in _LOADS else "saved"
+        services = self._desk.services
+        before = services.runtime
+        later = services.apply({name: value})
+        word = "later" if later else "saved" if services.runtime is before else "loading"
         return _said(name, self._desk.words(f"settings.{word}"))
 
     def _as_the_card_says(self, event: gr.EventData) -> Value:

@@ -31,9 +31,8 @@ class Transcript:
 
     component: gr.HTML
 
-    def __init__(self, desk: Desk, evidence: EvidencePanel, examples: Path, demonstration: bool) -> None:
+    def __init__(self, desk: Desk, evidence: EvidencePanel, examples: Path) -> None:
         self._desk, self._words, self._evidence = desk, desk.words, evidence
-        self._demonstration = demonstration
         self._questions: list[str] = tomllib.loads(examples.read_text("utf-8"))["questions"][:_EXAMPLES]
         self._acts = {"again": self.again, "continue": self.go_on, "choose": self.choose, "copy": self.copy, "judge": self.judge}
 
@@ -54,7 +53,7 @@ class Transcript:
 
     def opened(self, conversation: Conversation | None, messages: Sequence[Message]) -> object:
         """All messages of a conversation in the place of what was there; the greeting before the first question."""
-        html = view.turns(self._words, messages) or _greeting(self._words, self._questions, self._demonstration)
+        html = view.turns(self._words, messages) or _greeting(self._words, self._questions, self._desk.services.is_demonstration())
         return _value("open", conversation.id if conversation else "", html=html)
 
     def asked(self, page: str, conversation: Conversation, state: JobState) -> Value:

@@ -146,6 +146,15 @@ class TestAnswers:
         assert site.services.runtime is not site.runtime
         assert site.services.store.conversations.branch(page.evaluate("med42.conversation()"))[1].evidence.context.size == 4096
 
+    def test_the_empty_page_says_who_answers_after_another_model_was_chosen(self, page: Any, site: Site) -> None:
+        assert "Med42 answers" in page.inner_text(".greeting")
+        open_settings(page)
+        page.select_option("#set-model", "demonstration")
+        assert "being loaded" in said(page, "model")
+        close_settings(page)
+        page.wait_for_selector('.greeting [data-do="weights"]')
+        assert "demonstration" in page.inner_text(".greeting")
+
     def test_the_model_is_not_changed_under_an_answer(self, page: Any, site: Site) -> None:
         site.runtime.pause_s = 0.05
         page.fill("#question textarea", "a long one")
