@@ -9,8 +9,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from med42_chat import errors
 from med42_chat.errors import ConnectionLost, Med42Error
@@ -50,8 +52,7 @@ class Download:
             pipe.write(json.dumps(asdict(order)))
 
     def __iter__(self) -> Iterator[Progress]:
-        for line in self._popen.stdout or ():
-            found = json.loads(line)
+        for found in self._lines():
             if "error" in found:
                 self._popen.wait()
                 raise _raised(**found)
@@ -62,6 +63,12 @@ class Download:
                 return
         self._popen.wait()
         raise ConnectionLost("The download was stopped.", "What has come is kept. Fetch it again to go on.")
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        """What the process says, until it ends; a line that its end cut off is none."""
+        with suppress(ValueError):
+            for line in self._popen.stdout or ():
+                yield json.loads(line)
 
     def stop(self) -> None:
         """Ends it at once; what came is kept. Whoever iterates sees ConnectionLost."""

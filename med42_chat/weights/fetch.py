@@ -22,7 +22,7 @@ from med42_chat.weights.hub import Body, Busy, Hub, Remote
 from med42_chat.weights.place import Finished, check_room, hashed, installed, put_in_place, workplace
 from med42_chat.weights.progress import Meter, Progress
 
-_TRIES = 6  # without a single new byte in between
+_TRIES, _TRIES_TO_ASK = 6, 3  # without a single new byte in between
 _LONGEST_PAUSE_S = 30.0
 _LEEWAY, _WIDE_LEEWAY = 0.02, 0.15  # by which a rounded size may differ: with a hash, and without
 
@@ -74,7 +74,8 @@ def fetch(entry: Entry, folder: Path, hub: Hub, sleep: Callable[[float], object]
     yield Progress("asking", 0, entry.size_bytes)
     with workplace(folder, entry.id) as place:
         if not installed(entry, folder):  # another process may have finished it just before it gave the place free
-            targets = _targets(entry, folder, place, hub)
+            remotes = yield from _looked_up(entry, hub, sleep)
+            targets = _targets(entry, folder, place, remotes)
             check_room(folder, sum(target.size_bytes - target.length() for target in targets))
             finished = yield from _Fetching(entry, targets, hub, sleep).run()
             put_in_place(folder, finished)
@@ -82,9 +83,26 @@ def fetch(entry: Entry, folder: Path, hub: Hub, sleep: Callable[[float], object]
     yield Progress("done", total, total)
 
 
-def _targets(entry: Entry, folder: Path, place: Path, hub: Hub) -> tuple[Target, ...]:
-    """Asks the hub about every part, compares its answers with the catalogue, and lays out the files to be."""
-    remotes = [_looked_up(entry, part, hub) for part in entry.parts]
+def _looked_up(entry: Entry, hub: Hub, sleep: Callable[[float], object]) -> Generator[Progress, None, list[Remote]]:
+    """Asks the hub about every part, some times where that fails, and compares its answers with the catalogue."""
+    remotes: list[Remote] = []
+    tries = 0
+    while len(remotes) < len(entry.parts):
+        part = entry.parts[len(remotes)]
+        try:
+            remotes.append(_agreed(part, hub.look_up(entry, part)))
+        except ConnectionLost as error:
+            tries += 1
+            if tries >= _TRIES_TO_ASK:
+                raise
+            pause = _pause(error, tries)
+            yield Progress("waiting", 0, entry.size_bytes, note=_patience(error, pause))
+            sleep(pause)
+    return remotes
+
+
+def _targets(entry: Entry, folder: Path, place: Path, remotes: Sequence[Remote]) -> tuple[Target, ...]:
+    """Lays out the files to be."""
     if not entry.joined:
         triples = zip(entry.file_names, entry.parts, remotes, strict=True)
         targets = (Target((Piece(part, remote, 0),), place / name, folder / name) for name, part, remote in triples)
@@ -97,8 +115,8 @@ def _targets(entry: Entry, folder: Path, place: Path, hub: Hub) -> tuple[Target,
     return (Target(tuple(pieces), place / name, folder / name),)
 
 
-def _looked_up(entry: Entry, part: Part, hub: Hub) -> Remote:
-    remote = hub.look_up(entry, part)
+def _agreed(part: Part, remote: Remote) -> Remote:
+    """What the server says, where it agrees with the catalogue."""
     leeway = 0 if part.exact else part.size_bytes * (_LEEWAY if part.sha256 else _WIDE_LEEWAY)
     wrong_size = abs(remote.size_bytes - part.size_bytes) > leeway
     if wrong_size or (part.sha256 and remote.sha256 and part.sha256 != remote.sha256):
@@ -149,9 +167,7 @@ class _Fetching:
                 if tries >= _TRIES:
                     raise
                 pause = _pause(error, tries)
-                yield self._meter.progress(
-                    "waiting", self._before + target.length(), self._total, f"{error.message} Next try in {pause:.0f} s."
-                )
+                yield self._meter.progress("waiting", self._before + target.length(), self._total, _patience(error, pause))
                 self._sleep(pause)
 
     def _attempt(self, target: Target, piece: Piece, length: int) -> Iterator[Progress]:
@@ -202,6 +218,10 @@ class _Fetching:
 
 def _pause(error: ConnectionLost, tries: int) -> float:
     return error.wait_s if isinstance(error, Busy) else min(2.0**tries, _LONGEST_PAUSE_S)
+
+
+def _patience(error: ConnectionLost, pause: float) -> str:
+    return f"{error.message} Next try in {pause:.0f} s."
 
 
 def _check_start(data: bytes, name: str) -> None:

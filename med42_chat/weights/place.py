@@ -49,7 +49,7 @@ def workplace(folder: Path, id: str) -> Iterator[Path]:
     with disk_errors(folder):
         place.mkdir(parents=True, exist_ok=True)
         # Beside the folder and not in it: a folder that holds an open file cannot be removed on Windows.
-        lock = FileLock(place.with_name(f"{id}.lock"), timeout=0.2)
+        lock = FileLock(place.with_name(f"{id}.lock"), timeout=0.2, thread_local=False)
         try:
             lock.acquire()
         except Timeout as error:

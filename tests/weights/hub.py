@@ -40,6 +40,7 @@ class State:
 
     files: dict[str, bytes] = field(default_factory=dict)
     faults: deque[Fault] = field(default_factory=deque)
+    head_faults: deque[int] = field(default_factory=deque)  # status codes for the first questions about files
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, range
     sent: int = 0
@@ -66,7 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         state, path = self.server.state, unquote(self.path)
         state.asked.append((self.command, path, self.headers.get("Range", "")))
-        if state.page:
+        if self.command == "HEAD" and state.head_faults:
+            self._reply(state.head_faults.popleft(), b"", {})
+        elif state.page:
             self._reply(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"})
         elif path in state.refusals:
             status, code = state.refusals[path]

@@ -110,6 +110,13 @@ def test_a_server_that_cannot_go_on_in_the_middle_or_gives_another_middle_does_n
     assert the_file(models) == model
 
 
+def test_a_server_that_fails_at_the_first_question_is_asked_again(server: State, offered: Offered, model: bytes, models: Path) -> None:
+    server.head_faults.extend([503, 429])
+    seen = run(offered((NAME, model)), models, server)
+    assert [one.state for one in seen][:3] == ["asking", "waiting", "waiting"]
+    assert the_file(models) == model
+
+
 def test_a_pause_that_the_server_asks_for_is_kept_and_said(server: State, offered: Offered, model: bytes, models: Path) -> None:
     pauses: list[float] = []
     server.faults.append(Fault("status", status=429, headers=(("Retry-After", "7"),)))
