@@ -213,7 +213,7 @@ class TestLook:
         page.set_viewport_size(dict(zip(("width", "height"), WIDTHS[width], strict=True)))
         assert page.evaluate("(s => s.scrollWidth <= s.clientWidth + 1)(document.querySelector('#transcript .scroll'))")
         frame, send = (page.locator(one).bounding_box() for one in ("#composer", "#send"))
-        assert 0 <= frame["x"] and frame["x"] + frame["width"] <= WIDTHS[width][0]
+        assert frame["x"] >= 0 and frame["x"] + frame["width"] <= WIDTHS[width][0]
         assert send["x"] + send["width"] <= frame["x"] + frame["width"]
         page.click("#send", trial=True)
 
