@@ -115,6 +115,7 @@ med42.transcript = (element, props, trigger, watch) => {
       });
       scroll.dataset.conversation = med42.conversation();
       med42.setAnswering(Boolean(scroll.querySelector('[data-status="streaming"]')));
+      if (med42.isAnswering()) med42.connect(); // the blocks drawn here may be older than those the stream has told of
       following = !(isSame && !following);
       if (!following) scroll.scrollTop = before;
       goTo(med42.wanted);
@@ -181,6 +182,13 @@ med42.transcript = (element, props, trigger, watch) => {
   });
 
   // -- what the stream says --
+  let askedAt = 0;
+  /** What is told of an answer does not fit to what is shown: a new stream tells it from its beginning. */
+  const tellAnew = () => {
+    if (Date.now() - askedAt < 1000) return;
+    askedAt = Date.now();
+    med42.connect();
+  };
   med42.handlers.hello = (told) => {
     const unfinished = turns().some((one) => one.dataset.status === "streaming" && one.dataset.message !== told.running);
     if (told.leaf !== leaf() || unfinished || scroll.dataset.conversation !== med42.conversation()) med42.reopen();
@@ -193,7 +201,7 @@ med42.transcript = (element, props, trigger, watch) => {
   };
   med42.handlers.blocks = ({ message, from, html }) => {
     const blocks = turn(message) && turn(message).querySelector(".blocks");
-    if (!blocks) return;
+    if (!blocks || blocks.children.length < from) return tellAnew(); // drawn before the answer began, or while it grew
     while (blocks.children.length > from) blocks.lastElementChild.remove();
     blocks.insertAdjacentHTML("beforeend", html.join(""));
     answers.dress(turn(message));
