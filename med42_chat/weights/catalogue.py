@@ -147,6 +147,11 @@ def read(project_file: Path, own_file: Path | None = None) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
+def is_split_part(name: str) -> bool:
+    """Whether a file of this name is one of several that llama.cpp opens together."""
+    return _SPLIT.fullmatch(name) is not None
+
+
 def find(entries: Sequence[Entry], id: str) -> Entry:
     """The entry of that id. Raises NotFound with the nearest one."""
     for entry in entries:

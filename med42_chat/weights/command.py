@@ -18,7 +18,7 @@ from med42_chat.weights import catalogue, hardware, health, importing, plan
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.download import Download, Order
 from med42_chat.weights.importing import Imported
-from med42_chat.weights.place import UNFINISHED, discard, forget, installed
+from med42_chat.weights.place import UNFINISHED, discard, disk_errors, forget, installed
 from med42_chat.weights.plan import Plan, gigabytes
 from med42_chat.weights.progress import Progress
 
@@ -172,7 +172,8 @@ def get_(options: Any, chosen: Settings) -> None:
 
 def import_(options: Any, chosen: Settings) -> None:
     """Imports a file or a folder."""
-    chosen.models.mkdir(parents=True, exist_ok=True)
+    with disk_errors(chosen.models):
+        chosen.models.mkdir(parents=True, exist_ok=True)
     done = [one for one in _told(importing.bring(options.path.expanduser(), entries(chosen), chosen.models)) if isinstance(one, Imported)]
     listed = [
         {"id": one.entry.id if one.entry else None, "files": [str(file) for file in one.files], "warning": one.warning} for one in done

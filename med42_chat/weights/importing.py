@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from med42_chat.errors import WeightsError, WrongContent
 from med42_chat.gguf import read_header
-from med42_chat.weights.catalogue import Entry
+from med42_chat.weights.catalogue import Entry, is_split_part
 from med42_chat.weights.place import Finished, check_room, disk_errors, hashed, installed, put_in_place, remembered, workplace
 from med42_chat.weights.progress import Progress
 
@@ -40,16 +40,19 @@ class Identified:
 
 
 def bring(source: Path, entries: Sequence[Entry], folder: Path) -> Iterator[Progress | Imported]:
-    """Imports `source`, a file or a folder of files; says how it goes, and each model that is in place. Raises WeightsError's kinds."""
+    """Imports `source`, a file or a folder of files; says how it goes, and each model that is in place.
+
+    Raises WeightsError's kinds, and ModelFileError for a file that is no whole model; what was said to be in place stays there.
+    """
     with disk_errors(source):
         found = yield from identify(_candidates(source), entries)
     known = {entry.id: entry for entry in entries}
-    if not found.whole and not found.unknown:
-        raise _incomplete(known, found.partial)
     for id, files in found.whole.items():
         yield from _bring_known(known[id], files, folder)
     for file in found.unknown:
         yield from _bring_unknown(file, found.hashes[file], folder)
+    if found.partial:
+        raise _incomplete(known, found.partial)
 
 
 def _candidates(source: Path) -> list[Path]:
@@ -111,6 +114,11 @@ def _bring_known(entry: Entry, files: Sequence[Path], folder: Path) -> Iterator[
 
 def _bring_unknown(file: Path, digest: str, folder: Path) -> Iterator[Progress | Imported]:
     """Takes an unknown model file. Its name gets a piece of its checksum, so that it can never stand for a model of the catalogue."""
+    if is_split_part(file.name):
+        raise WeightsError(
+            f"{file.name} is one part of a split model that the catalogue does not know.",
+            "Add an entry for it to your own catalogue, with the names and checksums of all its parts, and import the folder again.",
+        )
     read_header(file)
     final = folder / f"{file.name.removesuffix('.gguf')}.{digest[:8]}.gguf"
     if not final.exists():

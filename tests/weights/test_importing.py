@@ -107,6 +107,24 @@ def test_missing_parts_are_said_and_nothing_is_taken(offered: Offered, model: by
     assert list(models.glob("*.gguf")) == []
 
 
+def test_whole_models_are_taken_and_the_parts_of_another_are_said_to_be_incomplete(
+    offered: Offered, model: bytes, models: Path, stick: Path
+) -> None:
+    other = model[:-1] + b"!"
+    entries = [offered(("whole.gguf", model)), offered(("m.gguf.part1of2", other[:900]), ("m.gguf.part2of2", other[900:]), id="joined")]
+    (stick / "a.gguf").write_bytes(model)
+    (stick / "b.gguf.part1of2").write_bytes(other[:900])
+    with pytest.raises(WeightsError, match="1 of the 2 parts"):
+        brought(stick, entries, models)
+    assert [file.name for file in models.glob("*.gguf")] == ["tiny-q4.gguf"]
+
+
+def test_a_part_of_an_unknown_split_model_is_not_taken_alone(model: bytes, models: Path, stick: Path) -> None:
+    (stick / "m-00001-of-00002.gguf").write_bytes(model)
+    with pytest.raises(WeightsError, match="one part of a split model"):
+        brought(stick, [], models)
+
+
 def test_a_stick_that_is_not_there_or_holds_no_model_is_said_so(models: Path, stick: Path) -> None:
     with pytest.raises(WeightsError, match="nothing at"):
         brought(stick / "away", [], models)
