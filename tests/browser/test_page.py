@@ -316,7 +316,7 @@ class TestRestart:
 
 class TestLooks:
     def test_the_theme_goes_round_and_is_remembered_by_name_only(self, page: Any) -> None:
-        page.evaluate("localStorage.setItem('med42-theme', 'light'); med42.applyTheme()")
+        page.evaluate("med42.setLook('theme', 'light')")
         page.click('#header [data-do="theme"]')
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
