@@ -374,6 +374,19 @@ class TestState:
             assert share in page.inner_text("#split")
 
 
+class TestGrowing:
+    @pytest.mark.parametrize("lost", ["one.remove()", "one.querySelector('.blocks').replaceChildren()"])
+    def test_what_was_drawn_too_early_is_told_anew(self, page: Any, site: Site, lost: str) -> None:
+        site.runtime.pause_s = 0.02
+        site.runtime.text = f"Give aspirin.\n\n{DETAIL}"
+        page.fill("#question textarea", "Grow?")
+        page.press("#question textarea", "Enter")
+        page.wait_for_selector(".answer .block >> nth=1")
+        page.locator(".answer").evaluate(f"one => {lost}")  # as a drawing does that is older than what the stream has told
+        page.wait_for_selector('.answer[data-status="streaming"] .block >> nth=2')
+        assert page.inner_text('.answer[data-status="streaming"] .block >> nth=0').startswith("Give aspirin.")
+
+
 class TestLooks:
     @pytest.mark.parametrize("theme", ["light", "dark"])
     @pytest.mark.parametrize("width", [390, 1024, 1440])
