@@ -16,6 +16,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
@@ -63,7 +64,7 @@ def build_app(services: Services, port: int, is_closing: Callable[[], bool] = la
     app.add_route("/manifest.json", _manifest)
     app.add_route("/favicon.ico", _icon)
     app.add_route("/licences/{name}", _licence)
-    app.mount("/ui", StaticFiles(directory=ASSETS), name="ui")
+    app.mount("/ui", GZipMiddleware(StaticFiles(directory=ASSETS)), name="ui")  # a fifth less to send; no secret in it
     head = _mount_page(app, services, words)
     # The cookie's name holds the port: cookies are shared by all ports of one name.
     return Guard(app, own_names(services.settings.host, port), services.token, f"med42_{port}", head, services.codes)
