@@ -32,7 +32,7 @@ def empty(page: Any, store: Conversations) -> Iterator[None]:
         page.wait_for_timeout(50)
     page.fill(".find", "")
     page.evaluate("med42.refreshList()")
-    page.wait_for_selector(".count:text('No conversation here.')")
+    page.wait_for_selector(".count:text('No conversations here yet')")
     yield
 
 
@@ -188,7 +188,7 @@ class TestFoldersAndTags:
         assert titles(page) == ["Both"] and page.locator(".filter").count() == 2
         choose(page, both, "Tags …", "review")
         until(lambda: store.get(both).tags == (), "the tag stays")
-        page.wait_for_selector(".count:text('No conversation here.')")
+        page.wait_for_selector(".count:text('No conversations here yet')")
 
     def test_the_archive_is_out_of_the_way_and_can_be_looked_through(self, page: Any, store: Conversations) -> None:
         (id,) = show(page, store, "Done")
