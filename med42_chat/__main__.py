@@ -23,6 +23,7 @@ from med42_chat.settings import Settings
 from med42_chat.store.backup import backup, restore
 from med42_chat.store.database import Store
 from med42_chat.store.keys import set_passphrase
+from med42_chat.weights.command import add_commands
 
 _MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 _ENDINGS = {
@@ -75,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     _answer_commands(command)
     _conversation_commands(command)
     _upkeep_commands(command)
+    text = "model files: which there are, what fits here, fetch, import, check, remove"
+    add_commands(commands.add_parser("models", help=text, description=text, parents=[common]), common)
     for name in ("ask", "again", "tokens", "check", "serve"):
         commands.choices[name].add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
     return parser

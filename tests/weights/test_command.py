@@ -3,12 +3,15 @@
 import argparse
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from med42_chat.__main__ import main
 from med42_chat.errors import DownloadFailed, Med42Error, NotFound, WrongContent
 from med42_chat.settings import DEMO_MODEL, Settings
 from med42_chat.weights import command
@@ -132,3 +135,19 @@ def test_progress_is_a_line_for_each_tenth_where_there_is_no_terminal(call: Call
     said = call("get", "tiny-q4")[2].splitlines()
     assert any(line.startswith("asking") for line in said)
     assert said[-1] == "done: 100% of 0.0 GB"
+
+
+def test_the_programs_own_command_line_leads_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MED42_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MED42_MODELS", str(tmp_path / "models"))
+    assert main(["models", "list", "--json"]) == 0
+    assert "med42-8b-q4_k_m" in [one.get("id") for one in json.loads(capsys.readouterr().out)]
+    assert main(["models", "check", "nothing"]) == 1
+    assert "hint:" in capsys.readouterr().err
+
+
+def test_no_other_command_pays_for_what_a_download_needs() -> None:
+    code = "import sys, med42_chat.__main__; print([name for name in ('huggingface_hub', 'httpx2') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
