@@ -150,7 +150,7 @@ class Jobs:
     def any_running(self) -> bool:
         """Whether an answer is being written in any conversation."""
         with self._lock:
-            return any([self._is_running(id) for id in list(self._jobs)])
+            return any(self._is_running(id) for id in list(self._jobs))
 
     def turn_to(self, chat: Chat) -> None:
         """Answers that begin from now on are this chat's; those under way stay with the one they began with."""

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 _PDF_PASSWORD = 4  # fpdfview.h: FPDF_ERR_PASSWORD
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
+_HTML = (".html", ".htm", ".xhtml")
+_MARKDOWN = (".md", ".markdown")
 _OFFICE = (".doc", ".docx", ".odt", ".rtf", ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".pages")
+
+# The endings that say something. Of any other name's last part nobody need know.
+ENDINGS = frozenset((".pdf", *_HTML, *_MARKDOWN, *_OFFICE))
 
 # Tags that begin a line of their own, and tags whose content nobody reads.
 _PARAGRAPHS = frozenset(
@@ -73,9 +78,9 @@ def _extract(data: bytes, suffix: str, most_characters: int) -> Extract:
     if suffix in _OFFICE:
         raise Fault("office")
     text = _decode(data)
-    if suffix in (".html", ".htm", ".xhtml") or re.match(r"\s*<(!doctype html|html)\b", text, re.IGNORECASE):
+    if suffix in _HTML or re.match(r"\s*<(!doctype html|html)\b", text, re.IGNORECASE):
         return Extract(_html(text), "text/html")
-    return Extract(_tidy(text), "text/markdown" if suffix in (".md", ".markdown") else "text/plain")
+    return Extract(_tidy(text), "text/markdown" if suffix in _MARKDOWN else "text/plain")
 
 
 # Texts

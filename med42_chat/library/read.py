@@ -1,8 +1,8 @@
 """The text of a person's file: TXT, Markdown, HTML, PDF.
 
 A file is taken apart in a process of its own (child.py), because a file may be made to harm who reads it, and PDFium is a million lines of
-C++: whatever happens there ends as a sentence for the person. The process gets the file as its standard input and nothing else, no
-name or path of it, has limited time and memory (on Windows limited time only), and its answer is not trusted either.
+C++: whatever happens there ends as a sentence for the person. The process gets the file's bytes on its standard input and nothing else,
+no name or path of it, has limited time and memory (on Windows limited time only), and its answer is not trusted either.
 """
 
 import contextlib
@@ -14,8 +14,10 @@ import sys
 import threading
 import time
 from pathlib import Path, PurePath
+from typing import IO
 
 from med42_chat.errors import UnreadableFile
+from med42_chat.library.formats import ENDINGS
 from med42_chat.records import Attachment
 
 MOST_BYTES = 20_000_000  # of a file
@@ -50,43 +52,66 @@ _WORDS = {
 
 def read_text(path: Path, name: str, time_s: float = TIME_S) -> Attachment:
     """The text of the file at `path`, which a person calls `name`. Raises UnreadableFile; waits for `time_s` seconds at most."""
-    name = _plain_name(name)
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise _unreadable("big", name)
-        began = time.monotonic()
-        answer = _ask(path, PurePath(name).suffix.lower(), time_s)
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except OSError:
-        raise _unreadable("missing", name) from None
+        raise _unreadable("missing", _plain_name(name)) from None
+    return text_of(data, name, time_s)
+
+
+def text_of(data: bytes | bytearray, name: str, time_s: float = TIME_S) -> Attachment:
+    """Like `read_text`, of a file's bytes."""
+    name = _plain_name(name)
+    if len(data) > MOST_BYTES:
+        raise _unreadable("big", name)
+    began = time.monotonic()
+    answer = _ask(data, PurePath(name).suffix.lower(), time_s)
     if not answer.endswith(b"\n"):  # it died, or was ended, before all was said
         raise _unreadable("slow" if time.monotonic() - began >= time_s else "damaged", name, time_s)
     return _attachment(answer, name)
 
 
-def _ask(path: Path, suffix: str, time_s: float) -> bytes:
+def _ask(data: bytes | bytearray, suffix: str, time_s: float) -> bytes:
     """What the process says, until it ends or its time has come."""
-    with path.open("rb") as file, _child(file.fileno(), suffix, time_s) as child:
+    with _child(suffix, time_s) as child:
+        assert child.stdin is not None and child.stdout is not None
         timer = threading.Timer(time_s, child.kill)
+        # A thread of its own: a process that answers before it has read everything would wait for us, and we for it.
+        feeder = threading.Thread(target=_feed, args=(child.stdin, data), name="feeder", daemon=True)
         timer.start()
+        feeder.start()
         try:
-            assert child.stdout is not None
             return child.stdout.read(_MOST_ANSWER)
         finally:
             timer.cancel()
             child.kill()
+            feeder.join()
 
 
-def _child(stdin: int, suffix: str, time_s: float) -> subprocess.Popen[bytes]:
-    package = str(Path(__file__).parents[2])
+def _feed(pipe: IO[bytes], data: bytes | bytearray) -> None:
+    with contextlib.suppress(OSError), pipe:  # a process that has ended reads no more
+        pipe.write(data)
+
+
+def _child(suffix: str, time_s: float) -> subprocess.Popen[bytes]:
+    # A command line can be read by every user of the computer: of 'Letter.John Doe' not even the ending stands on it.
+    ending = suffix if suffix in ENDINGS else ""
     return subprocess.Popen(
         # -P: a file in the current folder must not stand in for a module.
-        [sys.executable, "-P", "-m", "med42_chat.library.child", suffix, str(MOST_CHARACTERS), str(round(time_s) + 1)],
-        stdin=stdin,
+        [sys.executable, "-P", "-m", "med42_chat.library.child", ending, str(MOST_CHARACTERS), str(round(time_s) + 1)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # what a library says of a file may be a patient's
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])},
+        env=_environment(),
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )
+
+
+def _environment() -> dict[str, str]:
+    """Without our own settings, of which one is the passphrase: the process is about to read a stranger's file."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("MED42_")}
+    return {**others, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def _attachment(answer: bytes, name: str) -> Attachment:

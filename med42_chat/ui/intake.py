@@ -1,35 +1,34 @@
 """What comes in from the composer beside the page's events: drafts as they are typed, and files that are dropped.
 
 Both answer with what it means for the model: tokens, and what it would not see. A route of their own, because a browser that closes a
-page still delivers a small request, and because a file is not read into memory to be refused.
+page still delivers a small request, and because a file that is too large is refused while it comes. No file is ever put on the disk:
+there it would lie unencrypted.
 """
 
 import asyncio
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from med42_chat.chat import clean, cleaned
 from med42_chat.errors import InputError, Med42Error
-from med42_chat.library.read import MOST_BYTES, read_text
+from med42_chat.library.read import MOST_BYTES, text_of
 from med42_chat.records import Attachment, Draft, Parent, Turn
 from med42_chat.services import Services
-from med42_chat.ui import gauges
+from med42_chat.ui import gauges, view
 from med42_chat.ui.words import Words
 
 LARGEST_TEXT = 3_500_000  # bytes of what is sent at once, below the guard's limit
 
 _Told = Mapping[str, Any]
+_UNREAD = Response(status_code=400)  # to a page that left while it sent: nobody reads it, and it is no fault for the log
 
 
 class _Stale(Exception):
@@ -37,18 +36,18 @@ class _Stale(Exception):
 
 
 class Intake:
-    """The two doors. `folder` holds a file while it is read, and nothing else."""
+    """The two doors."""
 
     def __init__(self, services: Services, words: Words) -> None:
         self._services, self._words = services, words
-        self._folder = services.settings.home / "incoming"
-        shutil.rmtree(self._folder, ignore_errors=True)  # left behind by a program that was killed while it read
 
     async def draft(self, request: Request) -> Response:
         """Keeps what is typed, and says what the model would see of the conversation if it were sent now."""
-        told = json.loads(await request.body())
         try:
+            told = json.loads(await request.body())
             return JSONResponse(await asyncio.to_thread(self._keep, told))
+        except ClientDisconnect:
+            return _UNREAD
         except _Stale:
             return JSONResponse({"stale": True}, 409)
         except Med42Error as error:
@@ -57,25 +56,21 @@ class Intake:
     async def attachment(self, request: Request) -> Response:
         """The text of a file, whose name stands in a header: in an address it might be logged."""
         name = Path(unquote(request.headers.get("x-name", ""))).name or self._words("attach.unnamed")
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        handle, path = tempfile.mkstemp(dir=self._folder)  # its owner's alone
         try:
-            with os.fdopen(handle, "wb") as file:
-                await self._receive(request, file.write)
-            attachment = await asyncio.to_thread(read_text, Path(path), name)
+            attachment = await asyncio.to_thread(text_of, await self._received(request), name)
             return JSONResponse({**asdict(attachment), **await asyncio.to_thread(self._measured, attachment)})
+        except ClientDisconnect:
+            return _UNREAD
         except Med42Error as error:
             return _problem(error)
-        finally:
-            Path(path).unlink()
 
-    async def _receive(self, request: Request, write: Callable[[bytes], object]) -> None:
-        size = 0
+    async def _received(self, request: Request) -> bytearray:
+        data = bytearray()
         async for chunk in request.stream():
-            size += len(chunk)
-            if size > MOST_BYTES:
+            data += chunk
+            if len(data) > MOST_BYTES:
                 raise InputError(self._words("attach.too_large"), self._words("attach.too_large_hint"))
-            write(chunk)
+        return data
 
     def _keep(self, told: _Told) -> dict[str, object]:
         here, store = str(told["conversation"]), self._services.store.conversations
@@ -99,8 +94,8 @@ class Intake:
         preview = services.chat.preview(here, str(told["text"]), attachments, parent=parent)
         if preview is None:
             return {}
-        unseen = [item.id for item in preview.left_out if item.kind == "message" and item.reason == "room"]
-        return {"meter": gauges.meter(self._words, preview.context), "unseen": unseen, "too_long": preview.too_long}
+        meter, unseen = gauges.meter(self._words, preview.context), view.unseen(preview.left_out)
+        return {"meter": meter, "unseen": unseen, "too_long": preview.too_long}
 
 
 def attachments_of(told: Sequence[_Told]) -> tuple[Attachment, ...]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from med42_chat.errors import UnreadableFile
 from med42_chat.library import read
 from med42_chat.library.formats import Fault, extract
-from med42_chat.library.read import MOST_BYTES, MOST_CHARACTERS, read_text
+from med42_chat.library.read import MOST_BYTES, MOST_CHARACTERS, read_text, text_of
 from med42_chat.records import Attachment
 from tests.library import pdfs
 
@@ -141,9 +141,21 @@ class TestHarm:
             return popen(command, **options)
 
         monkeypatch.setattr(subprocess, "Popen", noted)
-        opened(b"words", "John Doe.txt")
-        assert len(commands) == 1
-        assert "Doe" not in str(commands) and "upload" not in str(commands)
+        for name in ("John Doe.txt", "Letter.Doe", "Letter.Doe, John"):
+            opened(b"words", name)
+        assert len(commands) == 3
+        assert "doe" not in str(commands).lower() and "upload" not in str(commands)
+
+    def test_the_process_is_not_told_the_passphrase(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MED42_PASSPHRASE", "open sesame")
+        monkeypatch.setenv("OTHER", "kept")
+        assert "open sesame" not in read._environment().values() and read._environment()["OTHER"] == "kept"
+
+    def test_a_process_that_ends_before_it_has_read_everything_is_no_fault(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        popen = subprocess.Popen
+        monkeypatch.setattr(subprocess, "Popen", lambda command, **options: popen([command[0], "-c", "print()"], **options))
+        with pytest.raises(UnreadableFile, match="it is damaged"):
+            text_of(bytes(5_000_000), "x.txt")
 
     @pytest.mark.parametrize(
         "answer",
@@ -204,7 +216,7 @@ class TestText:
             opened(content, name)
         assert raised.value.message.startswith(f"‘{name}’") or f"‘{name}’" in raised.value.message
 
-    def test_a_file_that_is_too_large_is_not_even_opened(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_too_large_is_told(self, tmp_path: Path) -> None:
         path = tmp_path / "large.txt"
         with path.open("wb") as file:
             file.truncate(MOST_BYTES + 1)
