@@ -98,7 +98,7 @@ med42.attached = (element, show) => {
     const text = event.clipboardData.getData("text/plain");
     if (!text && files.length) {
       event.preventDefault();
-      return files.forEach(take);
+      return takeAll(files);
     }
     if (!isLong(text)) return;
     event.preventDefault();
@@ -107,22 +107,33 @@ med42.attached = (element, show) => {
   });
 
   // -- a file --
+  /** What was wrong with a file; nothing, when it was attached. */
   const take = async (file) => {
-    if (file.size > Number(limits.file)) return med42.tell({ message: med42.say("attach.too_large"), hint: med42.say("attach.too_large_hint") });
+    if (file.size > Number(limits.file)) return { message: med42.say("attach.too_large", { name: file.name }), hint: med42.say("attach.too_large_hint") };
     const draft = med42.draft(); // where it was dropped, wherever the reader goes meanwhile
     const waiting = add({ name: file.name, text: "", media_type: file.type, pages: null, isReading: true }, draft);
     const answer = await med42.post("/v1/attachment", file, { "x-name": encodeURIComponent(file.name) });
-    if (answer.text !== undefined && !isTooMuch(answer.text, draft)) Object.assign(waiting, answer, { isReading: false });
-    else {
-      draft.attachments = draft.attachments.filter((one) => one !== waiting);
-      if (answer.text !== undefined) med42.tellTooMuch(answer.text.length);
-      else med42.tell(answer.isGone ? { message: med42.say("attach.failed", { name: file.name }), hint: med42.say("attach.failed_hint") } : answer);
-    }
+    const isTaken = answer.text !== undefined && !isTooMuch(answer.text, draft);
+    if (isTaken) Object.assign(waiting, answer, { isReading: false });
+    else draft.attachments = draft.attachments.filter((one) => one !== waiting);
     med42.changed(draft, 0);
     show();
+    return isTaken ? null : problem(file, answer);
+  };
+  const problem = ({ name }, { text, isGone, message, hint }) => {
+    if (text !== undefined) return med42.tooMuch(text.length);
+    return isGone ? { message: med42.say("attach.failed", { name }), hint: med42.say("attach.failed_hint") } : { message, hint };
+  };
+  /** Each of those that could not be attached is named. */
+  const takeAll = (files) => {
+    const problems = [];
+    const told = (name) => [...new Set(problems.map((one) => one[name]))].join(" ");
+    for (const file of files) {
+      take(file).then((one) => one && problems.push(one) && med42.tell({ message: told("message"), hint: told("hint") }));
+    }
   };
   chooser.addEventListener("change", () => {
-    [...chooser.files].forEach(take);
+    takeAll([...chooser.files]);
     chooser.value = "";
   });
 
@@ -142,7 +153,7 @@ med42.attached = (element, show) => {
     event.preventDefault();
     clearTimeout(leaves);
     drop.hidden = true;
-    [...event.dataTransfer.files].forEach(take);
+    takeAll([...event.dataTransfer.files]);
   });
 
   return { draw, choose: () => chooser.click() };

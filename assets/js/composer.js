@@ -58,18 +58,20 @@ med42.composer = (element, props, trigger, watch) => {
   med42.restoreDraft = show;
 
   // -- what goes out --
+  let sent = 0;
   med42.send = (accepted = false) => {
-    if (med42.sent && Date.now() - med42.sent.at < 2000) return; // Enter and a click at once are one question
     if (med42.factsAreUnsaved()) return med42.tell({ message: med42.say("facts.unsaved"), hint: med42.say("facts.unsaved_hint") });
     const page = med42.conversation();
+    if ([...med42.sent.values()].some((one) => one.page === page && Date.now() - one.at < 2000)) return; // Enter and a click at once are one question
     const draft = med42.draft(page);
     if (draft.attachments.some((one) => one.isReading)) return med42.tell({ message: med42.say("attach.reading"), hint: med42.say("attach.reading_hint") });
     if (accepted) med42.accepted.add(page);
     const { text, attachments, edit } = draft;
-    const whole = { here: page, text, attachments: attachments.map(med42.plain), edited: edit ? edit.message : "", accepted: med42.accepted.has(page) };
+    const number = String((sent += 1));
+    const whole = { number, here: page, leaf: med42.leaf(), text, attachments: attachments.map(med42.plain), edited: edit ? edit.message : "", accepted: med42.accepted.has(page) };
     if (med42.isTooMuch(JSON.stringify(whole))) return med42.tellTooMuch(med42.charactersOf(draft));
     if (text.trim()) {
-      med42.sent = { page, text, attachments, edit, at: Date.now() };
+      med42.sent.set(number, { page, text, attachments, edit, at: Date.now() });
       // The box is empty at once, so that nothing typed from now on is lost with what goes out.
       Object.assign(draft, edit ? edit.before : { text: "", attachments: [] }, { edit: null, problem: "" });
       med42.changed(draft);
@@ -80,11 +82,12 @@ med42.composer = (element, props, trigger, watch) => {
     if (accepted) med42.focusComposer(); // the button that was pressed goes away
   };
 
-  /** A question was not taken: it stands in the box of its conversation again, before whatever was typed since. */
-  med42.putBack = () => {
-    const { page, text, attachments, edit } = med42.sent || {};
-    med42.sent = null;
-    if (text === undefined) return;
+  /** Questions were not taken: each stands in the box of its conversation again, before whatever was typed since. */
+  med42.putBack = (numbers = [...med42.sent.keys()].reverse()) => numbers.forEach(putBack);
+  const putBack = (number) => {
+    if (!med42.sent.has(number)) return;
+    const { page, text, attachments, edit } = med42.sent.get(number);
+    med42.sent.delete(number);
     const draft = med42.draft(page);
     if (edit) Object.assign(draft, { edit: { ...edit, before: { text: draft.text, attachments: draft.attachments } }, text, attachments });
     else Object.assign(draft, { text: draft.text ? `${text}\n${draft.text}` : text, attachments: [...attachments, ...draft.attachments] });
@@ -135,12 +138,12 @@ med42.composer = (element, props, trigger, watch) => {
       Object.assign(draft, { text: [...new Set(lines.filter(Boolean))].join("\n"), attachments: [...kept, ...since] });
       if (med42.isHere(conversation)) show();
     },
-    sent: ({ page, conversation }) => {
-      med42.sent = null;
+    sent: ({ number, page, conversation }) => {
+      med42.sent.delete(number);
       if (page || !(med42.isHere("") || med42.isHere(conversation))) return;
       med42.adoptDraft(conversation);
     },
-    kept: () => med42.putBack(),
+    kept: ({ number }) => putBack(number),
     edit: ({ message, text, attachments }) => {
       const draft = med42.draft();
       if (!draft.edit || draft.edit.message !== message) return;

@@ -52,6 +52,19 @@ med42.adoptDraft = (conversation) => {
   med42.changed(since);
 };
 
+/** The shown conversation was deleted in another window: what is being typed in it here goes to the page without a conversation, in
+ *  sight. False when that is nothing. */
+med42.saveDraft = () => {
+  const { text, attachments } = med42.draft();
+  med42.drafts.delete(med42.conversation());
+  if (!text.trim() && !attachments.length) return false;
+  const draft = med42.draft("");
+  Object.assign(draft, { text: draft.text ? `${text}\n${draft.text}` : text, attachments: [...attachments, ...draft.attachments] });
+  for (const one of attachments) one.isKept = false;
+  med42.changed(draft);
+  return true;
+};
+
 // ---- a draft and the server ----
 
 // A draft that is not opened yet would replace what the server still has of it.
@@ -82,8 +95,7 @@ med42.tellDraft = async () => {
   else if (answer.stale) {
     for (const one of sent) one.isKept = false;
     draft.isWanted = true;
-  } else if (answer.message) draft.kept = version; // refused, as for a conversation that was deleted: asking again would change nothing
-  else {
+  } else if (!answer.message) { // else it was refused, as for a conversation that was deleted: asking again would change nothing
     sent.forEach((one, index) => Object.assign(one, answer.attachments[index], { isKept: !edit }));
     takeAnswer(page, draft, version, answer);
   }
@@ -102,7 +114,8 @@ const takeAnswer = (page, draft, version, { too_long, meter, unseen }) => {
 
 /** Whether more would go out at once than the program takes. */
 med42.isTooMuch = (body) => new Blob([body]).size > Number(document.querySelector(".writing").dataset.text);
-med42.tellTooMuch = (characters) => med42.tell({ message: med42.say("composer.too_much", { n: characters }), hint: med42.say("composer.too_much_hint") });
+med42.tooMuch = (characters) => ({ message: med42.say("composer.too_much", { n: characters }), hint: med42.say("composer.too_much_hint") });
+med42.tellTooMuch = (characters) => med42.tell(med42.tooMuch(characters));
 med42.charactersOf = ({ text, attachments }) => attachments.reduce((sum, one) => sum + one.text.length, text.length);
 
 /** Posts to a door of our own. `isGone` when nobody answers, `message` and `hint` when it was refused. */

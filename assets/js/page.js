@@ -5,7 +5,7 @@
 
 const med42 = {
   handlers: {}, // by name of a stream's event
-  sent: null, // { page, text … } of a question that is on its way and may come back
+  sent: new Map(), // by number: { page, text … } of a question that is on its way and may come back
   factsAreUnsaved: () => false,
   source: null,
 };
@@ -30,6 +30,7 @@ med42.arrived = () => {
   if (med42.restoreDraft) med42.restoreDraft();
   med42.setAnswering(false);
   document.dispatchEvent(new CustomEvent("med42:conversation"));
+  med42.tell(null);
   med42.reopen();
   med42.connect();
   med42.focusComposer();
@@ -87,7 +88,9 @@ med42.handlers.live = ({ name, html }) => {
 };
 med42.handlers.gone = () => {
   med42.disconnect();
+  const isSaved = med42.saveDraft();
   med42.show("");
+  med42.tell({ message: med42.say("list.gone"), hint: isSaved ? med42.say("list.gone_draft") : "" });
 };
 med42.handlers.trouble = (problem) => {
   med42.disconnect();
@@ -113,7 +116,6 @@ med42.announce = (words) => {
 med42.tell = (problem) => {
   const place = document.querySelector("#notice .notice");
   if (!place) return;
-  if (problem) med42.putBack();
   place.hidden = !problem;
   place.replaceChildren();
   if (!problem) return;
@@ -128,7 +130,10 @@ med42.tell = (problem) => {
   place.append(words, close);
 };
 
-med42.notice = (element, props, watch) => watch("value", () => med42.tell(props.value));
+med42.notice = (element, props, watch) => watch("value", () => {
+  if (props.value && props.value.mistake) med42.putBack(); // nobody knows whose mistake it was
+  med42.tell(props.value);
+});
 
 /** Says for some seconds what has just been done. With `action` and `act` it can be taken back: by its button, or by Ctrl+Z. */
 med42.toast = (words, { action = "", act = null, seconds = 6 } = {}) => {

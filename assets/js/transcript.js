@@ -8,6 +8,8 @@ med42.transcript = (element, props, trigger, watch) => {
   const turn = (id) => id && scroll.querySelector(`.turn[data-message="${CSS.escape(id)}"]`);
   const turns = () => [...scroll.querySelectorAll(":scope > .turn")];
   const leaf = () => (turns().at(-1)?.dataset.message ?? "");
+  /** The last message that is shown of this page's conversation; null while none of it is here yet. */
+  med42.leaf = () => (scroll.dataset.conversation === med42.conversation() ? leaf() : null);
   let following = true; // the reader is at the end and wants to stay there
 
   // -- the reader's place --
@@ -207,6 +209,7 @@ med42.transcript = (element, props, trigger, watch) => {
     answers.dress(turn(message));
     stay();
   };
+  med42.handlers.unseen = ({ ids }) => marks.set(ids);
   med42.handlers.part = ({ message, part, html }) => {
     const spot = turn(message) && turn(message).querySelector(`[data-part="${part}"]`);
     if (!spot) return;

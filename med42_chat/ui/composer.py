@@ -16,7 +16,7 @@ from med42_chat import presets
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.library.read import MOST_BYTES
 from med42_chat.records import Attachment, Conversation, LeftOut, Message, Parent
-from med42_chat.ui.desk import Desk, Updates, text
+from med42_chat.ui.desk import Desk, Updates, notice, text
 from med42_chat.ui.facts import Facts
 from med42_chat.ui.intake import LARGEST_TEXT, attachments_of
 from med42_chat.ui.transcript import Transcript
@@ -41,9 +41,13 @@ _FILES = ".txt,.text,.md,.markdown,.html,.htm,.pdf,text/*,application/pdf"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the page sends: `here` is its conversation (empty for none), `edited` the question that this one takes the place of."""
+    """What the page sends: `here` is its conversation (empty for none), `leaf` the last message it shows of that (None while it
+    shows nothing of it yet), `edited` the question that this one takes the place of. The page knows it again by its `number`.
+    """
 
+    number: str
     here: str
+    leaf: str | None
     question: str
     attachments: tuple[Attachment, ...]
     edited: str
@@ -89,11 +93,12 @@ class Composer:
             raise InputError(self._desk.words("composer.empty"), self._desk.words("composer.empty_hint"))
         id = sent.here or self._desk.store.create().id
         try:
+            self._refuse_unread(sent)
             return self._kept(sent) or self._started(id, sent)
-        except Med42Error:
+        except Med42Error as error:
             if not sent.here:
                 self._desk.store.delete(id)
-            raise
+            return {self.component: _value("kept", number=sent.number), self._desk.notice: notice(error.message, error.hint)}
 
     def end(self, event: gr.EventData) -> Updates:
         """Stops the answer of this conversation; what came is kept."""
@@ -123,8 +128,14 @@ class Composer:
         return {
             self._transcript.component: self._transcript.asked(sent.here, conversation, job.state()),
             self._facts.component: self._facts.opened(conversation, []),
-            self.component: _value("sent", page=sent.here, conversation=id),
+            self.component: _value("sent", number=sent.number, page=sent.here, conversation=id),
         }
+
+    def _refuse_unread(self, sent: Sent) -> None:
+        """Raises InputError where the question would follow what its writer has not seen: another window has gone on, or shows
+        another version."""
+        if sent.here and not sent.edited and sent.leaf is not None and self._desk.store.get(sent.here).leaf_id != sent.leaf:
+            raise InputError(self._desk.words("composer.unread"), self._desk.words("composer.unread_hint"))
 
     def _kept(self, sent: Sent) -> Updates | None:
         """What is told in the place of an answer that would not see all it should; None when all fits or the reader has agreed."""
@@ -140,7 +151,7 @@ class Composer:
         if not unseen or sent.accepted:
             return None
         told = self._transcript.unfit(sent.here, unseen)
-        return {self._transcript.component: told, self.component: _value("kept", page=sent.here)}
+        return {self._transcript.component: told, self.component: _value("kept", number=sent.number)}
 
     def _parent(self, sent: Sent) -> str | Parent | None:
         return self._desk.store.message(sent.edited).parent_id if sent.edited else Parent.LEAF
@@ -154,7 +165,13 @@ def without_room(items: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
 def _sent(event: gr.EventData) -> Sent:
     data: Mapping[str, Any] = event._data
     return Sent(
-        text(event, "here"), text(event, "text"), attachments_of(data["attachments"]), text(event, "edited"), bool(data["accepted"])
+        number=text(event, "number"),
+        here=text(event, "here"),
+        leaf=data.get("leaf"),
+        question=text(event, "text"),
+        attachments=attachments_of(data["attachments"]),
+        edited=text(event, "edited"),
+        accepted=bool(data["accepted"]),
     )
 
 

@@ -92,14 +92,12 @@ class ConversationList:
         desk.on(self.component.tick, self.look, [], own)
 
     def open(self, event: gr.EventData) -> Updates:
-        """Shows a conversation, with the branch on which a message is that is looked for; or the empty page, which leaves a notice
-        where it is: it may say why the page is empty."""
+        """Shows a conversation, with the branch on which a message is that is looked for; or the empty page. A notice stays where it
+        is: it may say why this is read anew, or why the page is empty."""
         id, message = text(event, "id"), text(event, "message")
-        if not id:
-            return {**self._desk.opened(""), self._desk.notice: gr.skip()}
-        if message:
+        if id and message:
             self._desk.store.choose(id, message)
-        return self._desk.opened(id)
+        return {self._desk.notice: gr.skip(), **self._desk.opened(id)}
 
     def act(self, event: gr.EventData) -> Updates:
         """Does something with a conversation: `do` is its name, see the table above."""

@@ -116,7 +116,7 @@ class Desk:
             except Exception as error:  # noqa: BLE001
                 # The edge. Where it happened is logged, never the values: they may be a patient's.
                 _log.error("in %s: %s", handler.__name__, places(error))
-                return {self.notice: notice(self.words("problem.mistake"), self.words("problem.mistake_hint"))}
+                return {self.notice: {**notice(self.words("problem.mistake"), self.words("problem.mistake_hint")), "mistake": True}}
 
         return run
 
@@ -126,6 +126,6 @@ def text(event: gr.EventData, name: str) -> str:
     return str(event._data.get(name, ""))
 
 
-def notice(message: str, hint: str = "") -> dict[str, str]:
+def notice(message: str, hint: str = "") -> dict[str, object]:
     """What the notice shows."""
     return {"message": message, "hint": hint}

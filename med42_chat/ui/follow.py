@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from med42_chat.errors import Med42Error, NotFound
+from med42_chat.events import Prompted
 from med42_chat.jobs import Job, JobState
 from med42_chat.records import ContextUse
 from med42_chat.services import Services
@@ -18,6 +19,7 @@ from med42_chat.ui.words import Words
 Change = tuple[str, dict[str, object]]
 
 _PARTS = ("live", "leftout", "mark")  # of an answer that is being written
+_UNSEEN = "unseen"
 _LOOK_EVERY = 8  # polls between two looks into the store for what other pages changed
 _PACE_S = 1.0  # over which the speed of a running answer is measured: a number that changes more often cannot be read
 
@@ -113,11 +115,17 @@ class Follower:
             view.mark(self.words, model is not None and model.demonstration),
         )
         news = [(part, words) for part, words in zip(_PARTS, html, strict=True) if self._is_news(part, words)]
-        return [("part", {"message": state.answer.id, "part": part, "html": words}) for part, words in news]
+        parts: list[Change] = [("part", {"message": state.answer.id, "part": part, "html": words}) for part, words in news]
+        return parts + self._unseen(state.prompted)
+
+    def _unseen(self, prompted: Prompted | None) -> list[Change]:
+        """The turns that the model does not see, once it is known: those that the page marked before may have been others."""
+        ids = view.unseen(prompted.left_out) if prompted else []
+        return [(_UNSEEN, {"ids": ids})] if prompted and self._is_news(_UNSEEN, " ".join(ids)) else []
 
     def _end(self, state: JobState) -> list[Change]:
         self._job, self._blocks = None, []
-        for part in _PARTS:
+        for part in (*_PARTS, _UNSEEN):
             self._told.pop(part, None)
         problem = f"{state.answered.error} {state.answered.hint}".strip() if state.answered else ""
         html = view.answer(self.words, state.answer, problem)

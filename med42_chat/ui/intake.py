@@ -57,19 +57,19 @@ class Intake:
         """The text of a file, whose name stands in a header: in an address it might be logged."""
         name = Path(unquote(request.headers.get("x-name", ""))).name or self._words("attach.unnamed")
         try:
-            attachment = await asyncio.to_thread(text_of, await self._received(request), name)
+            attachment = await asyncio.to_thread(text_of, await self._received(request, name), name)
             return JSONResponse({**asdict(attachment), **await asyncio.to_thread(self._measured, attachment)})
         except ClientDisconnect:
             return _UNREAD
         except Med42Error as error:
             return _problem(error)
 
-    async def _received(self, request: Request) -> bytearray:
+    async def _received(self, request: Request, name: str) -> bytearray:
         data = bytearray()
         async for chunk in request.stream():
             data += chunk
             if len(data) > MOST_BYTES:
-                raise InputError(self._words("attach.too_large"), self._words("attach.too_large_hint"))
+                raise InputError(self._words("attach.too_large", name=name), self._words("attach.too_large_hint"))
         return data
 
     def _keep(self, told: _Told) -> dict[str, object]:

@@ -250,6 +250,11 @@ def left_out(words: Words, items: Sequence[LeftOut]) -> str:
     return f'<details class="left-out"><summary>{words(name, what=_counted(words, items))}</summary><ul>{lines}</ul></details>'
 
 
+def unseen(items: Iterable[LeftOut]) -> list[str]:
+    """The messages among them that the model would see in a larger context, by their ids: those that are marked in the transcript."""
+    return [item.id for item in items if item.kind == "message" and item.reason == "room"]
+
+
 def unfit(words: Words, items: Sequence[LeftOut]) -> str:
     """What is said in the place of an answer that would not see all of the conversation, and what can be done about it."""
     messages = [item for item in items if item.kind == "message"]

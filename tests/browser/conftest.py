@@ -69,7 +69,7 @@ def page(only_page: Any, site: Site) -> Iterator[Any]:
     for name, value in vars(fresh).items():
         setattr(site.runtime, name, value)
     only_page.set_viewport_size({"width": 1440, "height": 900})
-    only_page.evaluate("med42.tell(null); med42.write(''); med42.drafts.clear(); med42.sent = null; med42.accepted.clear()")
+    only_page.evaluate("med42.tell(null); med42.write(''); med42.drafts.clear(); med42.sent.clear(); med42.accepted.clear()")
     site.services.store.conversations.set_draft("", Draft())
     only_page.evaluate("med42.show('')")
     only_page.wait_for_selector(".greeting")

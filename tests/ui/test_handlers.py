@@ -1,6 +1,7 @@
 """The page's handlers, called as Gradio calls them."""
 
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def event(**data: object) -> Any:
 
 
 def sent(text: str, here: str = "", **more: object) -> Any:
-    return event(**{"here": here, "text": text, "attachments": [], "edited": "", "accepted": False, **more})
+    return event(**{"number": "1", "here": here, "leaf": None, "text": text, "attachments": [], "edited": "", "accepted": False, **more})
 
 
 def answered(page: Page, opened: Services, here: str, question: str, **more: object) -> str:
@@ -48,6 +49,13 @@ def answered(page: Page, opened: Services, here: str, question: str, **more: obj
     if job:
         job.join(5)
     return str(value["conversation"])
+
+
+def refusal(page: Page, asking: Any) -> str:
+    """Why a question was not taken; the page is told which one, and puts it back."""
+    updates: Any = page.composer.ask(asking)
+    assert (updates[page.composer.component]["kind"], updates[page.composer.component]["number"]) == ("kept", "1")
+    return str(updates[page.desk.notice]["message"])
 
 
 def test_the_first_question_makes_a_conversation(page: Page, opened: Services) -> None:
@@ -73,15 +81,21 @@ def test_a_question_that_cannot_be_started_leaves_no_empty_conversation(
 
     monkeypatch.setattr(opened.jobs, "start", refuse)
     before = opened.store.conversations.total()
-    with pytest.raises(InputError):
-        page.composer.ask(sent("What?"))
+    assert refusal(page, sent("What?")) == "Too long."
     assert opened.store.conversations.total() == before
+
+
+def test_a_question_below_a_message_that_is_not_the_last_one_is_refused(page: Page, opened: Services) -> None:
+    id = answered(page, opened, "", "First?")
+    seen = opened.store.conversations.branch(id)[-1].id
+    answered(page, opened, id, "Second?", leaf=seen)
+    assert "has changed" in refusal(page, sent("Third?", id, leaf=seen))
+    assert len(opened.store.conversations.branch(id)) == 4
 
 
 def test_a_question_over_the_context_is_refused_with_its_tokens_and_makes_no_conversation(page: Page, opened: Services) -> None:
     before = opened.store.conversations.total()
-    with pytest.raises(InputError, match=r"9,00\d tokens"):
-        page.composer.ask(sent("word " * 9000))
+    assert re.search(r"9,00\d tokens", refusal(page, sent("word " * 9000)))
     assert opened.store.conversations.total() == before
 
 
