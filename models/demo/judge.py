@@ -23,8 +23,8 @@ def main() -> None:
 
 
 def opened(job: dict[str, Any], logits_all: bool = False) -> llama_cpp.Llama:
-    """The model of the job."""
-    return llama_cpp.Llama(job["model"], n_ctx=job.get("context", 2048), n_threads=2, logits_all=logits_all, verbose=False)
+    """The model of the job, on one thread: so small a model gains nothing from two, and loses much where they wait for each other."""
+    return llama_cpp.Llama(job["model"], n_ctx=job.get("context", 2048), n_threads=1, logits_all=logits_all, verbose=False)
 
 
 def tokens(job: dict[str, Any]) -> list[list[int]]:

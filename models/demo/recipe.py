@@ -642,6 +642,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds of DPO")
     parser.add_argument("--pairs", type=int, help="pairs in each round")
     parser.add_argument("--grounded-share", type=float, metavar="SHARE", help="share of training rows with questions on sources")
+    parser.add_argument("--layers", type=int, help="layers of the model")
     parser.add_argument("--rate", type=float, help="learning rate of the tuning")
     parser.add_argument("--start", type=Path, metavar="FOLDER", help="begin with tokenizer and weights of another run's folder")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="a trial: keep everything there, touch nothing that is shipped")
@@ -659,7 +660,8 @@ def arguments() -> argparse.Namespace:
 def chosen_recipe(options: argparse.Namespace) -> Recipe:
     """The recipe with what the command line says."""
     named = {key: getattr(options, key) for key in ("steps", "rounds", "pairs", "grounded_share", "rate")}
-    return replace(MINIATURE if options.miniature else Recipe(), **{key: value for key, value in named.items() if value is not None})
+    recipe = replace(MINIATURE if options.miniature else Recipe(), **{key: value for key, value in named.items() if value is not None})
+    return replace(recipe, shape=replace(recipe.shape, layers=options.layers)) if options.layers else recipe
 
 
 def prepared_tokenizer(material: Material, recipe: Recipe, places: Places, start: Path | None) -> Tokenizer:
