@@ -22,7 +22,7 @@ from med42_chat.records import Conversation, Message, Turn
 from med42_chat.settings import Settings
 from med42_chat.store.backup import backup, restore
 from med42_chat.store.database import Store
-from med42_chat.store.keys import set_passphrase
+from med42_chat.store.keys import wrapped_key
 from med42_chat.weights.command import add_commands
 
 _MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
@@ -327,18 +327,19 @@ def _backup(options: Any, chosen: Settings) -> None:
 
 
 def _restore(options: Any, chosen: Settings) -> None:
-    note = restore(chosen.home, options.file, passphrase=chosen.passphrase, use_keyring=chosen.keyring)
+    passphrase = _ask_passphrase() if chosen.passphrase is None and wrapped_key(chosen.home) else chosen.passphrase
+    ask = (lambda: _ask_passphrase("Passphrase of the backup: ")) if sys.stdin.isatty() else None
+    note = restore(chosen.home, options.file, passphrase, chosen.keyring, ask)
     _say(options, {"file": str(options.file), "note": note}, f"Restored {options.file}. {note}")
 
 
 def _passphrase(options: Any, chosen: Settings) -> None:
-    store, key = services.open_store(chosen, _ask_passphrase)
-    store.close()
-    first = _ask_passphrase("New passphrase: ")
-    if first != _ask_passphrase("The same again: "):
-        raise InputError("The two were not the same.", "Nothing was changed. Try again.")
-    changed = set_passphrase(chosen.home, key.data, first)
-    _say(options, {"where": changed.where, "note": changed.note}, changed.note)
+    with _store(chosen) as store:
+        first = _ask_passphrase("New passphrase: ")
+        if first != _ask_passphrase("The same again: "):
+            raise InputError("The two were not the same.", "Nothing was changed. Try again.")
+        key = services.protect(chosen, store, first)
+    _say(options, {"where": key.where, "note": key.note}, key.note)
 
 
 def _serve(options: Any, chosen: Settings) -> None:

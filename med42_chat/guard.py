@@ -139,7 +139,7 @@ class Guard:
         return self._is_key(given)
 
     def _is_key(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.key.encode())
+        return bool(given) and hmac.compare_digest(given.encode(), self.key.encode())
 
     def _enter(self) -> Response:
         # Not a redirect: a strict cookie set by a redirect is not sent on when the address was opened from another program's page.

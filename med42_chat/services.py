@@ -18,13 +18,15 @@ from med42_chat.records import ContextUse, Health, ModelInfo
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Runtime
 from med42_chat.settings import ASSETS, FILE, Settings, changed, edited, file_values, is_demonstration, model_file
-from med42_chat.store.backup import backup, restore
+from med42_chat.store.backup import backup, prepare, put_back
 from med42_chat.store.database import Store
 from med42_chat.store.erase import erase
 from med42_chat.store.keys import Key, load_or_create, set_passphrase, wrapped_key
+from med42_chat.store.lock import FolderLock
 from med42_chat.store.private import cannot_write, make_private_folder, write_private
 
 _LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not fit
+_PAGE_KEY_LENGTH = 32  # characters, of 24 random bytes
 _SHORTEST_PASSPHRASE = 8  # characters; the key's derivation makes each guess slow, not a short word long
 _FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language")
 
@@ -72,7 +74,7 @@ class Services:
 
     def acknowledge(self) -> None:
         """Keeps that the safe-use text was accepted, and when."""
-        _acknowledgement(self.settings).write_text(json.dumps({"accepted_at": int(time.time() * 1000)}), "utf-8")
+        _write(_acknowledgement(self.settings), json.dumps({"accepted_at": int(time.time() * 1000)}))
         self.store.audit.append("safe_use.accepted", "", {})
 
     def apply(self, changes: Mapping[str, str]) -> tuple[str, ...]:
@@ -102,34 +104,33 @@ class Services:
 
         Raises StoreKeyError when that is wrong, InputError for a new one that is too short.
         """
-        home, keyring = self.settings.home, self.settings.keyring
-        if new is not None and len(new) < _SHORTEST_PASSPHRASE:
-            raise InputError(
-                f"A passphrase needs at least {_SHORTEST_PASSPHRASE} characters.", "Four or five unrelated words are a good one."
-            )
         with self._changing:
             if self.key.where == "passphrase":
-                load_or_create(home, present, keyring)
-            self.key = set_passphrase(home, self.key.data, new, keyring)
-            self.store.audit.append("key.moved", "", {"to": self.key.where})
+                load_or_create(self.settings.home, present, self.settings.keyring)
+            self.key = protect(self.settings, self.store, new)
             return self.key
 
     def back_up(self, passphrase: str = "") -> tuple[Path, str]:
         """Writes the whole store into a new file in the data folder. Returns it, and a sentence on where it can be restored."""
-        make_private_folder(self.settings.home / "backups")
         file = self.settings.home / "backups" / f"med42-{time.strftime('%Y%m%d-%H%M%S')}.backup"
-        return file, backup(self.store, file, passphrase or None)
+        return file, backup(self.store, file, passphrase or None)  # which makes the folder
 
     def backups(self) -> list[Path]:
         """The backups in the data folder, newest first."""
         return sorted((self.settings.home / "backups").glob("med42-*.backup"), reverse=True)
 
     def restore(self, file: Path, passphrase: str = "") -> str:
-        """Puts a backup in the place of everything, and lets the program end. Returns a sentence on what was there before."""
+        """Puts a backup in the place of everything, and lets the program end. Returns a sentence on what was there before.
+
+        Where the backup cannot be opened, the program goes on: `ended` is not set.
+        """
+        home, key = self.settings.home, self.store.key
         with self._changing:
+            prepare(home, file, lambda: key, passphrase or None)
             self.close()
             try:
-                return restore(self.settings.home, file, passphrase or None, self.settings.keyring)
+                with FolderLock(home):
+                    return put_back(home, key)
             finally:
                 self.ended.set()
 
@@ -177,11 +178,26 @@ def open_store(settings: Settings, ask_passphrase: Callable[[], str] | None = No
 
 
 def open_key(settings: Settings, ask_passphrase: Callable[[], str] | None = None) -> Key:
-    """The data key. `ask_passphrase` is called only where one is needed and none was given."""
-    passphrase = settings.passphrase
-    if passphrase is None and ask_passphrase is not None and wrapped_key(settings.home):
-        passphrase = ask_passphrase()
-    return load_or_create(settings.home, passphrase, settings.keyring)
+    """The data key. `ask_passphrase` is called where one is needed and was not given. Raises StoreInUse, StoreKeyError or StoreError."""
+    home, passphrase = settings.home, settings.passphrase
+    try:
+        make_private_folder(home)
+    except OSError as error:
+        raise cannot_write(home, error) from error
+    # Of two programs that are started at once in a new folder, the second would put its key in the place of the first one's.
+    with FolderLock(home):
+        if passphrase is None and ask_passphrase is not None and wrapped_key(home):
+            passphrase = ask_passphrase()
+        return load_or_create(home, passphrase, settings.keyring)
+
+
+def protect(settings: Settings, store: Store, passphrase: str | None) -> Key:
+    """Protects the key of the open store by a passphrase, or with None puts it back. Raises InputError for one that is too short."""
+    if passphrase is not None and len(passphrase) < _SHORTEST_PASSPHRASE:
+        raise InputError(f"A passphrase needs at least {_SHORTEST_PASSPHRASE} characters.", "Four or five unrelated words are a good one.")
+    key = set_passphrase(settings.home, store.key, passphrase, settings.keyring)
+    store.audit.append("key.moved", "", {"to": key.where})
+    return key
 
 
 def open_runtime(settings: Settings) -> Runtime:
@@ -220,8 +236,12 @@ def _loaded_with(settings: Settings) -> tuple[object, ...]:
 def _write_settings(home: Path, changes: Mapping[str, str]) -> None:
     file = home / FILE
     file_values(home)  # a file that somebody is in the middle of editing is theirs to mend, not ours to write over
+    _write(file, edited(file.read_text("utf-8-sig") if file.exists() else "", changes))
+
+
+def _write(file: Path, text: str) -> None:
     try:
-        write_private(file, edited(file.read_text("utf-8-sig") if file.exists() else "", changes))
+        write_private(file, text)
     except OSError as error:
         raise cannot_write(file, error) from error
 
@@ -229,9 +249,16 @@ def _write_settings(home: Path, changes: Mapping[str, str]) -> None:
 def _page_key(home: Path) -> str:
     """What a browser must know to be let in: the same at each start, so that an open page outlives a restart of the program."""
     file = home / "page-key"
-    if not file.exists():
-        write_private(file, secrets.token_urlsafe(24))
-    return file.read_text("utf-8").strip()
+    try:
+        key = file.read_text("ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        key = ""
+    except OSError as error:
+        raise cannot_write(file, error) from error
+    if len(key) < _PAGE_KEY_LENGTH:  # an empty one would let everybody in
+        key = secrets.token_urlsafe(24)
+        _write(file, key)
+    return key
 
 
 def _acknowledgement(settings: Settings) -> Path:

@@ -160,6 +160,35 @@ def test_a_backup_with_a_passphrase_opens_elsewhere(
     assert status == 1 and "hint: " in err
 
 
+def test_a_protected_folder_is_restored_after_its_passphrase_was_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MED42_PASSPHRASE", "open sesame")
+    run_json(capsys, "list")
+    run_json(capsys, "backup", str(tmp_path / "b"))
+    monkeypatch.delenv("MED42_PASSPHRASE")
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "open sesame")
+    assert "Restored" in run(capsys, "restore", str(tmp_path / "b"))[1]
+
+
+def test_no_passphrase_at_all_is_no_passphrase(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal())
+    typed = iter(["open sesame", "open sesame", "open sesame", "", ""])
+    monkeypatch.setattr("getpass.getpass", lambda prompt: next(typed))
+    assert run(capsys, "passphrase")[0] == 0
+    status, _, err = run(capsys, "passphrase")  # Enter twice must not take the protection away
+    assert status == 1 and "8 characters" in err
+    assert (home / "key.json").exists() and not (home / "key").exists()
+
+
+class Terminal(io.StringIO):
+    """Standard input with a person before it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_a_passphrase_that_nobody_can_be_asked_for_is_an_error_with_a_hint(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,17 +1,20 @@
 """Settings that change while the program runs, the passphrase, backups, and deleting everything."""
 
+import errno
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from med42_chat import settings as reading
-from med42_chat.errors import InputError, SettingsError, StoreKeyError
-from med42_chat.services import Services
+from med42_chat.errors import DiskFull, InputError, SettingsError, StoreError, StoreInUse, StoreKeyError
+from med42_chat.services import Services, _page_key, open_store
 from med42_chat.settings import Settings
-from med42_chat.store.backup import restore
+from med42_chat.store import vault
+from med42_chat.store.backup import backup, restore
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create
 from med42_chat.web import serve
@@ -124,8 +127,120 @@ class TestBackup:
         with Store.open(elsewhere, load_or_create(elsewhere, "correct horse", use_keyring=False).data) as store:
             assert store.conversations.get(id).title == "Kept"
 
+    def test_it_is_restored_in_the_place_of_a_newer_store(self, opened: Services, home: Path) -> None:
+        opened.store.conversations.create(title="Then")
+        file, _ = opened.back_up()
+        opened.store.conversations.create(title="Since")
+        assert "is kept in" in opened.restore(file)
+        assert opened.ended.is_set()
+        with Store.open(home, opened.key.data) as store:
+            assert [one.title for one in store.conversations.recent()] == ["Then"]
+        assert len(list((home / "backups").glob("*-before-restore.db"))) == 1
+
+    def test_one_from_another_computer_opens_by_its_passphrase_in_a_folder_that_has_another(
+        self, opened: Services, home: Path, tmp_path: Path
+    ) -> None:
+        file = self.from_elsewhere(tmp_path)
+        opened.protect("", "battery staple")
+        opened.restore(file, "correct horse")
+        with Store.open(home, load_or_create(home, "battery staple", use_keyring=False).data) as store:
+            assert [one.title for one in store.conversations.recent()] == ["From afar"]
+
+    def test_a_mistyped_passphrase_does_not_end_the_program(self, opened: Services, home: Path, tmp_path: Path) -> None:
+        file = self.from_elsewhere(tmp_path)
+        with pytest.raises(StoreKeyError, match="wrong"):
+            opened.restore(file, "korrekt horse")
+        assert not opened.ended.is_set()
+        assert answer(opened) == "Yes."
+        assert not list(home.glob("*.restoring*"))
+
+    @staticmethod
+    def from_elsewhere(tmp_path: Path) -> Path:
+        elsewhere = tmp_path / "another computer"
+        with Store.open(elsewhere, load_or_create(elsewhere, None, use_keyring=False).data) as store:
+            store.conversations.create(title="From afar")
+            backup(store, tmp_path / "b", "correct horse")
+        return tmp_path / "b"
+
+    def test_a_folder_that_cannot_be_written_is_said(self, opened: Services, home: Path) -> None:
+        (home / "backups").write_text("a file of somebody's")
+        with pytest.raises(StoreError, match="cannot be written"):
+            opened.back_up()
+
+    def test_what_was_accepted_is_not_half_written_on_a_full_disk(self, opened: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Path, "write_text", full)
+        with pytest.raises(DiskFull):
+            opened.acknowledge()
+        assert not opened.acknowledged()
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class TestStart:
+    def test_two_programs_that_start_at_once_in_a_new_folder_do_not_take_each_others_key(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked, answers = threading.Event(), threading.Event()
+
+        def slow(entry: str, secret: str, patience_s: float) -> bool:
+            asked.set()
+            return not answers.wait(5)
+
+        monkeypatch.setattr(vault, "remember", slow)
+        first = threading.Thread(target=lambda: open_store(Settings(home=home))[0].close())
+        first.start()
+        assert asked.wait(5)
+        with pytest.raises(StoreInUse):
+            open_store(Settings(home=home, keyring=False))
+        answers.set()
+        first.join(5)
+        open_store(Settings(home=home, keyring=False))[0].close()
+
+    @pytest.mark.parametrize("content", [b"", b" \n", b"short", b"\xff" * 32])
+    def test_a_page_key_that_is_none_is_made_anew(self, home: Path, content: bytes) -> None:
+        home.mkdir()
+        (home / "page-key").write_bytes(content)
+        key = _page_key(home)
+        assert len(key) == 32 and key == _page_key(home)
+
 
 class TestErase:
+    def test_what_a_killed_program_left_half_written_is_gone_too(self, opened: Services, home: Path) -> None:
+        for name in ("key.part", "page-key.part", "settings.toml.part", "med42.db.restoring", "med42.db.restoring-journal"):
+            (home / name).write_text("half")
+        opened.erase()
+        assert not home.exists()
+
+    def test_a_window_that_still_writes_into_its_profile_does_not_stop_it(self, opened: Services, home: Path) -> None:
+        (home / "window").mkdir()
+        ended = threading.Event()
+
+        def browser() -> None:
+            until, number = time.monotonic() + 0.3, 0
+            while time.monotonic() < until:
+                number += 1
+                with suppress(OSError):
+                    (home / "window" / f"{number}").write_text("x")
+            ended.set()
+
+        threading.Thread(target=browser).start()
+        for number in range(300):
+            (home / "window" / f"old {number}").write_text("x")
+        opened.erase()
+        assert ended.wait(5)
+        assert not home.exists()
+
+    def test_a_program_that_began_meanwhile_keeps_its_folder(self, opened: Services, home: Path) -> None:
+        opened.close()
+        with Store.open(home, opened.key.data) as other:
+            other.conversations.create(title="Kept")
+            with pytest.raises(StoreInUse):
+                opened.erase()
+            assert other.conversations.total() == 1
+        assert not opened.erased
+
     def test_everything_is_gone_and_what_was_not_ours_stays(self, opened: Services, home: Path) -> None:
         (home / "mine.txt").write_text("a letter of mine")
         opened.apply({"temperature": "0.1"})

@@ -11,7 +11,8 @@ import json
 import shutil
 import time
 import zipfile
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,30 +54,64 @@ def backup(store: Store, file: Path, passphrase: str | None = None) -> str:
     return f"It can be restored only together with the key of {store.home}; give a passphrase to make a backup that opens anywhere."
 
 
-def restore(home: Path, file: Path, passphrase: str | None = None, use_keyring: bool = True) -> str:
-    """Puts the backup in the place of the folder's database, whose present state is kept in `backups`. Returns a sentence on that.
+def restore(home: Path, file: Path, passphrase: str | None = None, use_keyring: bool = True, ask: Callable[[], str] | None = None) -> str:
+    """Puts the backup in the place of the database of a folder that nobody has open, whose present state is kept in `backups`.
+    Returns a sentence on that.
 
-    The folder keeps its own key: a backup made under another is encrypted anew. Raises NotFound, StoreInUse, StoreKeyError,
+    The folder keeps its own key: a backup made under another is encrypted anew. `passphrase` is the folder's and the backup's;
+    `ask` is called for the backup's where that one is needed and does not open it. Raises NotFound, StoreInUse, StoreKeyError,
     StoreCorrupt, StoreTooNew or DiskFull; until the very last step the present database is untouched.
+    """
+    with _told_plainly(home):
+        make_private_folder(home)
+        with FolderLock(home):
+            key = prepare(home, file, lambda: load_or_create(home, passphrase, use_keyring).data, passphrase, ask)
+            return put_back(home, key)
+
+
+def prepare(
+    home: Path, file: Path, folder_key: Callable[[], bytes], passphrase: str | None = None, ask: Callable[[], str] | None = None
+) -> bytes:
+    """The first half of `restore`, which leaves the present database alone: the backup, checked and under the folder's key, beside it.
+
+    The folder must be locked, its database may be open. `folder_key` is asked once the file is known to be a backup; returns what it gave.
     """
     if not file.is_file():
         raise NotFound(f"There is no file {file}.", "Check the name of the backup.")
-    incoming = home / f"{DATABASE}.restoring"
-    try:
-        make_private_folder(home)
-        lock = FolderLock(home)
+    incoming = _incoming(home)
+    with _told_plainly(home):
+        remove_with_logs(incoming)  # the log of one that was cut short would be replayed into this one
         try:
             manifest = _unpack(file, incoming)
-            key = load_or_create(home, passphrase, use_keyring).data
-            _make_ours(incoming, key, manifest, passphrase)
-            aside = _set_aside(home / DATABASE, key)
-            put_in_place(incoming, home / DATABASE)
-        finally:
+            key = folder_key()
+            _make_ours(incoming, key, lambda: _its_key(manifest, passphrase, ask))
+        except BaseException:
             remove_with_logs(incoming)
-            lock.release()
+            raise
+    return key
+
+
+def put_back(home: Path, key: bytes) -> str:
+    """The second half: what `prepare` made ready becomes the database. The folder must be locked, and its database closed."""
+    with _told_plainly(home):
+        try:
+            aside = _set_aside(home / DATABASE, key)
+            put_in_place(_incoming(home), home / DATABASE)
+        finally:
+            remove_with_logs(_incoming(home))
+    return f"What was there before is kept in {aside}." if aside else "The data folder was empty before."
+
+
+def _incoming(home: Path) -> Path:
+    return home / f"{DATABASE}.restoring"
+
+
+@contextmanager
+def _told_plainly(home: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise cannot_write(home / DATABASE, error) from error
-    return f"What was there before is kept in {aside}." if aside else "The data folder was empty before."
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +142,17 @@ def _unpack(file: Path, target: Path) -> _Manifest:
             with container.open(DATABASE) as packed, target.open("wb") as out:
                 shutil.copyfileobj(packed, out, _CHUNK)
             manifest = _Manifest(about["sha256"], about["created_at"], wrapped)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+    # RuntimeError: zipfile's word for members that are encrypted or packed in a way of their own, and for JSON that is too deep.
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, RuntimeError) as error:
         raise _not_a_backup(file) from error
     if _sha256(target) != manifest.sha256:
         raise _not_a_backup(file)
     return manifest
 
 
-def _make_ours(incoming: Path, key: bytes, manifest: _Manifest, passphrase: str | None) -> None:
+def _make_ours(incoming: Path, key: bytes, its_key: Callable[[], bytes]) -> None:
     """Checks the unpacked database, under the folder's key or the backup's own; in the end it is under the folder's."""
-    theirs = key if _opens(incoming, key) else _its_key(manifest, passphrase)
+    theirs = key if _opens(incoming, key) else its_key()
     check_file(incoming, theirs)
     db = writer(incoming, theirs)
     try:
@@ -139,13 +175,18 @@ def _opens(path: Path, key: bytes) -> bool:
     return True
 
 
-def _its_key(manifest: _Manifest, passphrase: str | None) -> bytes:
+def _its_key(manifest: _Manifest, passphrase: str | None, ask: Callable[[], str] | None) -> bytes:
     if manifest.wrapped is None:
         raise StoreKeyError(
             "This backup was made with another key and holds none of its own.",
             "Restore it into the data folder it came from, whose key opens it.",
         )
-    return unwrap(manifest.wrapped, passphrase)
+    try:
+        return unwrap(manifest.wrapped, passphrase)
+    except StoreKeyError:
+        if ask is None:
+            raise
+    return unwrap(manifest.wrapped, ask())
 
 
 def _set_aside(database: Path, key: bytes) -> Path | None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 DATABASE = "med42.db"  # in the data folder
-DATABASE = "med42.db"
 KEY_BYTES = 32
 
 Parameters = Sequence[Any] | Mapping[str, Any]

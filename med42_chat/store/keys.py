@@ -12,6 +12,7 @@ database whose key is gone never gets a new one: that would lock its content awa
 
 import secrets
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from json import dumps, loads
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Literal
 from med42_chat.errors import StoreKeyError
 from med42_chat.store import vault
 from med42_chat.store.connection import DATABASE, KEY_BYTES
-from med42_chat.store.private import cannot_write, make_private_folder, write_private
+from med42_chat.store.private import PART, cannot_write, make_private_folder, write_private
 from med42_chat.store.wrapping import Wrapped, unwrap, wrap
 
 _WRAPPED, _ENTRY, _PLAIN = "key.json", "key.entry", "key"
@@ -40,11 +41,12 @@ class Key:
 
 
 def load_or_create(home: Path, passphrase: str | None, use_keyring: bool = True) -> Key:
-    """The key of this data folder; a new one only where there is neither a key nor a database.
+    """The key of this data folder; a new one only where there is neither a key nor a database. The folder must be locked.
 
     A passphrase given where none protects the key changes nothing: `set_passphrase` does. Raises StoreKeyError when the
     passphrase is wrong or missing, or the key of an existing database is gone.
     """
+    _drop_parts(home)
     if (home / _WRAPPED).exists():
         return _in_passphrase(unwrap(_wrapped(home), passphrase))
     if (home / _ENTRY).exists():
@@ -65,6 +67,7 @@ def set_passphrase(home: Path, data_key: bytes, passphrase: str | None, use_keyr
 def destroy_key(home: Path, use_keyring: bool = True) -> None:
     """Removes the key from the folder and the keyring: without it nobody can read the database again, nor any copy of it."""
     entry = _read(home / _ENTRY) if (home / _ENTRY).exists() else None
+    _drop_parts(home)
     for name in (_WRAPPED, _ENTRY, _PLAIN):
         (home / name).unlink(missing_ok=True)
     if entry and use_keyring:
@@ -107,6 +110,13 @@ def _only(home: Path, kept: str) -> None:
     for name in (_WRAPPED, _ENTRY, _PLAIN):
         if name != kept:
             (home / name).unlink(missing_ok=True)
+
+
+def _drop_parts(home: Path) -> None:
+    """Removes what a program left that was killed while it wrote: it may be the bare key of a folder that a passphrase protects."""
+    for name in (_WRAPPED, _ENTRY, _PLAIN):
+        with suppress(OSError):
+            (home / (name + PART)).unlink()
 
 
 def _from_keyring(home: Path, use_keyring: bool) -> Key:

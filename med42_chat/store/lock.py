@@ -5,6 +5,8 @@ import sys
 import weakref
 from functools import partial
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from med42_chat.errors import StoreError, StoreInUse
 
@@ -43,6 +45,12 @@ class FolderLock:
             # Said, not only closed: a program just being started may hold the descriptor for another moment.
             _unlock(self._descriptor)
             self._forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.release()
 
     def _forget(self) -> None:
         """Closes this process's copy without giving the lock up for others that have one."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from med42_chat.errors import DiskFull, StoreError
 
+PART = ".part"  # the ending of a file that is not finished
+
 
 def make_private_folder(folder: Path) -> None:
     """Makes the folder for its owner only. One that exists is left as it is: it may be someone's Documents."""
@@ -25,10 +27,13 @@ def new_private_file(path: Path) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Writes the whole file or nothing."""
-    part = path.with_name(path.name + ".part")
-    new_private_file(part)
-    part.write_text(text, "utf-8")
-    put_in_place(part, path)
+    part = path.with_name(path.name + PART)
+    try:
+        new_private_file(part)
+        part.write_text(text, "utf-8")
+        put_in_place(part, path)
+    finally:
+        part.unlink(missing_ok=True)  # on a full disk half a key would stay
 
 
 def put_in_place(part: Path, path: Path) -> None:

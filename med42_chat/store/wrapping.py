@@ -42,7 +42,7 @@ def unwrap(wrapped: Wrapped, passphrase: str | None) -> bytes:
         return AESGCM(_derived(wrapped, passphrase)).decrypt(nonce, sealed, None)
     except InvalidTag as error:
         raise StoreKeyError("The passphrase is wrong.", "Try again; mind capital letters and the keyboard's language.") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise StoreKeyError("The wrapped key is damaged.", "Put the file key.json back from a copy, or restore a backup.") from error
 
 

@@ -105,7 +105,9 @@ class SettingsDialog:
             raise NotFound(self._desk.words("settings.backup_gone"), self._desk.words("settings.nothing_changed"))
         try:
             note = services.restore(file, text(event, "passphrase"))
-        except Med42Error as error:  # the program ends all the same: it has let go of the store
+        except Med42Error as error:
+            if not services.ended.is_set():
+                raise
             return self._ended("restore_failed", f"{error.message} {error.hint}")
         return self._ended("restored", note)
 

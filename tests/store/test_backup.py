@@ -1,6 +1,7 @@
 """Backups: one encrypted file, checked, restorable with the key or the passphrase, never over what is there."""
 
 import json
+import re
 import shutil
 import stat
 import sys
@@ -155,6 +156,53 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(home: Path, key:
             restore(home, tmp_path / "without", use_keyring=False)
     assert questions(home, key.data) == ["Kept in the backup?"]
     assert not (home / "med42.db.restoring").exists()
+
+
+@pytest.mark.parametrize(("local", "central", "value"), [(6, 8, 1), (8, 10, 99)], ids=["encrypted", "packed in an unknown way"])
+def test_a_container_of_another_kind_is_no_backup(home: Path, made: Path, tmp_path: Path, local: int, central: int, value: int) -> None:
+    content = bytearray(made.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+        for found in re.finditer(re.escape(mark), content):
+            content[found.start() + offset] = value
+    (tmp_path / "other").write_bytes(content)
+    with pytest.raises(StoreCorrupt):
+        restore(home, tmp_path / "other", use_keyring=False)
+
+
+def test_a_manifest_of_brackets_is_no_backup(home: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "deep", "w") as container:
+        container.writestr("manifest.json", "[" * 100_000)
+    with pytest.raises(StoreCorrupt):
+        restore(home, tmp_path / "deep", use_keyring=False)
+
+
+def test_the_log_of_a_restore_that_was_cut_short_is_not_replayed_into_the_next(home: Path, key: Key, made: Path) -> None:
+    with Store.open(home, key.data) as store:
+        for number in range(300):
+            store.conversations.create(f"Since {number}", pinned_facts="x" * 300)
+    shutil.copyfile(home / "med42.db", home / "med42.db.restoring")
+    crashed = connect(home / "med42.db.restoring", key.data)
+    for command in ("pragma journal_mode=delete", "pragma cache_size=1", "begin", "update conversations set pinned_facts = 'y'"):
+        crashed.execute(command).fetchall()
+    journal = (home / "med42.db.restoring-journal").read_bytes()
+    crashed.close()
+    (home / "med42.db.restoring-journal").write_bytes(journal)
+    restore(home, made, use_keyring=False)
+    with zipfile.ZipFile(made) as container:  # the journal would have made it as large as the other
+        assert (home / "med42.db").stat().st_size == container.getinfo("med42.db").file_size
+    assert questions(home, key.data) == ["Kept in the backup?"]
+    assert not list(home.glob("*.restoring*"))
+
+
+def test_the_backups_passphrase_is_asked_for_only_where_the_folders_does_not_open_it(home: Path, key: Key, tmp_path: Path) -> None:
+    with Store.open(home, key.data) as store:
+        asked(store, "From afar?")
+        backup(store, tmp_path / "b", passphrase="the backup's")
+    elsewhere = tmp_path / "elsewhere"
+    own = load_or_create(elsewhere, "the folder's", use_keyring=False)
+    restore(elsewhere, tmp_path / "b", "the folder's", use_keyring=False, ask=lambda: "the backup's")
+    assert questions(elsewhere, own.data) == ["From afar?"]
+    restore(home, tmp_path / "b", None, use_keyring=False, ask=lambda: pytest.fail("the folder's own key opens it"))
 
 
 def without(source: Path, target: Path, left_out: str) -> None:

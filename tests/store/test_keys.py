@@ -1,5 +1,6 @@
 """Where the key lies, and that it is never replaced."""
 
+import errno
 import json
 import stat
 import sys
@@ -12,8 +13,8 @@ import keyring.backend
 import keyring.errors
 import pytest
 
-from med42_chat.errors import StoreKeyError
-from med42_chat.store import keys, vault, wrapping
+from med42_chat.errors import DiskFull, StoreKeyError
+from med42_chat.store import keys, private, vault, wrapping
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create, set_passphrase
 
@@ -191,9 +192,10 @@ def test_a_damaged_key_is_said(home: Path, name: str, content: str) -> None:
     assert caught.value.hint
 
 
-def test_a_forged_cost_cannot_take_the_computer_down(home: Path) -> None:
+@pytest.mark.parametrize("cost", [{"memory_kib": 2**40}, {"iterations": 2**40}, {"lanes": 2**70}, {"lanes": -1}])
+def test_a_forged_cost_cannot_take_the_computer_down(home: Path, cost: dict[str, int]) -> None:
     load_or_create(home, "pw", use_keyring=False)
-    forged = {**json.loads((home / "key.json").read_text()), "memory_kib": 2**40}
+    forged = {**json.loads((home / "key.json").read_text()), **cost}
     (home / "key.json").write_text(json.dumps(forged))
     with pytest.raises(StoreKeyError):
         load_or_create(home, "pw", use_keyring=False)
@@ -202,6 +204,26 @@ def test_a_forged_cost_cannot_take_the_computer_down(home: Path) -> None:
 def test_the_key_is_not_in_its_repr() -> None:
     key = keys.Key(b"K" * 32, "file", "")
     assert "K" * 4 not in repr(key).replace("Key", "")
+
+
+@pytest.mark.parametrize("passphrase", [None, "pw"])
+def test_a_key_that_a_killed_program_left_half_written_is_removed(home: Path, passphrase: str | None) -> None:
+    load_or_create(home, passphrase, use_keyring=False)
+    (home / "key.part").write_text("00" * 32)
+    load_or_create(home, passphrase, use_keyring=False)
+    assert not (home / "key.part").exists()
+
+
+def test_a_full_disk_leaves_no_half_of_a_key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = load_or_create(home, "pw", use_keyring=False)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(private, "put_in_place", full)
+    with pytest.raises(DiskFull):
+        set_passphrase(home, key.data, None, use_keyring=False)
+    assert {path.name for path in home.iterdir()} == {"key.json"}
 
 
 def test_a_keyring_that_fails_is_no_keyring() -> None:
