@@ -25,10 +25,12 @@ med42.isAnswering = () => document.documentElement.classList.contains("answering
 
 med42.restoreDraft = () => {}; // until the composer is there
 
-/** Asks a question as if it had been typed. */
+/** Asks a question as if it had been typed; what is being typed stays. */
 med42.ask = (question) => {
+  const typed = med42.box().value;
   med42.write(question);
   med42.send();
+  med42.write(typed);
 };
 
 med42.composer = (element, props, trigger, watch) => {
@@ -83,11 +85,12 @@ med42.composer = (element, props, trigger, watch) => {
   };
 
   /** Questions were not taken: each stands in the box of its conversation again, before whatever was typed since. */
-  med42.putBack = (numbers = [...med42.sent.keys()].reverse()) => numbers.forEach(putBack);
-  const putBack = (number) => {
-    if (!med42.sent.has(number)) return;
-    const { page, text, attachments, edit } = med42.sent.get(number);
+  med42.putBack = (numbers = [...med42.sent.keys()].reverse()) => numbers.forEach(refused);
+  const refused = (number) => {
+    if (med42.sent.has(number)) putBack(med42.sent.get(number));
     med42.sent.delete(number);
+  };
+  const putBack = ({ page, text, attachments, edit }) => {
     const draft = med42.draft(page);
     if (edit) Object.assign(draft, { edit: { ...edit, before: { text: draft.text, attachments: draft.attachments } }, text, attachments });
     else Object.assign(draft, { text: draft.text ? `${text}\n${draft.text}` : text, attachments: [...attachments, ...draft.attachments] });
@@ -108,12 +111,20 @@ med42.composer = (element, props, trigger, watch) => {
   med42.leaveEdit = () => {
     const draft = med42.draft();
     if (!draft.edit) return false;
-    Object.assign(draft, draft.edit.before, { edit: null });
+    const { edit, text, attachments } = draft;
+    Object.assign(draft, edit.before, { edit: null });
     med42.changed(draft);
     show();
     box.focus({ preventScroll: true });
+    if (text !== edit.text) offerBack({ page: med42.conversation(), edit, text, attachments });
     return true;
   };
+  /** A key that was meant for something else throws no words away. */
+  const offerBack = (change) => med42.toast(med42.say("composer.left"), { action: med42.say("composer.change_on"), act: () => {
+    if (!med42.isHere(change.page)) med42.show(change.page);
+    putBack(change);
+    box.focus({ preventScroll: true });
+  } });
   const editLast = () => {
     const last = [...document.querySelectorAll("#transcript .turn.question")].at(-1);
     if (last) med42.editQuestion(last.dataset.message, "");
@@ -130,6 +141,7 @@ med42.composer = (element, props, trigger, watch) => {
       if (med42.isHere(conversation)) med42.look();
       const isNewer = draft.version !== draft.kept || draft.at > (med42.openedAt || 0);
       if (draft.edit || (isNewer && !isFirst)) return;
+      if (!text && !attachments.length) return med42.keepDraft(draft);
       // What was typed and attached before the page knew its draft comes after it.
       const lines = isNewer ? [text, draft.text] : [text];
       const known = new Map(draft.attachments.map((one) => [`${one.name}\n${one.text}`, one]));
@@ -143,7 +155,7 @@ med42.composer = (element, props, trigger, watch) => {
       if (page || !(med42.isHere("") || med42.isHere(conversation))) return;
       med42.adoptDraft(conversation);
     },
-    kept: ({ number }) => putBack(number),
+    kept: ({ number }) => refused(number),
     edit: ({ message, text, attachments }) => {
       const draft = med42.draft();
       if (!draft.edit || draft.edit.message !== message) return;

@@ -52,6 +52,15 @@ med42.adoptDraft = (conversation) => {
   med42.changed(since);
 };
 
+/** The server has no draft, because another window sent or emptied its own: what was typed in this one, and asked by neither, is kept. */
+med42.keepDraft = (draft = med42.draft()) => {
+  if (draft.edit || !(draft.text || draft.attachments.length)) return;
+  const isAsked = [...document.querySelectorAll("#transcript .question > .typed")].some((one) => one.textContent === draft.text);
+  if (isAsked) Object.assign(draft, { text: "", attachments: [] });
+  med42.changed(draft);
+  med42.restoreDraft();
+};
+
 /** The shown conversation was deleted in another window: what is being typed in it here goes to the page without a conversation, in
  *  sight. False when that is nothing. */
 med42.saveDraft = () => {

@@ -199,6 +199,7 @@ med42.transcript = (element, props, trigger, watch) => {
   med42.handlers.begin = ({ html, after }) => {
     put(html, after);
     med42.setAnswering(true);
+    med42.keepDraft();
     med42.announce(med42.say("answer.begins"));
   };
   med42.handlers.blocks = ({ message, from, html }) => {

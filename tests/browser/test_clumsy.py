@@ -113,3 +113,53 @@ def test_the_marks_while_an_answer_is_written_are_what_its_record_says(page: Any
     wait_for_answer(page)
     until(lambda: not page.evaluate("med42.isAnswering()"), "it does not end")
     assert unseen(store(site).branch(here(page))[-1]) == []
+
+
+class TestDraftsStay:
+    def test_an_example_leaves_what_is_being_typed(self, page: Any) -> None:
+        page.fill(BOX, "half a question")
+        page.locator(".example").first.dblclick()
+        wait_for_answer(page)
+        assert page.input_value(BOX) == "half a question"
+        assert page.locator(".question").count() == 1
+
+    def test_escape_throws_no_changed_question_away(self, page: Any) -> None:
+        asked(page, "First?")
+        page.fill(BOX, "a draft")
+        page.locator(".question").hover()
+        page.click('.question [data-do="edit"]')
+        until(lambda: page.input_value(BOX) == "First?", "it is not edited")
+        page.type(BOX, " And for a child?")
+        page.press(BOX, "Escape")
+        assert page.input_value(BOX) == "a draft"
+        page.click(".toast .act")
+        assert page.input_value(BOX) == "First? And for a child?"
+        assert page.is_visible(".editing")
+        page.click(".editing .leave")
+        page.click(".toast .dismiss")
+        assert page.input_value(BOX) == "a draft"
+
+    def test_a_question_of_another_window_takes_no_words_from_this_one(self, page: Any, site: Site, browser: Any) -> None:
+        id = asked(page, "First?")
+        other = site.open(browser, f"#c={id}")
+        page.fill(BOX, "of this window")
+        until(lambda: store(site).draft(id).text == "of this window", "it is not kept")
+        other.fill(BOX, "of the other")
+        other.press(BOX, "Enter")
+        until(lambda: questions(site, id)[1:] == ["of the other"], "it is not asked")
+        until(lambda: store(site).draft(id).text == "of this window", "it is lost for a reload")
+        page.evaluate("med42.reopen()")
+        page.wait_for_timeout(500)
+        assert page.input_value(BOX) == "of this window"
+        other.context.close()
+
+    def test_a_draft_that_another_window_has_asked_is_gone_here_too(self, page: Any, site: Site, browser: Any) -> None:
+        id = asked(page, "First?")
+        page.fill(BOX, "Second?")
+        until(lambda: store(site).draft(id).text == "Second?", "it is not kept")
+        other = site.open(browser, f"#c={id}")
+        until(lambda: other.input_value(BOX) == "Second?", "the other window has no draft")
+        other.press(BOX, "Enter")
+        until(lambda: page.locator(".question").count() == 2, "this window does not hear of it")
+        until(lambda: page.input_value(BOX) == "", "a question that was asked waits to be asked again")
+        other.context.close()
