@@ -9,6 +9,7 @@ Knows nothing of Gradio beyond the paths its page asks for, and nothing of conve
 """
 
 import hmac
+import logging
 import re
 import secrets
 import socket
@@ -18,6 +19,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from med42_chat.errors import places
+
+_log = logging.getLogger(__name__)
 
 LARGEST_BODY = 4 * 1024 * 1024  # bytes; a paste of 200,000 characters is at most 0.8 MB, and JSON may double it
 LARGEST_FILE = 20 * 1024 * 1024  # bytes; read piece by piece, and only at this door
@@ -102,7 +107,11 @@ class Guard:
         elif scope["type"] == "http":
             request = Request(scope)
             answer = self._refusal(request) or self._sign_in(request)
-            await (answer or self.app)(_uncompressed(scope), receive, _Outgoing(send, self.head))
+            try:
+                await (answer or self.app)(_uncompressed(scope), receive, _Outgoing(send, self.head))
+            except Exception as error:  # noqa: BLE001
+                # The edge. The application has answered; the server would log the error with its message, which may be a patient's words.
+                _log.error("a request ended in a fault of the program: %s", places(error))
         else:
             await send({"type": "websocket.close", "code": 1008})
 

@@ -31,10 +31,15 @@ async def asset(request: Request) -> Response:
     return PlainTextResponse("let x", media_type="text/javascript")
 
 
+async def fault(request: Request) -> Response:
+    raise ValueError("a patient's words")
+
+
 APP = Starlette(
     routes=[
         Route("/", page),
         Route("/healthz", echo),
+        Route("/v1/fault", fault),
         Route("/v1/stream", echo, methods=["GET", "POST"]),
         Route(FILES, echo, methods=["POST"]),
         Route("/gradio_api/upload", echo, methods=["POST"]),
@@ -210,3 +215,12 @@ class TestHeaders:
         assert ask().headers["cache-control"] == "no-store"
         assert ask("/v1/stream").headers["cache-control"] == "no-store"
         assert "no-store" not in ask("/ui/js/page.js").headers.get("cache-control", "")
+
+
+def test_a_fault_of_the_program_is_logged_by_its_place_and_not_with_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    assert ask("/v1/fault").status_code == 500
+    assert "ValueError at test_guard.py" in caplog.text and "patient" not in caplog.text
+
+
+def test_a_key_that_is_empty_lets_nobody_in() -> None:
+    assert not Guard(APP, [], "", COOKIE)._is_key("")
