@@ -98,6 +98,8 @@ def file_values(home: Path) -> dict[str, str]:
         return {}
     except (OSError, ValueError) as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error}.", "Correct the line, or move the file away.") from error
+    if "home" in values:
+        raise SettingsError(f"{path} has a setting 'home', but it lies in that folder itself.", "Use --home or MED42_HOME.")
     return _known({name: _as_text(value) for name, value in values.items()}, strict=True, place=str(path))
 
 
@@ -214,6 +216,8 @@ def _switch(text: str) -> bool:
 
 
 def _word(text: str) -> str:
+    if "\0" in text:  # no path, address or passphrase has one, and the system's calls refuse it
+        raise ValueError
     return text
 
 
@@ -247,6 +251,6 @@ _PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "top_p": (_number(0.0, 1.0), "a number from 0 to 1; Med42's card says 0.75"),
     "min_p": (_number(0.0, 1.0), "a number from 0 to 1; 0 is off"),
     "repeat_penalty": (_number(0.5, 2.0), "a number from 0.5 to 2; 1 is off"),
-    "max_tokens": (_whole(16, 65_536), "a whole number of tokens from 16"),
+    "max_tokens": (_whole(16, 65_536), "a whole number of tokens from 16 to 65536"),
 }
 _SAMPLING = frozenset(one.name for one in fields(Sampling))

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from med42_chat import settings
 from med42_chat.errors import SettingsError
 
+_TYPED = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+
 
 def test_the_command_line_beats_the_environment_and_the_environment_beats_the_file(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("port = 1\ntemperature = 0.1\ntop_k = 7\n")
@@ -94,7 +96,7 @@ class TestChanging:
         assert settings.changed(read, {"temperature": ""}).sampling.temperature == 0.4
         assert settings.edited("temperature = 0.1\n", {"temperature": ""}) == ""
 
-    @given(st.dictionaries(st.sampled_from(["model", "passphrase", "host"]), st.text(st.characters(exclude_categories=["Cs"]), min_size=1)))
+    @given(st.dictionaries(st.sampled_from(["model", "passphrase", "host"]), st.text(_TYPED, min_size=1)))
     def test_whatever_was_typed_is_read_again_from_the_file(self, values: dict[str, str]) -> None:
         kept = {name: text.strip() for name, text in values.items() if text.strip()}
         read = {name: str(value) for name, value in tomllib.loads(settings.edited("# a\nport = 1\n", values)).items()}
@@ -115,3 +117,14 @@ class TestChanging:
         (tmp_path / "med42.gguf").touch()
         read = settings.read({"home": str(tmp_path), "models": str(tmp_path), "model": "demonstration"}, {})
         assert settings.is_demonstration(settings.model_file(read))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [('home = "/elsewhere"', "in that folder itself"), ('model = "a\\u0000b"', "GGUF file"), ('host = "\\u0000"', "address")],
+)
+def test_what_the_file_cannot_set_is_said(tmp_path: Path, line: str, told: str) -> None:
+    (tmp_path / "settings.toml").write_text(line)
+    with pytest.raises(SettingsError) as caught:
+        settings.read({"home": str(tmp_path)}, {})
+    assert told in f"{caught.value.message} {caught.value.hint}"

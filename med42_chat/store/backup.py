@@ -36,6 +36,8 @@ def backup(store: Store, file: Path, passphrase: str | None = None) -> str:
     Without `passphrase` the folder's own one protects the backup too, if there is one. Raises StoreError or DiskFull; a
     file of that name stays as it was until the new one is finished.
     """
+    if file.exists() and not file.is_file():  # it would be replaced: a folder cannot be, a device must not
+        raise StoreError(f"{file} is not a file.", "Give the backup a name of its own.")
     wrapped = wrap(store.key, passphrase) if passphrase else wrapped_key(store.home)
     copy, part = (file.with_name(file.name + end) for end in (".db.part", ".part"))
     try:

@@ -212,16 +212,20 @@ class Conversations:
         return Draft(row["text"], attached.from_json(row["attachments"])) if row else Draft()
 
     def set_draft(self, id: str, draft: Draft) -> None:
-        """Keeps what is typed and not sent; an empty draft forgets it. Raises NotFound."""
+        """Keeps what is typed and not sent; an empty draft forgets it. What is taken out of it is gone from the file. Raises NotFound."""
         with self._connections.write() as db:
             if id:
                 _head(db, id)
+            before = self.draft(id)
             db.conn.execute("delete from drafts where owner = ?", (id,))
             if draft != Draft():
                 db.conn.execute(
                     "insert into drafts values (?, ?, ?, ?)",
                     (id, sound_text(draft.text), attached.to_json(draft.attachments), tree.now()),
                 )
+        # Not at each key: cutting the log takes as long as a commit.
+        if (draft == Draft() and before != draft) or not set(before.attachments) <= set(draft.attachments):
+            self._connections.empty_log(wait_ms=0)
 
     # Asking and answering
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import weakref
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -35,8 +36,9 @@ class FolderLock:
                 f"Another Med42 Chat ({holder}) is using the data folder {folder}.",
                 "Use that one, close it first, or choose another folder with --home.",
             ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, str(os.getpid()).encode())
+        with suppress(OSError):  # on a full disk nobody can say who holds it; reading goes on
+            os.ftruncate(self._descriptor, 0)
+            os.write(self._descriptor, str(os.getpid()).encode())
         self._keep_from_children()
 
     def release(self) -> None:

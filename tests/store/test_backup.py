@@ -1,6 +1,7 @@
 """Backups: one encrypted file, checked, restorable with the key or the passphrase, never over what is there."""
 
 import json
+import os
 import re
 import shutil
 import stat
@@ -273,6 +274,17 @@ def test_a_place_that_cannot_be_written_is_said_and_an_older_backup_stays(home: 
             backup(store, made / "inside a file" / "b")
         assert caught.value.hint
     assert made.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no device in a folder")
+def test_what_is_not_a_file_is_not_replaced_by_a_backup(home: Path, key: Key, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "device")
+    with Store.open(home, key.data) as store:
+        for place in (tmp_path / "folder", tmp_path / "device"):
+            with pytest.raises(StoreError, match="is not a file"):
+                backup(store, place)
+    assert (tmp_path / "device").is_fifo()
 
 
 def test_an_older_schema_is_brought_up_to_date_when_it_is_opened(home: Path, key: Key, made: Path) -> None:

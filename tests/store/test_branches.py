@@ -137,6 +137,15 @@ def test_a_draft_survives_a_restart_and_is_forgotten_when_it_is_sent_or_emptied(
         assert store._connections.rows("select * from drafts") == []
 
 
+def test_what_is_taken_out_of_a_draft_is_gone_from_the_file_and_its_log(store: Store) -> None:
+    letter, other = Attachment("a.txt", "About Quackenbush"), Attachment("b.txt", "About nobody")
+    for after in (Draft("typed", (other,)), Draft()):
+        store.conversations.set_draft("", Draft("typed", (letter, other)))
+        assert b"Quackenbush" in decrypted(store.path)
+        store.conversations.set_draft("", after)
+        assert b"Quackenbush" not in decrypted(store.path)
+
+
 def test_deletion_takes_everything_that_belongs_to_the_conversation_from_the_file(store: Store) -> None:
     talks = store.conversations
     id = talks.create().id

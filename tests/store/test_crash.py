@@ -1,5 +1,6 @@
 """What is left after the program was killed, the disk was full, or somebody else had the folder."""
 
+import errno
 import multiprocessing
 import os
 import random
@@ -132,6 +133,16 @@ def test_a_second_program_is_told_who_has_the_folder(home: Path) -> None:
 def test_one_program_cannot_open_a_folder_twice(store: Store, home: Path) -> None:
     with pytest.raises(StoreInUse):
         Store.open(home, KEY)
+
+
+def test_a_full_disk_does_not_keep_the_folder_locked_or_shut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with FolderLock(tmp_path), pytest.raises(StoreInUse, match="another process"):
+        FolderLock(tmp_path)
+    FolderLock(tmp_path).release()
 
 
 def test_a_started_program_does_not_inherit_the_lock(home: Path) -> None:
