@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from med42_chat.errors import NotFound, StoreCorrupt, StoreError, StoreKeyError, StoreTooNew
-from med42_chat.store.connection import DATABASE, connect, plain_errors, writer
+from med42_chat.store.connection import DATABASE, RESTORING, connect, plain_errors, writer
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create, wrapped_key
 from med42_chat.store.lock import FolderLock
@@ -105,7 +105,7 @@ def put_back(home: Path, key: bytes) -> str:
 
 
 def _incoming(home: Path) -> Path:
-    return home / f"{DATABASE}.restoring"
+    return home / RESTORING
 
 
 @contextmanager
@@ -192,12 +192,12 @@ def _its_key(manifest: _Manifest, passphrase: str | None, ask: Callable[[], str]
 
 
 def _set_aside(database: Path, key: bytes) -> Path | None:
-    """Copies the present database and its log into `backups` as they are: damaged or under a lost key, they may be all there is."""
+    """Copies the present database and its logs into `backups` as they are: damaged or under a lost key, they may be all there is."""
     if not database.exists() or not database.stat().st_size:
         return None
     aside = database.parent / "backups" / f"{time.strftime('%Y%m%d-%H%M%S')}-before-restore.db"
     make_private_folder(aside.parent)
-    for end in ("", "-wal"):
+    for end in ("", "-wal", "-journal"):
         part = database.with_name(database.name + end)
         if part.exists():
             new_private_file(aside.with_name(aside.name + end))
@@ -207,10 +207,10 @@ def _set_aside(database: Path, key: bytes) -> Path | None:
 
 
 def _drop_log(database: Path, key: bytes) -> None:
-    """Moves the log into the database where that works, then removes it: the restored database would replay it."""
+    """Moves the logs into the database where that works, then removes them: the restored database would replay them."""
     with suppress(StoreError):
         connect(database, key).close()
-    for end in ("-wal", "-shm"):
+    for end in ("-wal", "-shm", "-journal"):
         database.with_name(database.name + end).unlink(missing_ok=True)
 
 

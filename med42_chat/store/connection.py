@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 DATABASE = "med42.db"  # in the data folder
+RESTORING = f"{DATABASE}.restoring"  # what is about to take its place
 KEY_BYTES = 32
 
 Parameters = Sequence[Any] | Mapping[str, Any]

@@ -9,11 +9,12 @@ from typing import Self
 from med42_chat.errors import StoreCorrupt, StoreError
 from med42_chat.records import Health
 from med42_chat.store.audit import Audit
-from med42_chat.store.connection import DATABASE, Connections, engine
+from med42_chat.store.connection import DATABASE, RESTORING, Connections, engine
 from med42_chat.store.conversations import Conversations
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import STEPS, migrate, schema_version
 from med42_chat.store.private import cannot_write, keep_private, make_private_folder
+from med42_chat.store.snapshot import remove_with_logs
 
 
 class Store:
@@ -43,6 +44,7 @@ class Store:
             _make_private(home, path)
             lock = FolderLock(home)
             undo.callback(lock.release)
+            remove_with_logs(home / RESTORING)  # of a restore that was cut short: it holds what is deleted from now on
             connections = Connections(path, key, readers, busy_timeout_s)
             undo.callback(connections.close)
             with connections.alone() as db:

@@ -4,14 +4,14 @@ import shutil
 import time
 from pathlib import Path
 
-from med42_chat.store.connection import DATABASE
+from med42_chat.store.connection import DATABASE, RESTORING
 from med42_chat.store.keys import destroy_key
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.private import PART, cannot_write
 
 # By name, because a data folder may be someone's Documents with other things in it.
 _FOLDERS = ("backups", "cache", "gradio", "window")
-_DATABASES = tuple(f"{DATABASE}{half}{log}" for half in ("", ".restoring") for log in ("", "-wal", "-shm", "-journal"))
+_DATABASES = tuple(f"{name}{log}" for name in (DATABASE, RESTORING) for log in ("", "-wal", "-shm", "-journal"))
 _FILES = (*_DATABASES, *(name + half for name in ("safe-use.json", "page-key", "settings.toml") for half in ("", PART)))
 _PATIENCE_S = 2.0  # the window's own browser may still be writing into its profile
 

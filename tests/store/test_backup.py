@@ -178,21 +178,44 @@ def test_a_manifest_of_brackets_is_no_backup(home: Path, tmp_path: Path) -> None
 
 
 def test_the_log_of_a_restore_that_was_cut_short_is_not_replayed_into_the_next(home: Path, key: Key, made: Path) -> None:
-    with Store.open(home, key.data) as store:
-        for number in range(300):
-            store.conversations.create(f"Since {number}", pinned_facts="x" * 300)
-    shutil.copyfile(home / "med42.db", home / "med42.db.restoring")
-    crashed = connect(home / "med42.db.restoring", key.data)
-    for command in ("pragma journal_mode=delete", "pragma cache_size=1", "begin", "update conversations set pinned_facts = 'y'"):
-        crashed.execute(command).fetchall()
-    journal = (home / "med42.db.restoring-journal").read_bytes()
-    crashed.close()
-    (home / "med42.db.restoring-journal").write_bytes(journal)
+    cut_short(home, key, "med42.db.restoring")
     restore(home, made, use_keyring=False)
     with zipfile.ZipFile(made) as container:  # the journal would have made it as large as the other
         assert (home / "med42.db").stat().st_size == container.getinfo("med42.db").file_size
     assert questions(home, key.data) == ["Kept in the backup?"]
     assert not list(home.glob("*.restoring*"))
+
+
+def test_the_journal_of_a_database_that_does_not_open_is_set_aside_with_it_and_not_replayed(home: Path, key: Key, made: Path) -> None:
+    cut_short(home, key, "med42.db")
+    with (home / "med42.db").open("r+b") as database:
+        database.write(bytes(4096))
+    restore(home, made, use_keyring=False)
+    with zipfile.ZipFile(made) as container:
+        assert (home / "med42.db").stat().st_size == container.getinfo("med42.db").file_size
+    assert len(list((home / "backups").glob("*-before-restore.db-journal"))) == 1
+
+
+def test_what_a_restore_that_was_cut_short_left_goes_at_the_next_start(home: Path, key: Key, made: Path) -> None:
+    cut_short(home, key, "med42.db.restoring")
+    Store.open(home, key.data).close()
+    assert not list(home.glob("*.restoring*"))
+
+
+def cut_short(home: Path, key: Key, name: str) -> None:
+    """A larger database under that name, with the journal of a change that a kill had cut short."""
+    with Store.open(home, key.data) as store:
+        for number in range(300):
+            store.conversations.create(f"Since {number}", pinned_facts="x" * 300)
+    path = home / name
+    if name != "med42.db":
+        shutil.copyfile(home / "med42.db", path)
+    crashed = connect(path, key.data)
+    for command in ("pragma journal_mode=delete", "pragma cache_size=1", "begin", "update conversations set pinned_facts = 'y'"):
+        crashed.execute(command).fetchall()
+    journal = path.with_name(f"{name}-journal").read_bytes()
+    crashed.close()
+    path.with_name(f"{name}-journal").write_bytes(journal)
 
 
 def test_the_backups_passphrase_is_asked_for_only_where_the_folders_does_not_open_it(home: Path, key: Key, tmp_path: Path) -> None:
