@@ -62,6 +62,8 @@ class Conversations(Protocol):
 
     def append(self, answer_id: str, text: str) -> None: ...
 
+    def record(self, answer_id: str, evidence: Evidence) -> None: ...
+
     def finish(
         self, answer_id: str, text: str, status: Status, evidence: Evidence | None, citations: Sequence[Citation] = ()
     ) -> Message: ...
@@ -295,6 +297,8 @@ class _Answering:
             self._sources = self._chat.find(self._question, self._history)
             yield Sources(self._sources)
         request = self._request(model)
+        # Should the program be killed, the answer still says which model wrote it and what that did not see.
+        self._chat.conversations.record(self._answer.id, replace(self._evidence, finish_reason="died", notes=tuple(self._origin)))
         yield Prompted(self._evidence.context, self._evidence.left_out)
         cancelled = False
         for event in self._chat.runtime.generate(request):

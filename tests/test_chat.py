@@ -395,3 +395,13 @@ def test_a_preview_says_exactly_what_is_then_sent(
     else:
         assert prompted == [(preview.context, preview.left_out)]
         assert len(runtime.requests[-1].prompt) == preview.context.used
+
+
+def test_while_an_answer_is_written_the_store_knows_its_model_and_what_that_sees(store: Store) -> None:
+    runtime = ScriptedRuntime()
+    events = Chat(store.conversations, runtime, "Be kind.").ask(store.conversations.create().id, "Hello?")
+    asked = next(event for event in events if isinstance(event, Asked))
+    next(event for event in events if isinstance(event, Delta))
+    evidence = store.conversations.message(asked.answer.id).evidence
+    assert evidence and (evidence.model, evidence.finish_reason) == ("Scripted model", "died")
+    list(events)

@@ -74,6 +74,7 @@ med42.connect = () => {
 med42.setLost = (lost, source) => {
   const place = document.querySelector('[data-live="lost"]');
   if (place) place.hidden = !lost;
+  document.documentElement.classList.toggle("lost", lost); // 'Answering' would not be true any more
   if (lost) med42.putBack();
   if (lost && source.readyState === EventSource.CLOSED) setTimeout(() => med42.source === source && med42.connect(), 3000);
 };

@@ -270,6 +270,11 @@ class Conversations:
             if added.rowcount != 1:
                 raise _not_streaming(answer_id)
 
+    def record(self, answer_id: str, evidence: Evidence) -> None:
+        """Keeps how a streaming answer comes about before it is there: it outlives a crash then. Raises NotFound like `finish`."""
+        with self._connections.write() as db:
+            _set_evidence(db, _streaming(db, answer_id)["id"], evidence)
+
     def finish(self, answer_id: str, text: str, status: Status, evidence: Evidence | None, citations: Sequence[Citation] = ()) -> Message:
         """Ends a streaming answer with its whole text, in one transaction. Raises NotFound when it has ended already or is gone."""
         with self._connections.write() as db:
@@ -278,7 +283,7 @@ class Conversations:
             db.conn.execute("update conversations set updated_at = ? where id = ?", (tree.now(), row["conversation_id"]))
             db.conn.execute("delete from stream_deltas where message_id = ?", (row["id"],))
             if evidence is not None:
-                db.conn.execute("insert into runs(message_id, evidence) values (?, ?)", (row["id"], to_json(evidence)))
+                _set_evidence(db, row["id"], evidence)
             _insert_citations(db, row["id"], citations)
             counts = {"message": answer_id, "status": status, "characters": str(len(text)), "citations": str(len(citations))}
             self._audit.append("answer.finished", row["uid"], counts)
@@ -342,6 +347,10 @@ def _streaming(db: "Database", answer_id: str) -> Row:
     if row is None:
         raise _not_streaming(answer_id)
     return row
+
+
+def _set_evidence(db: "Database", message: int, evidence: Evidence) -> None:
+    db.conn.execute("insert or replace into runs(message_id, evidence) values (?, ?)", (message, to_json(evidence)))
 
 
 def _insert_citations(db: "Database", message: int, citations: Sequence[Citation]) -> None:

@@ -1,5 +1,6 @@
 """The page under hurried hands and in two windows at once: no word is lost, and none goes where its writer did not look."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from med42_chat.records import Draft, Message
 from tests.browser.conftest import Site
 from tests.browser.test_composer import BOX, asked, store
 from tests.browser.test_page import ask, here, until, wait_for_answer
-from tests.ui.fakes import gate
+from tests.conftest import serving
+from tests.ui.fakes import MED42, PacedRuntime, gate, services
 
 pytestmark = pytest.mark.browser
 
@@ -163,3 +165,25 @@ class TestDraftsStay:
         until(lambda: page.locator(".question").count() == 2, "this window does not hear of it")
         until(lambda: page.input_value(BOX) == "", "a question that was asked waits to be asked again")
         other.context.close()
+
+
+def test_a_page_whose_program_has_gone_claims_no_progress_and_says_so_once(browser: Any, tmp_path: Path) -> None:
+    runtime = PacedRuntime(model=MED42, gate=gate())
+    opened = services(tmp_path / "home", runtime)
+    opened.acknowledge()
+    with serving(opened) as address:
+        page = Site(address, opened, runtime).open(browser)
+        ask(page, "First?")
+        page.wait_for_selector('.answer[data-status="streaming"] .progress')
+        assert page.is_visible("#header .state")
+    page.wait_for_selector("[data-live=lost]", state="visible")
+    page.wait_for_selector("#header .state", state="hidden")
+    page.wait_for_selector(".answer .progress", state="hidden")
+    page.fill(BOX, "typed into the void")
+    page.press(BOX, "Enter")
+    page.wait_for_selector(".toast-wrap", state="attached")
+    page.wait_for_timeout(500)
+    assert page.is_hidden(".toast-body")
+    until(lambda: page.input_value(BOX) == "typed into the void", "it is lost", 12)
+    page.context.close()
+    opened.close()

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -355,3 +356,22 @@ def test_the_file_says_nothing_without_its_key(store: Store, home: Path) -> None
     raw = b"".join(path.read_bytes() for path in home.iterdir())
     assert b"Quackenbush" not in raw
     assert b"SQLite" not in raw
+
+
+def test_an_answer_that_a_crash_cut_short_still_says_how_it_came_about(store: Store) -> None:
+    talks = store.conversations
+    _, answer = talks.begin(talks.create().id, "Why?")
+    talks.record(answer.id, EVIDENCE)
+    talks.append(answer.id, "Beca")
+    talks.recover()
+    found = talks.message(answer.id)
+    assert (found.status, found.text, found.evidence) == ("interrupted", "Beca", EVIDENCE)
+
+
+def test_the_last_word_on_how_an_answer_came_about_replaces_the_first(store: Store) -> None:
+    talks = store.conversations
+    _, answer = talks.begin(talks.create().id, "Why?")
+    talks.record(answer.id, replace(EVIDENCE, finish_reason="died"))
+    assert talks.finish(answer.id, "Because.", "complete", EVIDENCE).evidence == EVIDENCE
+    with pytest.raises(NotFound):
+        talks.record(answer.id, EVIDENCE)
