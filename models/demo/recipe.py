@@ -5,8 +5,8 @@
 Run again after an interruption and it goes on at the last checkpoint; `--fresh` begins anew. Every step's examples come
 from the seed and the step's number alone, so a resumed run sees what an uninterrupted one would have seen.
 
-Tuning has a loop of its own and not trl's: several conversations share a row, each seeing only itself, which trl's packing does
-through FlashAttention alone and so on no CPU; and some positions leap, so that the whole context works. DPO is trl's (align.py).
+Tuning has a loop of its own and not trl's: tokens count differently, some positions leap, so that the whole context works, and
+matrices are trained by Muon. DPO is trl's (align.py).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Recipe:
 
     vocabulary: int = 4096
     shape: gguf_file.Shape = SHAPE
-    steps: int = 7000
+    steps: int = 16000
     warmup: int = 300
     rate: float = 1e-3
     last_share: float = 0.03
