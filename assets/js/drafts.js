@@ -64,7 +64,10 @@ med42.keepDraft = (draft = med42.draft()) => {
 /** The shown conversation was deleted in another window: what is being typed in it here goes to the page without a conversation, in
  *  sight. False when that is nothing. */
 med42.saveDraft = () => {
-  const { text, attachments } = med42.draft();
+  const { edit, ...typed } = med42.draft();
+  const parts = edit ? [typed, edit.before] : [typed]; // what waits behind a question that is being changed is typed as well
+  const text = parts.map((one) => one.text).filter(Boolean).join("\n");
+  const attachments = parts.flatMap((one) => one.attachments);
   med42.drafts.delete(med42.conversation());
   if (!text.trim() && !attachments.length) return false;
   const draft = med42.draft("");

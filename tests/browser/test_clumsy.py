@@ -63,6 +63,15 @@ class TestTwoWindows:
         assert page.input_value(BOX) == "typed with care"
         until(lambda: store(site).draft("") == Draft("typed with care"), "it is not kept")
 
+    def test_nor_is_what_waits_behind_a_question_that_is_being_changed(self, page: Any, site: Site) -> None:
+        id = asked(page, "First?")
+        page.fill(BOX, "a draft")
+        page.evaluate("med42.editQuestion(document.querySelector('.question').dataset.message, 'First?')")
+        page.fill(BOX, "First, changed?")
+        site.services.bin.put(id)
+        page.wait_for_selector(".greeting")
+        assert page.input_value(BOX) == "First, changed?\na draft"
+
 
 class TestHurry:
     def test_questions_in_two_conversations_within_a_moment_are_both_asked(self, page: Any, site: Site) -> None:
