@@ -45,10 +45,14 @@ def find_browser() -> Path | None:
 
 def open_window(browser: Path, address: str, profile: Path) -> bool:
     """Opens the page's window; False when the browser ended at once with an error."""
-    profile.mkdir(mode=0o700, exist_ok=True)
     try:
+        profile.mkdir(mode=0o700, exist_ok=True)
         started = subprocess.Popen(
-            command(browser, address, profile), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(browser, address, profile),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={name: value for name, value in os.environ.items() if not name.startswith("MED42_")},  # one of ours is the passphrase
         )
         return started.wait(_SETTLED_S) == 0
     except subprocess.TimeoutExpired:

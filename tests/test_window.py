@@ -45,3 +45,13 @@ def test_a_browser_that_stays_is_the_window_and_its_profile_is_private(tmp_path:
 def test_a_browser_that_cannot_start_is_no_window(tmp_path: Path) -> None:
     assert not open_window(program(tmp_path, "fails", "exit 1"), "http://127.0.0.1:1/", tmp_path / "window")
     assert not open_window(tmp_path / "missing", "http://127.0.0.1:1/", tmp_path / "window")
+
+
+def test_a_profile_that_cannot_be_made_is_no_window(tmp_path: Path) -> None:
+    assert not open_window(program(tmp_path, "stays", "sleep 3"), "http://127.0.0.1:1/", tmp_path / "nowhere" / "window")
+
+
+def test_the_browser_is_not_told_the_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MED42_PASSPHRASE", "open sesame")
+    assert open_window(program(tmp_path, "tells", f"env > {tmp_path / 'told'}"), "http://127.0.0.1:1/", tmp_path / "window")
+    assert "sesame" not in (tmp_path / "told").read_text()

@@ -66,5 +66,7 @@ class Process:
 
 def _environment() -> dict[str, str]:
     paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # Without our settings, of which one is the passphrase: the process is about to read a stranger's file.
+    others = {name: value for name, value in os.environ.items() if not name.startswith("MED42_")}
     # Without the second, a llama.cpp that aborts would wait for a debugger to print its backtrace.
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "GGML_NO_BACKTRACE": "1"}
+    return {**others, "PYTHONPATH": os.pathsep.join(paths), "GGML_NO_BACKTRACE": "1"}

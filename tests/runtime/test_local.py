@@ -96,6 +96,14 @@ def test_nothing_but_our_lines_and_no_words_reach_the_log_or_the_command_line(st
     assert (tmp_path / "cache" / "worker.log").read_text() == ""
 
 
+def test_the_model_is_not_told_the_passphrase(start: Start, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MED42_PASSPHRASE", "open sesame")
+    runtime = start(tiny)
+    runtime.wait_until_loaded(20)
+    assert runtime.worker_pid is not None
+    assert "MED42_PASSPHRASE" not in psutil.Process(runtime.worker_pid).environ()
+
+
 def test_questions_asked_while_loading_wait_in_line_and_say_so(start: Start, medium: Path) -> None:
     runtime = start(medium)
     first, second = (Follower(runtime, request(name, prompt_of(300), Sampling(max_tokens=3))) for name in "ab")
