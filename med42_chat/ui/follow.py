@@ -100,7 +100,7 @@ class Follower:
         return self._end(state) if state.phase == "done" else self._growth(state)
 
     def _growth(self, state: JobState) -> list[Change]:
-        blocks = view.blocks(self.words, state.text, [source.number for source in state.sources])
+        blocks = view.blocks(self.words, view.growing(state.text), [source.number for source in state.sources])
         first = _first_difference(self._blocks, blocks)
         is_news = not self._blocks or first < max(len(blocks), len(self._blocks))
         self._blocks = blocks

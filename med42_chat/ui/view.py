@@ -115,6 +115,14 @@ def _who(words: Words, evidence: Evidence | None) -> str:
     return escape(evidence.model) if evidence and evidence.model else words("answer.the_model")
 
 
+def growing(text: str) -> str:
+    """A text that is still being written, its last bold words closed: no asterisks stand there that vanish with the next word."""
+    line = text[text.rfind("\n") + 1 :]
+    if line.count("**") % 2 == 0 or text.count("\n```") % 2:
+        return text
+    return text.removesuffix("**") if line.endswith("**") else f"{text.rstrip(' *')}**"
+
+
 def blocks(words: Words, text: str, sources: Sequence[int] = ()) -> list[str]:
     """The answer's top-level blocks, each in an element of its own that can be replaced alone.
 

@@ -299,3 +299,18 @@ class TestEvidence:
 
     def test_before_an_answer_the_panel_says_what_it_is_for(self) -> None:
         assert "appear here" in evidence.panel(WORDS, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("**Give", "**Give**"),
+        ("**Give ", "**Give**"),
+        ("- Thirst\n- **Weight loss*", "- Thirst\n- **Weight loss**"),
+        ("- **", "- "),
+        ("**Give** it", "**Give** it"),
+        ("\n```\na ** b", "\n```\na ** b"),
+    ],
+)
+def test_bold_words_are_bold_from_their_first_letter_on(text: str, shown: str) -> None:
+    assert view.growing(text) == shown
