@@ -116,8 +116,9 @@ class Services:
         return file, backup(self.store, file, passphrase or None)  # which makes the folder
 
     def backups(self) -> list[Path]:
-        """The backups in the data folder, newest first."""
-        return sorted((self.settings.home / "backups").glob("med42-*.backup"), reverse=True)
+        """The backups in the data folder, those brought from elsewhere too, newest first."""
+        files = (file for file in (self.settings.home / "backups").glob("*.backup") if file.is_file())
+        return sorted(files, key=lambda file: (file.stat().st_mtime, file.name), reverse=True)
 
     def restore(self, file: Path, passphrase: str = "") -> str:
         """Puts a backup in the place of everything, and lets the program end. Returns a sentence on what was there before.

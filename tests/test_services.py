@@ -162,6 +162,11 @@ class TestBackup:
             backup(store, tmp_path / "b", "correct horse")
         return tmp_path / "b"
 
+    def test_one_that_was_brought_from_elsewhere_is_offered_under_any_name(self, opened: Services, home: Path) -> None:
+        file, _ = opened.back_up()
+        brought = file.rename(file.with_name("ward 3.backup"))
+        assert opened.backups() == [brought]
+
     def test_a_folder_that_cannot_be_written_is_said(self, opened: Services, home: Path) -> None:
         (home / "backups").write_text("a file of somebody's")
         with pytest.raises(StoreError, match="cannot be written"):
