@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from itertools import islice, takewhile
 from typing import Any
 
 import llama_cpp
@@ -24,7 +25,7 @@ def main() -> None:
 
 def opened(job: dict[str, Any], logits_all: bool = False) -> llama_cpp.Llama:
     """The model of the job, on one thread: so small a model gains nothing from two, and loses much where they wait for each other."""
-    return llama_cpp.Llama(job["model"], n_ctx=job.get("context", 2048), n_threads=1, logits_all=logits_all, verbose=False)
+    return llama_cpp.Llama(job["model"], n_ctx=job.get("context", 8192), n_threads=1, logits_all=logits_all, verbose=False)
 
 
 def tokens(job: dict[str, Any]) -> list[list[int]]:
@@ -54,10 +55,14 @@ def answers(job: dict[str, Any]) -> list[str]:
 
 
 def text_after(llama: llama_cpp.Llama, prompt: list[int], job: dict[str, Any]) -> str:
-    """The text that follows the prompt."""
-    made: Any = llama.create_completion(prompt, max_tokens=job.get("max_tokens", 700), **job["sampling"])
-    text: str = made["choices"][0]["text"]
-    return text
+    """The text that follows the prompt. Tokens are counted here: the library's own count stands still while bytes make no character,
+    as with a model that knows nothing, and then it never ends.
+    """
+    sampling = dict(job["sampling"])
+    llama.set_seed(sampling.pop("seed", 0))
+    tokens = llama.generate(prompt, temp=sampling.pop("temperature"), **sampling)
+    made = list(takewhile(lambda token: token != llama.token_eos(), islice(tokens, job.get("max_tokens", 700))))
+    return llama.detokenize(made).decode("utf-8", "replace")
 
 
 if __name__ == "__main__":
