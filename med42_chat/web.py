@@ -59,6 +59,7 @@ def build_app(services: Services, port: int, is_closing: Callable[[], bool] = la
     app.add_route("/healthz", _healthz)
     app.add_route("/v1/stream", _Stream(services, words, is_closing).respond)
     app.add_route("/v1/draft", intake.draft, methods=["POST"])
+    app.add_route("/v1/search", intake.search, methods=["POST"])
     app.add_route(FILES, intake.attachment, methods=["POST"])
     app.add_route("/v1/backup/{name}", _Backups(services).respond)
     app.add_route("/manifest.json", _manifest)

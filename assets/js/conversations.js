@@ -47,7 +47,12 @@ med42.conversations = (element, props, trigger, watch) => {
   });
   const place = (from = virtual.first()) => ({ ...view, days: days(), offset: Math.max(0, from - BEFORE) });
   const asking = med42.line(({ from, anew }) => trigger("tick", { ...place(from), anew }), (value, waiting) => ({ ...value, anew: value.anew || waiting.anew }));
-  const searching = med42.line((query) => trigger("input", { query }));
+  const searching = med42.line(async (query) => {
+    const answer = await med42.post("/v1/search", JSON.stringify({ query }));
+    searching.done();
+    if (answer.query === undefined) return answer.isGone || med42.tell(answer); // that the program is gone is said by the stream
+    hit(answer);
+  });
   const refresh = () => asking.ask({ anew: true });
   const act = (what, row, more = {}) => trigger("submit", { ...place(), anew: true, do: what, id: row.id, ...more });
 
@@ -149,16 +154,15 @@ med42.conversations = (element, props, trigger, watch) => {
       const [then] = [afterwards, value.anew && (afterwards = null)];
       if (value.anew && then) then();
     },
-    hits: (value) => {
-      searching.done();
-      if (!find.value.trim()) return;
-      if (!found || found.query !== value.query) virtual.rewind();
-      found = { ...value, titles: value.titles.map(([row, pieces]) => [named(row), pieces]) };
-      show();
-      if (opening === value.query) openFirst();
-    },
   };
   watch("value", () => props.value && kinds[props.value.kind](props.value));
+  const hit = (value) => {
+    if (!find.value.trim()) return;
+    if (!found || found.query !== value.query) virtual.rewind();
+    found = { ...value, titles: value.titles.map(([row, pieces]) => [named(row), pieces]) };
+    show();
+    if (opening === value.query) openFirst();
+  };
 
   // -- what the reader does --
   find.addEventListener("input", () => {

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import gradio as gr
 
 from med42_chat.records import Conversation, SearchHit
+from med42_chat.store.conversations import Conversations
 from med42_chat.ui.desk import Desk, Updates, text
 from med42_chat.ui.words import Words
 
@@ -75,7 +76,7 @@ class ConversationList:
         }
 
     def build(self) -> None:
-        """Makes the component: 'select' opens, 'submit' does something with a row, 'input' searches, 'tick' wants rows."""
+        """Makes the component: 'select' opens, 'submit' does something with a row, 'tick' wants rows."""
         self.component = gr.HTML(
             html_template=_template(self._desk.words),
             js_on_load="med42.conversations(element, props, trigger, watch)",
@@ -88,7 +89,6 @@ class ConversationList:
         desk, own = self._desk, [self.component]
         desk.on(self.component.select, self.open, [], desk.view)
         desk.on(self.component.submit, self.act, [], own)
-        desk.on(self.component.input, self.search, [], own)
         desk.on(self.component.tick, self.look, [], own)
 
     def open(self, event: gr.EventData) -> Updates:
@@ -107,12 +107,6 @@ class ConversationList:
     def look(self, event: gr.EventData) -> Updates:
         """The rows of a place. Not a step of the reader's: a notice stays."""
         return {**self.rows(_place(event), _offset(event), anew=event._data.get("anew") is True), self._desk.notice: gr.skip()}
-
-    def search(self, event: gr.EventData) -> Updates:
-        """Finds words in all titles and messages."""
-        query, store = text(event, "query"), self._desk.store
-        value = hits(query, store.titles(query, TITLES), store.search(query, HITS))
-        return {self.component: value, self._desk.notice: gr.skip()}
 
     def rows(self, place: Place | None = None, offset: int = 0, anew: bool = True) -> Updates:
         """The list as it is now, beginning at `offset`; without a place, as a page sees it first. `anew` with what there is to choose
@@ -158,12 +152,17 @@ def rows(conversations: Sequence[Conversation], offset: int) -> Value:
     return {"kind": "rows", "rows": [_row(one) for one in conversations], "offset": offset, "at": time.time_ns()}
 
 
+def searched(store: Conversations, query: str) -> Value:
+    """The titles and messages with words that begin like those of `query`."""
+    return hits(query, store.titles(query, TITLES), store.search(query, HITS))
+
+
 def hits(query: str, titles: Sequence[tuple[Conversation, tuple[str, ...]]], found: Sequence[SearchHit]) -> Value:
     """What a search gave; `query` lets the page see which of its words this is about."""
     messages = [hit for hit in found if hit.message_id]
     short = [[hit.conversation_id, hit.message_id, hit.title, [_MARKS.sub("", piece) for piece in hit.snippet]] for hit in messages]
     marked = [[_row(one), pieces] for one, pieces in titles]
-    return {"kind": "hits", "query": query, "titles": marked, "messages": short, "more": len(found) == HITS, "at": time.time_ns()}
+    return {"query": query, "titles": marked, "messages": short, "more": len(found) == HITS}
 
 
 def _row(one: Conversation) -> list[object]:

@@ -1,7 +1,8 @@
-"""What comes in from the composer beside the page's events: drafts as they are typed, and files that are dropped.
+"""What comes in beside the page's events: drafts and searches as they are typed, and files that are dropped.
 
-Both answer with what it means for the model: tokens, and what it would not see. A route of their own, because a browser that closes a
-page still delivers a small request, and because a file that is too large is refused while it comes. No file is ever put on the disk:
+Routes of their own, because a browser that closes a page still delivers a small request, because a search has to be answered between
+two keys, and because a file that is too large is refused while it comes. Drafts and files are answered with what they mean for the
+model: tokens, and what it would not see. No file is ever put on the disk:
 there it would lie unencrypted.
 """
 
@@ -23,6 +24,7 @@ from med42_chat.library.read import MOST_BYTES, text_of
 from med42_chat.records import Attachment, Draft, Parent, Turn
 from med42_chat.services import Services
 from med42_chat.ui import gauges, view
+from med42_chat.ui.conversations import searched
 from med42_chat.ui.words import Words
 
 LARGEST_TEXT = 3_500_000  # bytes of what is sent at once, below the guard's limit
@@ -36,7 +38,7 @@ class _Stale(Exception):
 
 
 class Intake:
-    """The two doors."""
+    """The three doors."""
 
     def __init__(self, services: Services, words: Words) -> None:
         self._services, self._words = services, words
@@ -50,6 +52,16 @@ class Intake:
             return _UNREAD
         except _Stale:
             return JSONResponse({"stale": True}, 409)
+        except Med42Error as error:
+            return _problem(error)
+
+    async def search(self, request: Request) -> Response:
+        """What stands in titles and messages; the words come in the body, since an address might be logged."""
+        try:
+            query = str(json.loads(await request.body())["query"])
+            return JSONResponse(await asyncio.to_thread(searched, self._services.store.conversations, query))
+        except ClientDisconnect:
+            return _UNREAD
         except Med42Error as error:
             return _problem(error)
 

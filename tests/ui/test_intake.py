@@ -32,6 +32,7 @@ def browser_like(opened: Services) -> TestClient:
     intake = Intake(opened, read_words(ASSETS / "words" / "en.toml"))
     app = Starlette()
     app.add_route("/v1/draft", intake.draft, methods=["POST"])
+    app.add_route("/v1/search", intake.search, methods=["POST"])
     app.add_route("/v1/attachment", intake.attachment, methods=["POST"])
     return TestClient(app)
 
@@ -159,3 +160,11 @@ class TestFiles:
 
         asyncio.run(answered())
         assert said[0]["status"] == 400
+
+
+def test_a_search_is_answered_with_titles_and_messages(browser_like: TestClient, opened: Services) -> None:
+    id = answered(opened, "Which quokka?")
+    found = browser_like.post("/v1/search", json={"query": "quok"}).json()
+    assert found["query"] == "quok"
+    assert [row[0] for row, _ in found["titles"]] == [id]
+    assert found["messages"][0][3] == ["Which ", "quokka", "?"]
