@@ -123,7 +123,7 @@ med42.transcript = (element, props, trigger, watch) => {
       goTo(med42.wanted);
       stay();
     },
-    asked: ({ html, after, conversation }) => {
+    asked: ({ html, after, conversation, message }) => {
       following = true;
       if (!med42.conversation()) {
         history.replaceState(null, "", `#c=${conversation}`);
@@ -131,11 +131,13 @@ med42.transcript = (element, props, trigger, watch) => {
         med42.connect();
         document.dispatchEvent(new CustomEvent("med42:conversation"));
       }
+      med42.refreshList();
+      if (turn(message)) return; // the stream was faster to say that it has begun, and knows more by now
       put(html, after);
       med42.setAnswering(true);
-      med42.refreshList();
     },
-    branch: ({ html, after }) => {
+    branch: ({ html, after, message }) => {
+      if (message && turn(message)) return;
       const isAnswering = html.includes('data-status="streaming"');
       following = isAnswering && (following || isAtEnd());
       put(html, after);
