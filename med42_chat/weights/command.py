@@ -7,22 +7,21 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from med42_chat.errors import Med42Error, NotFound
 from med42_chat.gguf import read_header
-from med42_chat.settings import PROJECT, Settings, is_demonstration
-from med42_chat.weights import catalogue, hardware, health, importing, plan
+from med42_chat.settings import Settings
+from med42_chat.weights import catalogue, hardware, health, importing, inventory, plan
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.download import Download, Order
 from med42_chat.weights.importing import Imported
-from med42_chat.weights.place import UNFINISHED, discard, disk_errors, forget, installed
+from med42_chat.weights.inventory import CATALOGUE, Item
+from med42_chat.weights.place import disk_errors
 from med42_chat.weights.plan import Plan, gigabytes
 from med42_chat.weights.progress import Progress
 
-CATALOGUE = PROJECT / "models" / "catalogue.toml"
 _STATES = {
     "asking": "asking what the file is",
     "fetching": "fetching",
@@ -66,43 +65,32 @@ def own_catalogue(chosen: Settings) -> Path:
 
 def list_(options: Any, chosen: Settings) -> None:
     """Every entry with its size and state, and the files in the models folder that no entry knows."""
-    known, unknown = entries(chosen), unknown_files(chosen)
+    found = inventory.items(entries(chosen), chosen.models)
     if options.json:
-        _print_json([*(_listed(entry, chosen) for entry in known), *({"file": path.name, "known": False} for path in unknown)])
+        _print_json([_listed(item) for item in found])
         return
-    for entry in known:
-        print(
-            f"{entry.id:32} {gigabytes(entry.size_bytes):>8}  {state(entry, chosen.models):12} {entry.title}{'' if entry.hashed else ' *'}"
-        )
-    for path in unknown:
-        print(f"{path.name:32} {gigabytes(path.stat().st_size):>8}  {'here':12} not in the catalogue")
+    for item in found:
+        state = "" if item.state == "absent" else item.state
+        mark = " *" if item.entry and not item.entry.hashed else ""
+        title = item.title if item.entry else "not in the catalogue"
+        print(f"{item.id:32} {gigabytes(item.size_bytes):>8}  {state:12} {title}{mark}")
     print("* without a checksum in the catalogue: checked only against what the server says")
 
 
-def state(entry: Entry, folder: Path) -> str:
-    """'here', 'unfinished' or nothing."""
-    if installed(entry, folder):
-        return "here"
-    return "unfinished" if any((folder / UNFINISHED / entry.id).glob("*.gguf")) else ""
-
-
-def unknown_files(chosen: Settings) -> list[Path]:
-    """Model files in the models folder whose names are no entry's."""
-    names = {name for entry in entries(chosen) for name in entry.file_names}
-    return sorted(path for path in chosen.models.glob("*.gguf") if path.name not in names)
-
-
-def _listed(entry: Entry, chosen: Settings) -> dict[str, Any]:
-    more = {"title": entry.title, "size_bytes": entry.size_bytes, "caution": entry.caution, "known": True}
-    return {**asdict(entry), **more, "state": state(entry, chosen.models)}
+def _listed(item: Item) -> dict[str, Any]:
+    files = [str(file) for file in item.files]
+    here = {"size_bytes": item.size_bytes, "state": item.state, "fetched_bytes": item.fetched, "files": files}
+    if item.entry is None:
+        return {"id": None, "file": item.id, "known": False, **here}
+    return {**asdict(item.entry), "title": item.title, "caution": item.entry.caution, "known": True, **here}
 
 
 def plan_(options: Any, chosen: Settings) -> None:
     """This computer, the recommendation, and a plan for one model or for each."""
     known = entries(chosen)
-    asked = [catalogue.find(known, options.id)] if options.id else list(known)
+    asked = [_asked(options.id, chosen)] if options.id else inventory.items(known, chosen.models)
     here = hardware.read(chosen.models)
-    plans = [planned(entry, chosen, here, ask=bool(options.id)) for entry in asked]
+    plans = [planned(item, chosen, here, ask=bool(options.id)) for item in asked]
     advice = plan.recommend(known, here, chosen.context)
     if options.json:
         best = advice.plan.model.id if advice.plan else None
@@ -114,24 +102,19 @@ def plan_(options: Any, chosen: Settings) -> None:
         print(f"{one.model.id:32} {_FITS[one.fit]}: {one.reason}")
 
 
-def planned(entry: Entry, chosen: Settings, here: hardware.Hardware, ask: bool) -> Plan:
-    """The plan for one entry; `ask` has llama.cpp confirm it where the file is here, which takes a second."""
-    made = plan.make(model_of(entry, chosen, here), here, chosen.context)
-    if not ask or not installed(entry, chosen.models):
+def planned(item: Item, chosen: Settings, here: hardware.Hardware, ask: bool) -> Plan:
+    """The plan for one model; `ask` has llama.cpp confirm it where the file is here, which takes a second."""
+    made = plan.make(inventory.model_of(item, here.features), here, chosen.context)
+    if not ask or item.state != "here":
         return made
-    known = hardware.footprint(chosen.models / entry.file_names[0], made.way.context, made.way.cache_type, made.way.gpu_layers)
+    known = hardware.footprint(item.files[0], made.way.context, made.way.cache_type, made.way.gpu_layers)
     return plan.confirmed(made, here, known) if known else made
 
 
-def model_of(entry: Entry, chosen: Settings, here: hardware.Hardware) -> plan.Model:
-    """What a plan needs of an entry: from the file where it is here, which is exact, else from the catalogue."""
-    files = [chosen.models / name for name in entry.file_names]
-    if not installed(entry, chosen.models):
-        return plan.of_entry(entry)
-    more = sum(file.stat().st_size for file in files[1:])
-    model = plan.of_header(read_header(files[0]), here.features, entry.title, more, entry.id)
-    near = entry.family.shape  # a header says how far layers look back in a way of each architecture's own
-    return replace(model, shape=replace(model.shape, window_layers=near.window_layers, window=near.window))
+def _asked(id: str, chosen: Settings) -> Item:
+    """The entry or the unknown file of that name. Raises NotFound with the nearest entry."""
+    known = entries(chosen)
+    return inventory.find(id, known, chosen.models) or inventory.of_entry(catalogue.find(known, id), chosen.models)
 
 
 def _planned(one: Plan) -> dict[str, Any]:
@@ -184,14 +167,15 @@ def import_(options: Any, chosen: Settings) -> None:
 
 def check_(options: Any, chosen: Settings) -> int:
     """Reads files again and looks at the first one's header; 1 where something is wrong that the program cannot repair."""
-    files = _files(options.id, chosen)
     known = entries(chosen)
-    meant, *_ = [_outcome(importing.check(file, known)) for file in files]
+    files = inventory.files_of(options.id, known, chosen.models)
+    checked, *_ = [_outcome(importing.check(file, known)) for file in files]
     found = health.examine(read_header(files[0]))
     if options.json:
-        _print_json({"files": [str(file) for file in files], "id": meant.id if meant else None, **asdict(found)})
+        id = checked.entry.id if checked.entry else None
+        _print_json({"files": [str(file) for file in files], "id": id, "compared": checked.sentence, **asdict(found)})
     else:
-        print(f"{files[0].name}: {meant.title if meant else 'not in the catalogue'}, complete and readable")
+        print(f"{files[0].name}: {checked.entry.title if checked.entry else 'not in the catalogue'}. {checked.sentence}")
         for finding in found.findings:
             print(f"{finding.state:9} {finding.name:13} {finding.text}{' ' + finding.hint if finding.hint else ''}")
     return int(any(finding.state == "error" for finding in found.findings))
@@ -199,25 +183,8 @@ def check_(options: Any, chosen: Settings) -> int:
 
 def remove_(options: Any, chosen: Settings) -> None:
     """Removes an entry's files, or one file that no entry knows."""
-    entry = next((entry for entry in entries(chosen) if entry.id == options.id), None)
-    names = entry.file_names if entry else tuple(file.name for file in _files(options.id, chosen))
-    here = [chosen.models / name for name in names if (chosen.models / name).exists()]
-    freed = sum(file.stat().st_size for file in here) + (discard(chosen.models, entry.id) if entry else 0)
-    if not freed:
-        raise NotFound(f"Nothing of '{options.id}' is here.", "'models list' shows what there is.")
-    forget(chosen.models, [file.name for file in here])
+    freed = inventory.remove(options.id, entries(chosen), chosen.models)
     _result(options, {"removed": options.id, "bytes": freed}, f"Removed {options.id}: {gigabytes(freed)} are free again.")
-
-
-def _files(name: str, chosen: Settings) -> list[Path]:
-    """The files of an entry that is here, or one file in the models folder. Raises NotFound."""
-    entry = next((entry for entry in entries(chosen) if entry.id == name), None)
-    files = [chosen.models / one for one in entry.file_names] if entry else [chosen.models / Path(name).name]
-    if missing := [file for file in files if not file.is_file()]:
-        raise NotFound(f"{missing[0]} is not here.", "'models list' shows what there is; 'models get' fetches.")
-    if is_demonstration(files[0]):
-        raise Med42Error("The demonstration model belongs to the program.", "It is not checked or removed from here.")
-    return files
 
 
 class _Teller:

@@ -30,6 +30,21 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
+class Recognised:
+    """The entry whose files are copied from now on."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file that was read again and found right. `entry` is None where nobody knows it; `sentence` says what it was compared with."""
+
+    entry: Entry | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Identified:
     """What was found: whole models by their files in order, models of which parts are missing, and files that nobody knows."""
 
@@ -39,8 +54,8 @@ class Identified:
     hashes: Mapping[Path, str] = field(repr=False)
 
 
-def bring(source: Path, entries: Sequence[Entry], folder: Path) -> Iterator[Progress | Imported]:
-    """Imports `source`, a file or a folder of files; says how it goes, and each model that is in place.
+def bring(source: Path, entries: Sequence[Entry], folder: Path) -> Iterator[Progress | Recognised | Imported]:
+    """Imports `source`, a file or a folder of files; says how it goes, each entry that it finds, and each model that is in place.
 
     Raises WeightsError's kinds, and ModelFileError for a file that is no whole model; what was said to be in place stays there.
     """
@@ -104,7 +119,8 @@ def _incomplete(known: Mapping[str, Entry], partial: Mapping[str, int]) -> Weigh
     )
 
 
-def _bring_known(entry: Entry, files: Sequence[Path], folder: Path) -> Iterator[Progress | Imported]:
+def _bring_known(entry: Entry, files: Sequence[Path], folder: Path) -> Iterator[Progress | Recognised | Imported]:
+    yield Recognised(entry)
     finals = tuple(folder / name for name in entry.file_names)
     if not installed(entry, folder):
         pairs = [(file, part.sha256) for file, part in zip(files, entry.parts, strict=True)]
@@ -161,13 +177,14 @@ def _appended(path: Path, copy: BinaryIO, total: int) -> Iterator[Progress]:
     os.fsync(copy.fileno())
 
 
-def check(file: Path, entries: Sequence[Entry]) -> Generator[Progress, None, Entry | None]:
-    """Reads a file of the models folder again; gives the entry that it belongs to, or None where nobody knows it.
+def check(file: Path, entries: Sequence[Entry]) -> Generator[Progress, None, Checked]:
+    """Reads a file of the models folder again, and compares it with the catalogue, or else with what it was when it was brought here.
 
-    Raises WrongContent for a file that is not what its name says or has changed since it was brought here, and ModelFileError
-    for one that is no whole model.
+    Raises WrongContent for a file that is not what its name says or has changed since, and ModelFileError for one that is no
+    whole model.
     """
-    found = yield from identify([file], entries)
+    with disk_errors(file.parent):
+        found = yield from identify([file], entries)
     digest = found.hashes[file]
     named = next((entry for entry in entries if file.name in entry.file_names), None)
     meant = next((entry for entry in entries if digest in {part.sha256 for part in entry.parts}), None)
@@ -178,7 +195,15 @@ def check(file: Path, entries: Sequence[Entry]) -> Generator[Progress, None, Ent
         raise WrongContent(f"{file.name} is not what it should be: {what}.", again)
     if named is None or file.name == named.file_names[0]:  # later parts of a split file have no header worth reading
         read_header(file)
-    return meant or named
+    return Checked(meant or named, _compared(meant, wanted))
+
+
+def _compared(meant: Entry | None, wanted: str) -> str:
+    if meant is not None:
+        return "The checksum is the catalogue's."
+    if wanted:
+        return "The checksum is the one that the file had when it was brought here."
+    return "The file is whole. There is no checksum to compare it with."
 
 
 def _wanted(file: Path, named: Entry | None) -> str:

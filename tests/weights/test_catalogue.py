@@ -8,7 +8,7 @@ import pytest
 from med42_chat.errors import CatalogueError, NotFound
 from med42_chat.weights import catalogue
 from med42_chat.weights.catalogue import Entry
-from med42_chat.weights.command import CATALOGUE
+from med42_chat.weights.inventory import CATALOGUE
 from med42_chat.weights.plan import of_entry
 from tests.weights.toml import FAMILY
 

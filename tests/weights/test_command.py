@@ -14,7 +14,7 @@ import pytest
 from med42_chat.__main__ import main
 from med42_chat.errors import DownloadFailed, Med42Error, NotFound, WrongContent
 from med42_chat.settings import DEMO_MODEL, Settings
-from med42_chat.weights import command
+from med42_chat.weights import command, inventory
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.place import UNFINISHED
 from tests.weights.hub import State, address
@@ -58,7 +58,7 @@ def test_a_model_is_listed_fetched_checked_and_removed(call: Callable[..., Any],
     def state() -> str:
         return next(one["state"] for one in call("list", "--json")[1] if one.get("id") == "tiny-q4")
 
-    assert state() == ""
+    assert state() == "absent"
     _, text, said = call("get", "tiny-q4")
     assert "Tiny, unknown is here" in text
     assert "Licence: none" in said
@@ -67,7 +67,7 @@ def test_a_model_is_listed_fetched_checked_and_removed(call: Callable[..., Any],
     status, found, _ = call("check", "tiny-q4", "--json")
     assert (status, found["id"]) == (0, "tiny-q4")
     assert call("remove", "tiny-q4", "--json")[1] == {"removed": "tiny-q4", "bytes": len(model)}
-    assert state() == ""
+    assert state() == "absent"
 
 
 def test_what_was_not_finished_is_listed_and_can_be_removed(call: Callable[..., Any], models: Path) -> None:
@@ -125,7 +125,7 @@ def test_only_files_of_the_models_folder_are_removed_and_never_the_demonstration
     with pytest.raises(NotFound):
         call("remove", str(outside))
     assert outside.exists()
-    monkeypatch.setattr(command, "is_demonstration", lambda path: path.name == DEMO_MODEL.name)
+    monkeypatch.setattr(inventory, "is_demonstration", lambda path: path.name == DEMO_MODEL.name)
     shutil.copy(outside, models / DEMO_MODEL.name)
     with pytest.raises(Med42Error, match="belongs to the program"):
         call("remove", DEMO_MODEL.name)

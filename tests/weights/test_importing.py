@@ -8,7 +8,7 @@ import pytest
 from med42_chat.errors import ModelFileError, WeightsError, WrongContent
 from med42_chat.weights import importing, place
 from med42_chat.weights.catalogue import Entry
-from med42_chat.weights.importing import Imported, bring, check
+from med42_chat.weights.importing import Checked, Imported, bring, check
 
 Offered = Callable[..., Entry]
 
@@ -29,8 +29,8 @@ def checked(file: Path, entries: list[Entry]) -> Entry | None:
         try:
             next(steps)
         except StopIteration as end:
-            found: Entry | None = end.value
-            return found
+            found: Checked = end.value
+            return found.entry
 
 
 def test_a_file_is_recognised_whatever_its_name(offered: Offered, model: bytes, models: Path, stick: Path) -> None:

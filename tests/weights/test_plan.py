@@ -9,8 +9,8 @@ import pytest
 from med42_chat.gguf import read_header
 from med42_chat.weights import catalogue, plan
 from med42_chat.weights.catalogue import Entry
-from med42_chat.weights.command import CATALOGUE
 from med42_chat.weights.hardware import Device, Footprint, Hardware
+from med42_chat.weights.inventory import CATALOGUE
 from med42_chat.weights.plan import Way
 from tests.shapes import Shape
 from tests.vocabulary import llama3_vocabulary

@@ -1,0 +1,192 @@
+"""The models folder as the page sees it: what goes on while nobody waits for it."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from med42_chat.errors import DiskFull, NotFound, WeightsError
+from med42_chat.weights.catalogue import Entry
+from med42_chat.weights.hardware import Hardware
+from med42_chat.weights.models import Card, Models, Work
+from med42_chat.weights.place import UNFINISHED
+from tests.weights.hub import Fault, State, address
+from tests.weights.toml import write_catalogue
+
+NAME = "tiny.Q4_K_M.gguf"
+Offered = Callable[..., Entry]
+
+
+def a_computer(_: Path) -> Hardware:
+    """16 GB, no graphics card."""
+    return Hardware(16 << 30, 12 << 30, 1 << 40, "a processor", 8, bandwidth=40e9)
+
+
+@pytest.fixture
+def shelf(server: State, offered: Offered, model: bytes, models: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
+    """The service, with two entries of a person's own on the hub of the test."""
+    home.mkdir()
+    entries = [offered((NAME, model)), offered(("second.gguf", model[:-1] + b"2"), id="second")]
+    write_catalogue(home / "catalogue.toml", *entries)
+    monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+    made = Models(models, home / "catalogue.toml", read_hardware=a_computer)
+    yield made
+    made.close()
+
+
+def card(shelf: Models, id: str = "tiny-q4") -> Card:
+    return next(card for card in shelf.cards() if card.id == id)
+
+
+def until(shelf: Models, id: str, seen: Callable[[Work], bool]) -> Work:
+    """The work on `id`, as soon as it is as wanted."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        work = next((work for work in shelf.works() if work.id == id), None)
+        if work is not None and seen(work):
+            return work
+        time.sleep(0.01)
+    raise AssertionError(f"{id} never came so far: {shelf.works()}")
+
+
+def ended(shelf: Models, id: str = "tiny-q4") -> Work:
+    return until(shelf, id, lambda work: not work.active)
+
+
+def measured(shelf: Models) -> None:
+    before = shelf.changed()
+    shelf.measure()
+    deadline = time.monotonic() + 10
+    while shelf.changed() == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_a_model_is_fetched_while_nobody_waits(shelf: Models, models: Path, model: bytes) -> None:
+    before = shelf.changed()
+    assert card(shelf).state == "absent"
+    shelf.get("tiny-q4")
+    assert ended(shelf).state == "done"
+    assert (card(shelf).state, card(shelf).fetched) == ("here", len(model))
+    assert (models / "tiny-q4.gguf").read_bytes() == model
+    assert shelf.changed() > before
+    shelf.dismiss("tiny-q4")
+    assert card(shelf).work is None
+
+
+def test_a_stopped_download_goes_on_where_it_was(shelf: Models, server: State, model: bytes) -> None:
+    server.faults.append(Fault("stall", at=100_000))
+    shelf.get("tiny-q4")
+    deadline = time.monotonic() + 20
+    while card(shelf).fetched < 90_000 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    shelf.stop("tiny-q4")
+    assert ended(shelf).state == "stopped"
+    assert card(shelf).state == "unfinished"
+    before, server.sent = card(shelf).fetched, 0
+    shelf.get("tiny-q4")
+    assert ended(shelf).state == "done"
+    assert server.sent == len(model) - before
+
+
+def test_a_second_download_waits_for_the_first(shelf: Models, server: State) -> None:
+    server.faults.append(Fault("stall", at=100_000))
+    shelf.get("tiny-q4")
+    until(shelf, "tiny-q4", lambda work: work.state == "running")
+    shelf.get("second")
+    assert until(shelf, "second", lambda work: True).state == "waiting"
+    server.released.set()
+    assert ended(shelf).state == "done"
+    assert ended(shelf, "second").state == "done"
+
+
+def test_one_that_waits_can_be_stopped_before_its_turn(shelf: Models, server: State) -> None:
+    server.faults.append(Fault("stall", at=100_000))
+    shelf.get("tiny-q4")
+    until(shelf, "tiny-q4", lambda work: work.state == "running")
+    shelf.get("second")
+    shelf.stop("second")
+    assert ended(shelf, "second").state == "stopped"
+    assert card(shelf).work is not None and card(shelf).work.active  # type: ignore[union-attr]
+
+
+def test_what_cannot_be_is_said_before_anything_is_fetched(shelf: Models, server: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotFound):
+        shelf.get("tiny-q9")
+    monkeypatch.setattr("med42_chat.weights.place.SPARE", 1 << 60)
+    with pytest.raises(DiskFull):
+        shelf.get("tiny-q4")
+    assert server.asked == []
+
+
+def test_an_error_of_a_download_stands_on_its_card(shelf: Models, server: State) -> None:
+    server.refusals[address(NAME)] = (404, "EntryNotFound")
+    shelf.get("tiny-q4")
+    work = ended(shelf)
+    assert work.state == "failed"
+    assert "holds no file" in work.message
+    assert work.hint
+
+
+def test_what_an_interrupted_program_left_is_shown_as_unfinished(shelf: Models, models: Path) -> None:
+    place = models / UNFINISHED / "tiny-q4"
+    place.mkdir(parents=True)
+    (place / "tiny-q4.gguf").write_bytes(b"GGUF" * 25)
+    assert (card(shelf).state, card(shelf).fetched, card(shelf).work) == ("unfinished", 100, None)
+
+
+def test_a_model_is_verified_and_a_changed_one_found_out(shelf: Models, models: Path, model: bytes) -> None:
+    (models / "tiny-q4.gguf").write_bytes(model)
+    shelf.verify("tiny-q4")
+    assert "catalogue's" in ended(shelf).message
+    (models / "tiny-q4.gguf").write_bytes(model[:-1] + b"!")
+    shelf.verify("tiny-q4")
+    assert (ended(shelf).state, "not what it should be" in ended(shelf).message) == ("failed", True)
+
+
+def test_a_model_from_a_stick_is_on_its_card_while_it_comes(shelf: Models, model: bytes, tmp_path: Path) -> None:
+    (tmp_path / "holiday.gguf").write_bytes(model)
+    shelf.bring(tmp_path / "holiday.gguf")
+    work = ended(shelf, "holiday.gguf")
+    assert (work.state, work.entry) == ("done", "tiny-q4")
+    assert "Tiny" in work.message
+    assert card(shelf).state == "here"
+    assert card(shelf).work == work
+
+
+def test_an_unknown_file_gets_a_card_of_its_own(shelf: Models, models: Path, model: bytes) -> None:
+    (models / "mine.gguf").write_bytes(model)
+    (models / "broken.gguf").write_bytes(b"<html>")
+    measured(shelf)
+    assert (card(shelf, "mine.gguf").entry, card(shelf, "mine.gguf").state) == (None, "here")
+    assert card(shelf, "mine.gguf").plan is not None
+    assert "web page" in card(shelf, "broken.gguf").fault
+    assert card(shelf, "broken.gguf").plan is None
+
+
+def test_the_model_in_use_is_not_removed(shelf: Models, models: Path, model: bytes, home: Path) -> None:
+    (models / "tiny-q4.gguf").write_bytes(model)
+    using = Models(models, home / "catalogue.toml", in_use=lambda: models / "tiny-q4.gguf")
+    with pytest.raises(WeightsError, match="in use"):
+        using.remove("tiny-q4")
+    shelf.remove("tiny-q4")
+    assert ended(shelf).state == "done"
+    assert not (models / "tiny-q4.gguf").exists()
+
+
+def test_nothing_is_measured_unless_asked_and_then_one_model_is_recommended(shelf: Models) -> None:
+    assert shelf.hardware() is None and shelf.recommendation() == ""
+    assert all(card.plan is None and not card.recommended for card in shelf.cards())
+    measured(shelf)
+    cards = shelf.cards()
+    assert [card.recommended for card in cards].count(True) == 1 and cards[0].recommended
+    assert cards[0].title in shelf.recommendation()
+    assert all(card.plan is not None for card in cards)
+
+
+def test_cards_are_quick(shelf: Models) -> None:
+    measured(shelf)
+    shelf.cards()
+    begun = time.perf_counter()
+    shelf.cards()
+    assert time.perf_counter() - begun < 0.05
