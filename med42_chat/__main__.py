@@ -25,7 +25,7 @@ from med42_chat.store.database import Store
 from med42_chat.store.keys import wrapped_key
 from med42_chat.weights.command import add_commands
 
-_MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
+_MARKS = {"ok": "ok     ", "repaired": "mended ", "warning": "warning", "error": "ERROR  "}
 _ENDINGS = {
     "length": "[The answer reached its length limit.]",
     "stopped": "[Stopped.]",

@@ -7,7 +7,9 @@ holds the whole answer so far.
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from med42_chat.chat import Chat
@@ -117,6 +119,7 @@ class Jobs:
         self._chat = chat
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
+        self._beginning = threading.Lock()  # taken before the other
 
     def start(
         self,
@@ -127,20 +130,28 @@ class Jobs:
         attachments: Sequence[Attachment] = (),
     ) -> Job:
         """Starts an answer. Raises InputError while the last one is still being written, and what `Chat.ask` raises at once."""
-        chat = self._chat
-        return self._begin(conversation_id, lambda stop: chat.ask(conversation_id, question, stop, parent=parent, attachments=attachments))
+
+        def begin(chat: Chat, stop: threading.Event) -> Iterator[Event]:
+            return chat.ask(conversation_id, question, stop, parent=parent, attachments=attachments)
+
+        return self._begin(conversation_id, begin)
 
     def again(self, conversation_id: str, question_id: str, keep: str = "") -> Job:
         """Starts a further answer to a question, or one that goes on from the words `keep`. Raises like `start`."""
-        chat = self._chat
-        return self._begin(conversation_id, lambda stop: chat.again(conversation_id, question_id, stop, keep))
+        return self._begin(conversation_id, lambda chat, stop: chat.again(conversation_id, question_id, stop, keep))
 
-    def _begin(self, conversation_id: str, begin: Begin) -> Job:
-        with self._lock:
+    def _begin(self, conversation_id: str, begin: Callable[[Chat, threading.Event], Iterator[Event]]) -> Job:
+        with self._beginning, self._lock:
             if self._is_running(conversation_id):
                 raise InputError("The last answer is still being written.", "Wait for it, or stop it; your text stays where it is.")
-            self._jobs[conversation_id] = job = Job(self._chat, conversation_id, begin)
+            self._jobs[conversation_id] = job = Job(self._chat, conversation_id, partial(begin, self._chat))
             return job
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """For changing the chat: an answer that would begin meanwhile waits, and is then the new one's. Gives whether one is under way."""
+        with self._beginning:
+            yield self.any_running()
 
     def running(self, conversation_id: str) -> Job | None:
         """The job that is answering in this conversation, if any."""

@@ -116,6 +116,20 @@ class ContextUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """One line of `check`: what was looked at, how it is, and what to do if it is not well.
+
+    'repaired' is wrong in a model's file and right in memory.
+    """
+
+    name: str
+    state: Literal["ok", "repaired", "warning", "error"]
+    text: str
+    hint: str = ""
+    detail: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """The loaded model as the runtime really found it, not as it was asked for."""
 
@@ -132,13 +146,28 @@ class ModelInfo:
     template: str  # 'llama-3', or 'model' for the file's own chat template
     stop_ids: tuple[int, ...]
     device: str  # 'CPU', or the devices the layers are on
-    layers: int
-    layers_offloaded: int
+    layers: int  # as llama.cpp counts when it offloads: the output is one of them
+    layers_offloaded: int  # that are really on graphics devices
     threads: int
     build: str  # llama-cpp-python's version
     load_s: float
     warnings: tuple[str, ...] = ()
     demonstration: bool = False  # the embedded demo model, not Med42
+    cache_type: str = "f16"  # how the KV cache's numbers are kept: 'f16', 'q8_0' or 'q4_0'
+    backed_off: tuple[str, ...] = ()  # what did not work while loading and what was done instead, a sentence or two each
+    findings: tuple[Health, ...] = ()  # what was looked at in the file and in the loaded model
+    examined: bool = True  # false while the short test question, the last finding, has not been answered
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """A speed test so far. Tokens and English words a second, 0 until known; `seconds` since its beginning; `done` in the last one."""
+
+    read_tokens_s: float = 0.0
+    write_tokens_s: float = 0.0
+    words_s: float = 0.0
+    seconds: float = 0.0
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,14 +273,3 @@ class SearchHit:
     title: str
     snippet: tuple[str, ...]
     created_at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """One line of `check`: what was looked at, how it is, and what to do if it is not well."""
-
-    name: str
-    state: Literal["ok", "warning", "error"]
-    text: str
-    hint: str = ""
-    detail: dict[str, str] = field(default_factory=dict)

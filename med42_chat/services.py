@@ -5,29 +5,33 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from med42_chat.bin import Bin
 from med42_chat.chat import Chat
-from med42_chat.errors import InputError, RuntimeFailure
+from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure
 from med42_chat.jobs import Jobs
-from med42_chat.records import ContextUse, Health, ModelInfo
+from med42_chat.records import ContextUse, Health, ModelInfo, Speed
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Runtime
-from med42_chat.settings import ASSETS, FILE, Settings, changed, edited, file_values, is_demonstration, model_file
+from med42_chat.runtime.speed import measure
+from med42_chat.settings import ASSETS, DEMONSTRATION, FILE, Settings, changed, edited, file_values, is_demonstration, model_file
 from med42_chat.store.backup import backup, prepare, put_back
 from med42_chat.store.database import Store
 from med42_chat.store.erase import erase
 from med42_chat.store.keys import Key, load_or_create, set_passphrase, wrapped_key
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.private import cannot_write, make_private_folder, write_private
+from med42_chat.weights.command import own_catalogue
+from med42_chat.weights.models import Models
 
 _LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not fit
 _PAGE_KEY_LENGTH = 32  # characters, of 24 random bytes
 _SHORTEST_PASSPHRASE = 8  # characters; the key's derivation makes each guess slow, not a short word long
+_LOOK_EVERY_S = 0.1  # whether the answers that a change of model waits for have ended
 _FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language")
 
 
@@ -36,7 +40,8 @@ class Services:
     """Everything the page needs, open. `token` proves to the server that a request comes from whoever started it.
 
     `settings`, `runtime`, `chat` and `key` change when a person changes the settings: read them here each time. `ended` is set
-    when the program is to end by itself, `erased` with it when everything was deleted.
+    when the program is to end by itself, `erased` with it when everything was deleted. `switching` is the model that waits for
+    answers to end before it takes the place of this one, empty where none does; `not_switched` says why one could not.
     """
 
     settings: Settings
@@ -51,7 +56,15 @@ class Services:
     start_runtime: Callable[[Settings], Runtime] = field(default_factory=lambda: open_runtime, repr=False)
     ended: threading.Event = field(default_factory=threading.Event, repr=False)
     erased: bool = False
+    models: Models = field(init=False)
+    switching: str = ""
+    not_switched: Med42Error | None = None
     _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)  # two pages may change settings at once
+
+    def __post_init__(self) -> None:
+        self.models = Models(
+            self.settings.models, own_catalogue(self.settings), self.settings.context, in_use=lambda: model_file(self.settings)
+        )
 
     def one_time_code(self) -> str:
         """A code for a place where others may read it, such as a command line."""
@@ -84,20 +97,71 @@ class Services:
         count from the program's next start on. Raises SettingsError for what cannot be, InputError while an answer needs the
         model as it is; nothing is changed then.
         """
-        with self._changing:
+        with self._changing, self.jobs.held() as answering:
             chosen = changed(self.settings, changes)
             reload = _loaded_with(chosen) != _loaded_with(self.settings)
-            if reload and self.jobs.any_running():
+            if reload and answering:
                 raise InputError("An answer is being written by this model.", "Wait for it, or stop it; then change the model's settings.")
-            later = tuple(name for name in _FROM_THE_NEXT_START if getattr(chosen, name) != getattr(self.settings, name))
-            _write_settings(self.settings.home, changes)
-            self.settings = chosen
-            if reload:
-                self.runtime.close()
-                self.runtime = self.start_runtime(chosen)
-            self.chat = _set_up(self.chat, chosen, self.runtime)
-            self.jobs.turn_to(self.chat)
-            return later
+            return self._change(chosen, changes, reload)
+
+    def _change(self, chosen: Settings, changes: Mapping[str, str], reload: bool) -> tuple[str, ...]:
+        later = tuple(name for name in _FROM_THE_NEXT_START if getattr(chosen, name) != getattr(self.settings, name))
+        _write_settings(self.settings.home, changes)
+        self.settings = chosen
+        self.models.context = chosen.context
+        if reload:
+            self.runtime.close()
+            self.runtime = self.start_runtime(chosen)
+        self.chat = _set_up(self.chat, chosen, self.runtime)
+        self.jobs.turn_to(self.chat)
+        return later
+
+    def use(self, name: str) -> None:
+        """Turns to another model: the name of a file in the models folder, or DEMONSTRATION. Returns at once.
+
+        Answers under way finish first, and those that begin before they have are still this model's. Whether the new one loads is
+        then said by `runtime.status()`. Named again while it waits, or tried again after it failed, it is loaded anew. Raises
+        NotFound, and SettingsError where the model was set by the command line or the environment.
+        """
+        file = self.settings.models / name
+        if name != DEMONSTRATION and (file.name != name or not file.is_file()):
+            raise NotFound(f"There is no model file {name} in {self.settings.models}.", "Fetch or import it, or choose another one.")
+        changed(self.settings, {"model": name})
+        with self.jobs.held():
+            waits, self.switching, self.not_switched = bool(self.switching), name, None
+        if not waits:
+            threading.Thread(target=self._switch, name="switch", daemon=True).start()
+
+    def _switch(self) -> None:
+        """Waits for the answers under way, then turns to the model that was named last."""
+        while name := self.switching:
+            if self.jobs.any_running():
+                time.sleep(_LOOK_EVERY_S)
+                continue
+            with self._changing, self.jobs.held() as answering:
+                if answering or self.switching != name:
+                    continue
+                try:
+                    self._turn_to(name)
+                except Med42Error as error:  # the settings file cannot be written
+                    self.not_switched = error
+                self.switching = ""
+
+    def _turn_to(self, name: str) -> None:
+        changes = {"model": name}
+        chosen = changed(self.settings, changes)
+        reload = _loaded_with(chosen) != _loaded_with(self.settings) or self.runtime.status().state == "failed"
+        self._change(chosen, changes, reload)
+
+    def speed_test(self, stop: threading.Event) -> Iterator[Speed]:
+        """Tests for about 20 seconds how fast the model reads and writes; ends early when `stop` is set, or when a question comes.
+
+        Raises InputError while an answer is being written, and RuntimeFailure's kinds while no model is there, both at once.
+        """
+        if self.jobs.any_running():
+            raise InputError("An answer is being written.", "Wait for it, or stop it; then test the speed.")
+        self.runtime.wait_until_loaded(timeout_s=0)
+        return measure(self.runtime, lambda: stop.is_set() or self.jobs.any_running())
 
     def protect(self, present: str, new: str | None) -> Key:
         """Protects the data folder by a passphrase, changes it, or with None removes it. `present` is the one until now, if there is one.
@@ -153,6 +217,9 @@ class Services:
 
     def close(self) -> None:
         """Stops the answers, then the model, empties the bin, then closes the store: each needs the next."""
+        with self.jobs.held():
+            self.switching = ""  # from here on no model takes the place of this one
+        self.models.close()
         self.jobs.close()
         self.runtime.close()
         self.bin.close()

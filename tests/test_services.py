@@ -3,14 +3,15 @@
 import errno
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from med42_chat import settings as reading
-from med42_chat.errors import DiskFull, InputError, SettingsError, StoreError, StoreInUse, StoreKeyError
+from med42_chat.errors import DiskFull, InputError, NotFound, RuntimeFailure, SettingsError, StoreError, StoreInUse, StoreKeyError
 from med42_chat.services import Services, _page_key, open_store
 from med42_chat.settings import Settings
 from med42_chat.store import vault
@@ -94,6 +95,166 @@ class TestApply:
         with pytest.raises(SettingsError, match="cannot be read"):
             opened.apply({"temperature": "0.1"})
         assert (home / "settings.toml").read_text() == "port = = 3\n"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits until it holds, or fails."""
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
+
+
+class Changing:
+    """Starts runtimes that answer with the name of their model. While `closing` is shut, the first one takes its time to end."""
+
+    def __init__(self, opened: Services, tmp_path: Path) -> None:
+        self.closing = threading.Event()
+        self.closing.set()
+        (tmp_path / "other.gguf").touch()
+        (tmp_path / "third.gguf").touch()
+        opened.settings = replace(opened.settings, models=tmp_path)
+        opened.start_runtime = self.start
+        first, close = opened.runtime, opened.runtime.close
+
+        def close_slowly() -> None:
+            self.closing.wait(5)
+            close()
+
+        first.close = close_slowly  # type: ignore[method-assign]
+
+    @staticmethod
+    def start(settings: Settings) -> PacedRuntime:
+        return PacedRuntime(model=MED42, text=settings.model, pause_s=0.0)
+
+
+class TestUse:
+    @pytest.fixture
+    def changing(self, opened: Services, tmp_path: Path) -> Changing:
+        return Changing(opened, tmp_path)
+
+    def test_another_model_answers_from_then_on_and_at_the_next_start(self, opened: Services, changing: Changing, home: Path) -> None:
+        opened.use("other.gguf")
+        until(lambda: not opened.switching)
+        assert answer(opened) == "other.gguf"
+        assert reading.read({"home": str(home)}, {}).model == "other.gguf"
+        opened.use("demonstration")
+        until(lambda: not opened.switching)
+        assert opened.is_demonstration() and answer(opened) == "demonstration"
+
+    def test_a_running_answer_finishes_first_and_questions_are_answered_meanwhile(self, opened: Services, changing: Changing) -> None:
+        opened.runtime.gate = threading.Event()  # type: ignore[attr-defined]
+        first = opened.jobs.start(opened.store.conversations.create().id, "What?")
+        opened.use("other.gguf")
+        second = opened.jobs.start(opened.store.conversations.create().id, "And?")
+        assert opened.switching == "other.gguf"
+        opened.runtime.gate.set()  # type: ignore[attr-defined]
+        first.join(5)
+        second.join(5)
+        assert (first.state().text, second.state().text) == ("Yes.", "Yes.")
+        until(lambda: not opened.switching)
+        assert answer(opened) == "other.gguf"
+
+    def test_the_one_that_was_named_last_is_taken(self, opened: Services, changing: Changing) -> None:
+        opened.runtime.gate = threading.Event()  # type: ignore[attr-defined]
+        job = opened.jobs.start(opened.store.conversations.create().id, "What?")
+        opened.use("other.gguf")
+        opened.use("third.gguf")
+        opened.runtime.gate.set()  # type: ignore[attr-defined]
+        job.join(5)
+        until(lambda: not opened.switching)
+        assert answer(opened) == "third.gguf"
+
+    def test_a_question_that_comes_while_the_model_is_changed_is_answered_by_the_new_one(
+        self, opened: Services, changing: Changing
+    ) -> None:
+        changing.closing.clear()
+        opened.use("other.gguf")
+        until(lambda: opened.settings.model == "other.gguf")
+        texts: list[str] = []
+        asking = threading.Thread(target=lambda: texts.append(answer(opened)))
+        asking.start()
+        time.sleep(0.1)
+        changing.closing.set()
+        asking.join(5)
+        assert texts == ["other.gguf"]
+
+    def test_what_is_not_there_is_refused_and_nothing_is_changed(self, opened: Services, changing: Changing, tmp_path: Path) -> None:
+        (tmp_path / "models").mkdir()
+        for name in ("missing.gguf", "../other.gguf", "models", ""):
+            with pytest.raises(NotFound):
+                opened.use(name)
+        assert opened.switching == "" and answer(opened) == "Yes."
+
+    def test_a_model_that_did_not_load_is_tried_again_when_it_is_named_again(self, opened: Services, changing: Changing) -> None:
+        opened.use("other.gguf")
+        until(lambda: not opened.switching)
+        failed = opened.runtime
+        failed.state = "failed"  # type: ignore[attr-defined]
+        opened.use("other.gguf")
+        until(lambda: not opened.switching)
+        assert opened.runtime is not failed and opened.runtime.status().state == "ready"
+
+    def test_a_model_that_the_command_line_has_set_stays(self, opened: Services, changing: Changing) -> None:
+        opened.settings = replace(opened.settings, places={"model": "command line"})
+        with pytest.raises(SettingsError, match="command line"):
+            opened.use("other.gguf")
+
+    def test_a_switch_that_cannot_be_kept_is_not_made_and_says_why(
+        self, opened: Services, changing: Changing, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = opened.runtime
+        monkeypatch.setattr(Path, "write_text", full)
+        opened.use("other.gguf")
+        until(lambda: not opened.switching)
+        assert isinstance(opened.not_switched, DiskFull)
+        assert opened.runtime is before and answer(opened) == "Yes."
+
+    def test_a_program_that_closes_starts_no_other_model(self, opened: Services, changing: Changing) -> None:
+        opened.runtime.gate = threading.Event()  # type: ignore[attr-defined]
+        opened.jobs.start(opened.store.conversations.create().id, "What?")
+        before = opened.runtime
+        opened.use("other.gguf")
+        opened.close()
+        time.sleep(0.3)
+        assert opened.runtime is before and not opened.switching
+
+
+class TestSpeedTest:
+    def test_it_reads_and_writes_more_and_more_and_ends(self, opened: Services) -> None:
+        opened.runtime.text = "It is a made-up note. " * 9  # type: ignore[attr-defined]
+        seen = list(opened.speed_test(threading.Event()))
+        assert [one.done for one in seen] == [False] * (len(seen) - 1) + [True]
+        assert seen[0].read_tokens_s == 0 and seen[-1].read_tokens_s > 0
+        assert seen[-1].words_s == pytest.approx(0.75 * seen[-1].write_tokens_s) and seen[-1].write_tokens_s > 0
+        lengths = [(len(one.prompt), one.sampling.max_tokens) for one in opened.runtime.requests]  # type: ignore[attr-defined]
+        assert lengths[0] == (64, 16) and lengths[-1] == (512, 128)
+
+    def test_it_can_be_stopped_and_gives_way_to_a_question(self, opened: Services) -> None:
+        stop = threading.Event()
+        speeds = opened.speed_test(stop)
+        next(speeds)
+        stop.set()
+        assert list(speeds)[-1].done and len(opened.runtime.requests) == 1  # type: ignore[attr-defined]
+        speeds = opened.speed_test(threading.Event())
+        next(speeds)
+        opened.runtime.gate = threading.Event()  # type: ignore[attr-defined]
+        job = opened.jobs.start(opened.store.conversations.create().id, "What?")
+        assert list(speeds)[-1].done
+        opened.runtime.gate.set()  # type: ignore[attr-defined]
+        job.join(5)
+        assert job.state().text == "Yes."
+
+    def test_it_does_not_begin_while_an_answer_is_written_or_without_a_model(self, opened: Services) -> None:
+        opened.runtime.gate = threading.Event()  # type: ignore[attr-defined]
+        job = opened.jobs.start(opened.store.conversations.create().id, "What?")
+        with pytest.raises(InputError, match="being written"):
+            opened.speed_test(threading.Event())
+        opened.runtime.gate.set()  # type: ignore[attr-defined]
+        job.join(5)
+        opened.runtime.failure = RuntimeFailure("The model is still loading.")  # type: ignore[attr-defined]
+        with pytest.raises(RuntimeFailure):
+            opened.speed_test(threading.Event())
 
 
 class TestPassphrase:
