@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from med42_chat.errors import ModelFileError
 from med42_chat.gguf import read_header
 from med42_chat.settings import Settings
 from med42_chat.weights import catalogue, hardware, health, importing, inventory, plan
@@ -25,6 +26,7 @@ from med42_chat.weights.progress import Progress
 _STATES = {
     "asking": "asking what the file is",
     "fetching": "fetching",
+    "copying": "copying",
     "waiting": "waiting",
     "checking": "checking",
     "done": "done",
@@ -88,9 +90,11 @@ def _listed(item: Item) -> dict[str, Any]:
 def plan_(options: Any, chosen: Settings) -> None:
     """This computer, the recommendation, and a plan for one model or for each."""
     known = entries(chosen)
-    asked = [_asked(options.id, chosen)] if options.id else inventory.items(known, chosen.models)
     here = hardware.read(chosen.models)
-    plans = [planned(item, chosen, here, ask=bool(options.id)) for item in asked]
+    if options.id:
+        plans = [confirmed(_asked(options.id, chosen), chosen, here)]
+    else:
+        plans = [made for item in inventory.items(known, chosen.models) if (made := _planned_if_whole(item, chosen, here))]
     advice = plan.recommend(known, here, chosen.context)
     if options.json:
         best = advice.plan.model.id if advice.plan else None
@@ -102,13 +106,21 @@ def plan_(options: Any, chosen: Settings) -> None:
         print(f"{one.model.id:32} {_FITS[one.fit]}: {one.reason}")
 
 
-def planned(item: Item, chosen: Settings, here: hardware.Hardware, ask: bool) -> Plan:
-    """The plan for one model; `ask` has llama.cpp confirm it where the file is here, which takes a second."""
+def confirmed(item: Item, chosen: Settings, here: hardware.Hardware) -> Plan:
+    """The plan for one model, confirmed by llama.cpp where the file is here, which takes a second. Raises ModelFileError."""
     made = plan.make(inventory.model_of(item, here.features), here, chosen.context)
-    if not ask or item.state != "here":
+    if item.state != "here":
         return made
     known = hardware.footprint(item.files[0], made.way.context, made.way.cache_type, made.way.gpu_layers)
     return plan.confirmed(made, here, known) if known else made
+
+
+def _planned_if_whole(item: Item, chosen: Settings, here: hardware.Hardware) -> Plan | None:
+    try:
+        return plan.make(inventory.model_of(item, here.features), here, chosen.context)
+    except ModelFileError as error:
+        _say(f"{item.id}: {error.message}")
+        return None
 
 
 def _asked(id: str, chosen: Settings) -> Item:

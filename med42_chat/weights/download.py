@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -48,8 +49,8 @@ class Download:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         assert self._popen.stdin is not None
-        with self._popen.stdin as pipe:
-            pipe.write(json.dumps(asdict(order)))
+        self._popen.stdin.write(json.dumps(asdict(order)) + "\n")
+        self._popen.stdin.flush()  # and left open: when it closes, this program has ended
 
     def __iter__(self) -> Iterator[Progress]:
         for found in self._lines():
@@ -74,6 +75,8 @@ class Download:
         """Ends it at once; what came is kept. Whoever iterates sees ConnectionLost."""
         self._popen.terminate()
         self._popen.wait()
+        assert self._popen.stdin is not None
+        self._popen.stdin.close()
 
 
 def _raised(error: str, message: str, hint: str) -> Med42Error:
@@ -89,8 +92,9 @@ def _environment() -> dict[str, str]:
 
 
 def main() -> None:
-    """Fetches what standard input orders, and says how it goes, a line of JSON each. Ends when nobody listens any more."""
-    order = Order(**json.loads(sys.stdin.read()))
+    """Fetches what standard input's first line orders, and says how it goes, a line of JSON each. Ends when nobody listens any more."""
+    order = Order(**json.loads(sys.stdin.readline()))
+    threading.Thread(target=_end_with_the_program, daemon=True).start()
     try:
         try:
             _run(order)
@@ -99,6 +103,16 @@ def main() -> None:
             _say({"error": known, "message": error.message, "hint": error.hint})
     except BrokenPipeError:
         os._exit(0)  # the program that asked for this is gone; a normal end would stumble over the pipe once more
+
+
+def _end_with_the_program() -> None:
+    """Ends this process when the program that gave the order has, however it did: the place is then free for its next start.
+
+    A connection that is silent would keep it for half a minute. Not through `sys.stdin`, whose lock would be in the way of a normal end.
+    """
+    while os.read(0, 1):
+        pass
+    os._exit(0)
 
 
 def _run(order: Order) -> None:

@@ -13,7 +13,19 @@ from typing import BinaryIO
 from med42_chat.errors import WeightsError, WrongContent
 from med42_chat.gguf import read_header
 from med42_chat.weights.catalogue import Entry, is_split_part
-from med42_chat.weights.place import Finished, check_room, disk_errors, hashed, installed, put_in_place, remembered, workplace
+from med42_chat.weights.place import (
+    UNKNOWN,
+    Finished,
+    check_room,
+    discard,
+    disk_errors,
+    hashed,
+    installed,
+    put_in_place,
+    remembered,
+    sweep,
+    workplace,
+)
 from med42_chat.weights.progress import Progress
 
 _PIECE = 4 << 20  # bytes copied at once
@@ -59,6 +71,7 @@ def bring(source: Path, entries: Sequence[Entry], folder: Path) -> Iterator[Prog
 
     Raises WeightsError's kinds, and ModelFileError for a file that is no whole model; what was said to be in place stays there.
     """
+    sweep(folder)
     with disk_errors(source):
         found = yield from identify(_candidates(source), entries)
     known = {entry.id: entry for entry in entries}
@@ -136,15 +149,27 @@ def _bring_unknown(file: Path, digest: str, folder: Path) -> Iterator[Progress |
             "Add an entry for it to your own catalogue, with the names and checksums of all its parts, and import the folder again.",
         )
     read_header(file)
-    final = folder / f"{file.name.removesuffix('.gguf')}.{digest[:8]}.gguf"
-    if not final.exists():
-        yield from _placed([[(file, digest)]], [final], f"unknown-{digest[:16]}")
+    final = file if _lies_in(file, folder) else folder / f"{file.name.removesuffix('.gguf')}.{digest[:8]}.gguf"
+    if file == final or not final.exists():
+        try:
+            yield from _placed([[(file, digest)]], [final], f"{UNKNOWN}{digest[:16]}")
+        finally:
+            discard(folder, f"{UNKNOWN}{digest[:16]}")  # half a copy that nobody would ask for again
     yield Imported(None, (final,), _UNKNOWN)
 
 
+def _lies_in(file: Path, folder: Path) -> bool:
+    return file.parent.resolve() == folder.resolve()
+
+
 def _placed(groups: Sequence[Sequence[tuple[Path, str]]], finals: Sequence[Path], id: str) -> Iterator[Progress]:
-    """Makes each of `finals` out of one group of sources with their checksums."""
+    """Makes each of `finals` out of one group of sources with their checksums. Files of the same folder are not copied."""
     folder, finished = finals[0].parent, []
+    if all(len(group) == 1 and _lies_in(group[0][0], folder) for group in groups):
+        pairs = [(*group[0], final) for group, final in zip(groups, finals, strict=True)]
+        with disk_errors(folder):
+            put_in_place(folder, [Finished(path, final, digest) for path, digest, final in pairs])
+        return
     with workplace(folder, id) as place:
         check_room(folder, sum(path.stat().st_size for group in groups for path, _ in group))
         for group, final in zip(groups, finals, strict=True):
@@ -172,7 +197,7 @@ def _appended(path: Path, copy: BinaryIO, total: int) -> Iterator[Progress]:
     with path.open("rb") as file:
         while data := file.read(_PIECE):
             copy.write(data)
-            yield Progress("fetching", copy.tell(), total)
+            yield Progress("copying", copy.tell(), total)
     copy.flush()
     os.fsync(copy.fileno())
 
@@ -195,12 +220,12 @@ def check(file: Path, entries: Sequence[Entry]) -> Generator[Progress, None, Che
         raise WrongContent(f"{file.name} is not what it should be: {what}.", again)
     if named is None or file.name == named.file_names[0]:  # later parts of a split file have no header worth reading
         read_header(file)
-    return Checked(meant or named, _compared(meant, wanted))
+    return Checked(meant or named, _compared(meant, named, wanted))
 
 
-def _compared(meant: Entry | None, wanted: str) -> str:
+def _compared(meant: Entry | None, named: Entry | None, wanted: str) -> str:
     if meant is not None:
-        return "The checksum is the catalogue's."
+        return f"{'' if named else f'This is {meant.title}. '}The checksum is the catalogue's."
     if wanted:
         return "The checksum is the one that the file had when it was brought here."
     return "The file is whole. There is no checksum to compare it with."

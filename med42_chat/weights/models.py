@@ -19,7 +19,7 @@ from med42_chat.weights.download import Download, Order
 from med42_chat.weights.hardware import Hardware
 from med42_chat.weights.importing import Imported, Recognised
 from med42_chat.weights.inventory import CATALOGUE, Item, State
-from med42_chat.weights.place import check_room, disk_errors
+from med42_chat.weights.place import UNFINISHED, check_room, disk_errors
 from med42_chat.weights.plan import Plan, Recommendation, gigabytes
 from med42_chat.weights.progress import Meter, Progress
 
@@ -148,6 +148,7 @@ class Models:
         self._tasks: dict[str, _Task] = {}
         self._line: deque[_Task] = deque()  # downloads, the running one first
         self._count = 0
+        self._seen: tuple[int, ...] = ()  # when the folder and the own catalogue changed last
         self._closed = False
 
     # Looking
@@ -174,8 +175,13 @@ class Models:
             return [task.work for task in self._tasks.values()]
 
     def changed(self) -> int:
-        """A number that grows with every change that could be seen."""
-        return self._count
+        """A number that grows with every change that could be seen, one that another program makes in the folder too."""
+        places = (self.folder, self.folder / UNFINISHED, self._own)
+        seen = tuple(place.stat().st_mtime_ns if place.exists() else 0 for place in places)
+        with self._changing:
+            if seen != self._seen:
+                self._seen, self._count = seen, self._count + 1
+            return self._count
 
     def hardware(self) -> Hardware | None:
         """This computer, once it is measured."""
@@ -231,6 +237,9 @@ class Models:
         source = source.expanduser()
         if not source.exists():
             raise WeightsError(f"There is nothing at {source}.", "Check the path; for a stick, that it is plugged in.")
+        used = self._in_use()
+        if used is not None and used.exists() and source.samefile(used):  # taking it in may rename it
+            raise WeightsError(f"{source.name} is in use, and needs no import.", "'Verify' compares it with the catalogue.")
         self._start(Work(source.name or str(source), "import", phase="checking"), lambda task: self._bringing(source))
 
     def verify(self, id: str) -> None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,7 @@ from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.progress import Progress
 
 UNFINISHED = ".unfinished"
+UNKNOWN = "unknown-"  # begins the id under which a file is copied that no entry knows
 _CHECKSUMS = ".checksums.json"
 SPARE = 200_000_000  # bytes that the disk keeps free beside a new file
 _PIECE = 4 << 20  # bytes read at once for a checksum
@@ -80,6 +81,13 @@ def discard(folder: Path, id: str) -> int:
         return 0
     with workplace(folder, id) as place:
         return sum(file.stat().st_size for file in place.iterdir() if file.is_file())
+
+
+def sweep(folder: Path) -> None:
+    """Removes half copies of unknown files, which a crash left and nobody can go on with. One that is being copied stays."""
+    for place in (folder / UNFINISHED).glob(f"{UNKNOWN}*/"):
+        with suppress(DownloadFailed):
+            discard(folder, place.name)
 
 
 def check_room(folder: Path, missing: int) -> None:

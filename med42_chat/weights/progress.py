@@ -9,7 +9,7 @@ from typing import Literal
 _REPORT_S = 0.25
 _WINDOW_S = 10.0  # over which the speed is averaged
 
-State = Literal["asking", "fetching", "waiting", "checking", "done"]
+State = Literal["asking", "fetching", "copying", "waiting", "checking", "done"]
 
 
 @dataclass(frozen=True, slots=True)

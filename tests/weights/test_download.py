@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -92,11 +93,22 @@ def test_a_download_ends_when_nobody_listens_any_more(order: Order, server: Stat
         [sys.executable, "-m", "med42_chat.weights.download"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert child.stdin is not None and child.stdout is not None
-    child.stdin.write(json.dumps({"id": order.id, "catalogue": order.catalogue, "own": "", "folder": order.folder}))
-    child.stdin.close()
+    child.stdin.write(json.dumps(asdict(order)) + "\n")
+    child.stdin.flush()
     assert "asking" in child.stdout.readline()
     child.stdout.close()
     assert child.wait(15) == 0
+
+
+def test_a_download_ends_at_once_with_the_program_that_wanted_it(order: Order, server: State, model: bytes) -> None:
+    server.faults.append(Fault("stall", at=100_000))
+    first = Download(order)
+    while next(iter(first)).state != "fetching":
+        pass
+    assert first._popen.stdin is not None
+    first._popen.stdin.close()  # as the system does when a program dies
+    assert first._popen.wait(5) == 0
+    assert list(Download(order))[-1].state == "done"
 
 
 @contextmanager

@@ -164,3 +164,45 @@ def test_what_is_removed_is_forgotten(offered: Offered, model: bytes, models: Pa
 def test_a_damaged_memory_of_checksums_is_an_empty_one(models: Path, damage: str) -> None:
     (models / ".checksums.json").write_text(damage)
     assert place.remembered(models) == {}
+
+
+def test_a_file_that_lies_in_the_models_folder_already_is_named_and_not_copied(offered: Offered, model: bytes, models: Path) -> None:
+    entry = offered(("original.gguf", model))
+    (models / "from the browser.gguf").write_bytes(model)
+    node = (models / "from the browser.gguf").stat().st_ino
+    assert brought(models / "from the browser.gguf", [entry], models) == [Imported(entry, (models / "tiny-q4.gguf",))]
+    assert (models / "tiny-q4.gguf").stat().st_ino == node
+    (models / "mine.gguf").write_bytes(model[:-1] + b"!")
+    (done,) = brought(models / "mine.gguf", [entry], models)
+    assert done.files == (models / "mine.gguf",)
+    assert place.remembered(models)["mine.gguf"]
+
+
+def test_half_a_copy_of_an_unknown_file_is_not_left_behind(offered: Offered, model: bytes, models: Path, stick: Path) -> None:
+    entry = offered(("original.gguf", model))
+    (stick / "mine.gguf").write_bytes(model[:-1] + b"!")
+    steps = bring(stick / "mine.gguf", [entry], models)
+    while not list((models / place.UNFINISHED).glob("unknown-*/*.gguf")):
+        next(steps)
+    steps.close()  # type: ignore[attr-defined]  # it is a generator
+    assert list((models / place.UNFINISHED).glob("unknown-*/")) == []
+    left = models / place.UNFINISHED / "unknown-0123"
+    left.mkdir()
+    (left / "crashed.gguf").write_bytes(b"GGUF")
+    brought(stick / "mine.gguf", [entry], models)
+    assert not left.exists()
+
+
+def test_a_check_says_what_it_compared_with(offered: Offered, model: bytes, models: Path) -> None:
+    entry = offered(("original.gguf", model))
+    for name, other, said in [
+        ("tiny-q4.gguf", model, "The checksum is the catalogue's."),
+        ("renamed.gguf", model, "This is Tiny, Q4_K_M. The checksum is the catalogue's."),
+        ("mine.gguf", model[:-1] + b"!", "There is no checksum"),
+    ]:
+        (models / name).write_bytes(other)
+        steps = check(models / name, [entry])
+        with pytest.raises(StopIteration) as end:
+            while True:
+                next(steps)
+        assert said in end.value.value.sentence
