@@ -11,8 +11,8 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from typing import Any, Protocol
 
 import uvicorn
 from fastapi import FastAPI
@@ -45,6 +45,7 @@ _MANIFEST = {
 
 _POLL_S = 0.125  # eight updates a second: as smooth as reading needs, and cheap
 _STILL_HERE_S = 15.0  # a comment in a quiet stream, so that a page that has gone is noticed
+_LAST = ("gone", "over")  # after these there is nothing more to see
 _PORTS_TRIED = 20
 
 
@@ -57,7 +58,8 @@ def build_app(services: Services, port: int, is_closing: Callable[[], bool] = la
     intake = Intake(services, words)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_route("/healthz", _healthz)
-    app.add_route("/v1/stream", _Stream(services, words, is_closing).respond)
+    for path, open_view in _views(services, words).items():
+        app.add_route(path, _Stream(open_view, is_closing).respond)
     app.add_route("/v1/draft", intake.draft, methods=["POST"])
     app.add_route("/v1/search", intake.search, methods=["POST"])
     app.add_route(FILES, intake.attachment, methods=["POST"])
@@ -218,36 +220,55 @@ class _Backups:
         return FileResponse(file, media_type="application/octet-stream", filename=file.name, headers={"Cache-Control": "no-store"})
 
 
-class _Stream:
-    """Tells open pages what changes. One stream for each visible page."""
+class _View(Protocol):
+    """What one open page sees. Closed when the page goes away."""
 
-    def __init__(self, services: Services, words: Words, is_closing: Callable[[], bool]) -> None:
-        self._services, self._words = services, words
-        self._is_closing = is_closing
+    def poll(self) -> list[tuple[str, dict[str, object]]]: ...
+
+
+OpenView = Callable[[Request], AbstractContextManager[_View]]
+
+
+def _views(services: Services, words: Words) -> dict[str, OpenView]:
+    """What can be followed, by its path: a conversation, which may be none yet; the models; a speed test, which runs as long."""
+    from med42_chat.ui.follow import Follower
+    from med42_chat.ui.models_follow import ModelsFollower, SpeedTest
+
+    return {
+        "/v1/stream": lambda request: nullcontext(Follower(services, words, request.query_params.get("conversation", ""))),
+        "/v1/models": lambda _: nullcontext(ModelsFollower(services, words)),
+        "/v1/speed": lambda _: closing(SpeedTest(services, words)),
+    }
+
+
+class _Stream:
+    """Tells open pages what changes. One stream for each visible page, and one for what it shows beside its conversation."""
+
+    def __init__(self, open_view: OpenView, is_closing: Callable[[], bool]) -> None:
+        self._open_view, self._is_closing = open_view, is_closing
 
     async def respond(self, request: Request) -> Response:
-        """The stream of one conversation, which may be none yet; ends when the page goes away or its conversation is deleted."""
-        return StreamingResponse(self._events(request.query_params.get("conversation", "")), media_type="text/event-stream")
+        """The stream of one view; ends when the page goes away or there is nothing more to see."""
+        return StreamingResponse(self._events(request), media_type="text/event-stream")
 
-    async def _events(self, conversation_id: str) -> AsyncIterator[str]:
-        from med42_chat.ui.follow import Follower
-
-        follower, quiet = Follower(self._services, self._words, conversation_id), 0.0
-        while not self._is_closing():
-            try:
-                changes = await asyncio.to_thread(follower.poll)
-            except Med42Error as error:
-                yield _event("trouble", {"message": error.message, "hint": error.hint})
-                return
-            for name, data in changes:
-                yield _event(name, data)
-                if name == "gone":
+    async def _events(self, request: Request) -> AsyncIterator[str]:
+        with self._open_view(request) as view:
+            quiet = 0.0
+            while not self._is_closing():
+                try:
+                    changes = await asyncio.to_thread(view.poll)
+                except Med42Error as error:
+                    yield _event("trouble", {"message": error.message, "hint": error.hint})
                     return
-            quiet = 0.0 if changes else quiet + _POLL_S
-            if quiet >= _STILL_HERE_S:
-                quiet = 0.0
-                yield ": still here\n\n"
-            await asyncio.sleep(_POLL_S)
+                for name, data in changes:
+                    yield _event(name, data)
+                    if name in _LAST:
+                        return
+                quiet = 0.0 if changes else quiet + _POLL_S
+                if quiet >= _STILL_HERE_S:
+                    quiet = 0.0
+                    yield ": still here\n\n"
+                await asyncio.sleep(_POLL_S)
 
 
 def _event(name: str, data: dict[str, object]) -> str:

@@ -149,7 +149,7 @@ med42.answers = (scroll, trigger, { showUnseen }) => {
       if (one) med42.pinFact(one.matches(".question") ? words(one) : one.querySelector(".blocks").innerText.trim());
     },
     // of the greeting
-    weights: () => med42.openSettings("model"),
+    weights: () => med42.openModels(),
   };
   scroll.addEventListener("click", (event) => {
     const example = event.target.closest(".example");

@@ -306,7 +306,7 @@ med42.buttons = (element) => {
     theme: med42.nextTheme,
     about: () => med42.openAbout(),
     settings: () => med42.openSettings(),
-    model: () => med42.openSettings("model"),
+    models: () => med42.openModels(),
   };
   element.addEventListener("click", (event) => {
     const button = event.target.closest("[data-do]");

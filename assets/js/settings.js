@@ -121,6 +121,7 @@ med42.settings = (element, props, trigger, watch) => {
     const button = target.closest("[data-act]");
     if (tab) choose(tab.id.slice(4), true);
     if (tab && tab.id === "tab-computer") trigger("submit", { do: "refresh" }); // what was changed meanwhile is seen there
+    if (button && button.dataset.act === "models") return med42.openModels();
     if (button) trigger("submit", { do: button.dataset.act, ...act[button.dataset.act]() });
   });
   body.addEventListener("keydown", (event) => {

@@ -76,7 +76,7 @@ class Demonstration:
         """Makes the component where it is called."""
         here, instead = escape(self._words("demonstration.here")), escape(self._words("demonstration.instead"))
         gr.HTML(
-            html_template=f'<p>{here} <button type="button" class="link" data-do="model">{instead}</button></p>',
+            html_template=f'<p>{here} <button type="button" class="link" data-do="models">{instead}</button></p>',
             js_on_load="med42.buttons(element)",
             apply_default_css=False,
             elem_id="demonstration",

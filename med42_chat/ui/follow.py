@@ -139,6 +139,7 @@ class Follower:
         parts = {
             "state": gauges.state(self.words, status),
             "model": gauges.model(self.words, status.model),
+            "fetching": gauges.fetching(self.words, self.services.models.works()),
             "trouble": gauges.trouble(status),
         }
         key = (status.model is not None, self._shown, self._job is not None, self._prompted())

@@ -1,11 +1,13 @@
 """How things stand, in words and small pictures: the model's state, how full its context is, what a running answer does. Pure."""
 
+from collections.abc import Sequence
 from html import escape
 
 from med42_chat.jobs import JobState
 from med42_chat.records import ContextUse, Evidence, ModelInfo, Timings
 from med42_chat.runtime.protocol import RuntimeStatus
 from med42_chat.ui.words import Words
+from med42_chat.weights.models import Work
 
 _SHARES = (
     ("system", "meter.system"),
@@ -74,6 +76,12 @@ def model(words: Words, info: ModelInfo | None) -> str:
         return ""
     name = f'<span class="chip" title="{escape(info.quantization)}, {escape(info.device)}">{escape(info.name)}</span>'
     return f'<span class="chip demonstration">{words("answer.demonstration")}</span>' if info.demonstration else name
+
+
+def fetching(words: Words, works: Sequence[Work]) -> str:
+    """How far the model is that is being fetched or imported; nothing while none is."""
+    work = next((work for work in works if work.state == "running" and work.kind in ("download", "import")), None)
+    return words("models.fetching", percent=f"{work.done / max(work.total, 1):.0%}") if work else ""
 
 
 def meter(words: Words, use: ContextUse | None) -> str:

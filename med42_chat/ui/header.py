@@ -17,7 +17,8 @@ def _template(words: Words) -> str:
 <div class="head">
 {_tool("left", "menu", words("header.conversations"))}
 <h1>Med42 Chat</h1>
-<span data-live="model"></span>
+<button type="button" class="which" data-do="models" title="{escape(words("models.open"))}" data-live="model"></button>
+<button type="button" class="fetching" data-do="models" title="{escape(words("models.open"))}" data-live="fetching"></button>
 <span class="gap"></span>
 <span class="state" data-live="state"></span>
 <span class="speed" data-live="speed"></span>

@@ -59,13 +59,10 @@ class Form:
         choices.append(_Choice(DEMONSTRATION, words("settings.model_demonstration")))
         if settings.model not in [one.value for one in choices]:
             choices.append(_Choice(settings.model, settings.model))
-        steps = "".join(
-            f"<li>{escape(words(f'settings.weights_{step}', folder=settings.models))}</li>" for step in ("find", "put", "choose")
-        )
         return (
             self._choice("model", choices, settings.model)
             + self._number("context", settings.context)
-            + f'<div class="aside"><h3>{escape(words("settings.weights"))}</h3><ol>{steps}</ol></div>'
+            + f'<div class="aside"><p>{escape(words("settings.weights"))}</p>{_button("models", words("models.open"), plain=True)}</div>'
         )
 
     def _answers(self) -> str:
