@@ -254,7 +254,7 @@ class Models:
         if item is None or item.state == "absent":
             raise NotFound(f"Nothing of '{id}' is here.", "")
         used = self._in_use()
-        if used is not None and any(file.exists() and file.samefile(used) for file in item.files):
+        if used is not None and used.exists() and any(file.exists() and file.samefile(used) for file in item.files):
             raise WeightsError(f"{item.title} is in use.", "Use another model first; then this one can be removed.")
         self._start(Work(id, "remove", total=item.fetched), lambda task: self._removing(item))
 
