@@ -11,8 +11,9 @@ from contextlib import closing, suppress
 from types import FrameType
 from urllib.parse import urlsplit
 
+from med42_chat.loading import model_file
 from med42_chat.services import Services, open_services
-from med42_chat.settings import Settings, is_demonstration, model_file
+from med42_chat.settings import Settings, is_demonstration
 from med42_chat.web import serve
 from med42_chat.window import find_browser, open_window
 

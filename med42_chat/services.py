@@ -8,24 +8,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure
 from med42_chat.jobs import Jobs
+from med42_chat.loading import model_file, own_catalogue, ways_to_load
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Runtime
 from med42_chat.runtime.speed import measure
-from med42_chat.settings import ASSETS, DEMONSTRATION, FILE, Settings, changed, edited, file_values, is_demonstration, model_file
+from med42_chat.settings import ASSETS, DEMONSTRATION, FILE, Settings, changed, edited, file_values, is_demonstration
 from med42_chat.store.backup import backup, prepare, put_back
 from med42_chat.store.database import Store
 from med42_chat.store.erase import erase
 from med42_chat.store.keys import Key, load_or_create, set_passphrase, wrapped_key
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.private import cannot_write, make_private_folder, write_private
-from med42_chat.weights.command import own_catalogue
 from med42_chat.weights.models import Models
 
 _LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not fit
@@ -270,15 +271,7 @@ def protect(settings: Settings, store: Store, passphrase: str | None) -> Key:
 
 def open_runtime(settings: Settings) -> Runtime:
     """The model's process, started; it loads while the caller goes on."""
-    model = model_file(settings)
-    return LocalRuntime(
-        model,
-        context=settings.context,
-        threads=settings.threads,
-        gpu_layers=settings.gpu_layers,
-        cache=settings.home / "cache",
-        demonstration=is_demonstration(model),
-    )
+    return LocalRuntime(partial(ways_to_load, settings), cache=settings.home / "cache")
 
 
 def open_chat(settings: Settings, store: Store, runtime: Runtime) -> Chat:
@@ -298,7 +291,7 @@ def _set_up(chat: Chat, settings: Settings, runtime: Runtime) -> Chat:
 
 
 def _loaded_with(settings: Settings) -> tuple[object, ...]:
-    return model_file(settings), settings.context, settings.threads, settings.gpu_layers
+    return model_file(settings), settings.context, settings.threads, settings.gpu_layers, settings.kv_type
 
 
 def _write_settings(home: Path, changes: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import platformdirs
 
@@ -32,12 +32,12 @@ FILE = "settings.toml"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting, checked. `threads` and `gpu_layers` None mean: as many as this computer has, all that fit."""
+    """Every setting, checked. `threads`, `gpu_layers` and `kv_type` None mean: as many as this computer has, as fits best."""
 
     home: Path
     places: Mapping[str, str] = field(default_factory=dict)  # of what the command line or the environment has set: which of them
     models: Path = PROJECT / "models"
-    model: str = ""  # a file, its name in `models`, or DEMONSTRATION; empty: Med42 where it is, the demonstration model otherwise
+    model: str = ""  # a file, its name in `models`, or DEMONSTRATION; empty: Med42 where the catalogue's is here, else the demonstration
     host: str = "127.0.0.1"
     port: int = 7042
     window: str = "app"  # how the page is opened: in a window of its own, in the browser, or not at all
@@ -50,6 +50,7 @@ class Settings:
     context: int = 8192
     threads: int | None = None
     gpu_layers: int | None = None
+    kv_type: Literal["f16", "q8_0"] | None = None
     seed: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
 
@@ -103,15 +104,14 @@ def file_values(home: Path) -> dict[str, str]:
     return _known({name: _as_text(value) for name, value in values.items()}, strict=True, place=str(path))
 
 
-def model_file(settings: Settings) -> Path:
-    """The model to load. What was asked for by name is never replaced by another; a missing file is the runtime's to report."""
+def named_model(settings: Settings) -> Path | None:
+    """The model that a person has named, whether it is there or not: it is never replaced by another. None where none was."""
     if settings.model == DEMONSTRATION:
         return DEMO_MODEL
-    if settings.model:
-        asked = Path(settings.model).expanduser()
-        return asked if asked.is_absolute() or asked.exists() else settings.models / settings.model
-    found = model_files(settings)
-    return next((path for path in found if "med42" in path.name.lower()), found[0] if found else DEMO_MODEL)
+    if not settings.model:
+        return None
+    asked = Path(settings.model).expanduser()
+    return asked if asked.is_absolute() or asked.exists() else settings.models / settings.model
 
 
 def model_files(settings: Settings) -> list[Path]:
@@ -245,6 +245,7 @@ _PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "context": (_whole(512, 1_048_576), "a whole number of tokens from 512; Med42-v2 was trained on 8192"),
     "threads": (_whole(1, 512), "a whole number from 1 to 512"),
     "gpu_layers": (_whole(0, 10_000), "a whole number; 0 keeps the model off the GPU"),
+    "kv_type": (_one_of("f16", "q8_0"), "'f16' or 'q8_0', which takes half the memory"),
     "seed": (_whole(0, 2**32 - 2), "a whole number from 0 to 4294967294"),
     "temperature": (_number(0.0, 2.0), "a number from 0 to 2; Med42's card says 0.4"),
     "top_k": (_whole(0, 200_000), "a whole number; Med42's card says 150"),

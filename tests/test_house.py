@@ -18,7 +18,7 @@ FLOORS = [
     {"events", "settings", "markup", "gguf", "presets"},
     {"prompt"},
     {"runtime", "weights", "store", "library"},  # rooms side by side: none knows another
-    {"chat"},
+    {"chat", "loading"},
     {"jobs", "bin"},
     {"services"},
     {"ui"},

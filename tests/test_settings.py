@@ -65,22 +65,22 @@ def test_a_passphrase_never_shows_in_a_printed_setting(tmp_path: Path) -> None:
     assert "secret" not in repr(settings.read({"home": str(tmp_path)}, {"MED42_PASSPHRASE": "secret"}))
 
 
-def test_without_weights_the_demonstration_model_is_taken_and_known_as_such(tmp_path: Path) -> None:
-    chosen = settings.model_file(settings.read({"home": str(tmp_path), "models": str(tmp_path)}, {}))
-    assert settings.is_demonstration(chosen)
-
-
-def test_med42_is_preferred_over_other_weights_and_later_parts_are_no_models(tmp_path: Path) -> None:
-    for name in ("aaa.gguf", "Llama3-Med42-8B.Q4_K_M.gguf", "Med42-70B-00002-of-00002.gguf"):
-        (tmp_path / name).touch()
-    chosen = settings.model_file(settings.read({"home": str(tmp_path), "models": str(tmp_path)}, {}))
-    assert chosen.name == "Llama3-Med42-8B.Q4_K_M.gguf" and not settings.is_demonstration(chosen)
-
-
 def test_a_model_that_was_asked_for_is_never_replaced_by_another(tmp_path: Path) -> None:
     (tmp_path / "other.gguf").touch()
-    chosen = settings.model_file(settings.read({"home": str(tmp_path), "models": str(tmp_path), "model": "missing.gguf"}, {}))
+    chosen = settings.named_model(settings.read({"home": str(tmp_path), "models": str(tmp_path), "model": "missing.gguf"}, {}))
     assert chosen == tmp_path / "missing.gguf"
+
+
+def test_where_no_model_was_asked_for_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Llama3-Med42-8B.Q4_K_M.gguf").touch()
+    assert settings.named_model(settings.read({"home": str(tmp_path), "models": str(tmp_path)}, {})) is None
+
+
+def test_later_parts_of_a_split_file_are_no_models(tmp_path: Path) -> None:
+    for name in ("b-00001-of-00002.gguf", "b-00002-of-00002.gguf", "a.gguf"):
+        (tmp_path / name).touch()
+    found = settings.model_files(settings.read({"home": str(tmp_path), "models": str(tmp_path)}, {}))
+    assert [file.name for file in found] == ["a.gguf", "b-00001-of-00002.gguf"]
 
 
 class TestChanging:
@@ -116,7 +116,7 @@ class TestChanging:
     def test_the_demonstration_model_can_be_asked_for_where_med42_lies_too(self, tmp_path: Path) -> None:
         (tmp_path / "med42.gguf").touch()
         read = settings.read({"home": str(tmp_path), "models": str(tmp_path), "model": "demonstration"}, {})
-        assert settings.is_demonstration(settings.model_file(read))
+        assert settings.named_model(read) == settings.DEMO_MODEL
 
 
 @pytest.mark.parametrize(

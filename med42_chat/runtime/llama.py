@@ -8,23 +8,28 @@ end that a model has here.
 import ctypes
 import re
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import llama_cpp
 from llama_cpp import llama_cpp as native
 
-from med42_chat.errors import ModelFileError, RuntimeFailure
+from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
 from med42_chat.records import Sampling
+from med42_chat.runtime.protocol import Load, Override
 
 BUILD = str(llama_cpp.__version__)
 BATCH = 512  # tokens in one llama_decode; also how often a prefill looks for other work
 _PENALTY_WINDOW = 64  # tokens that a repetition penalty looks back on, llama.cpp's own default
 _LLAMA3_STOPS = {"<|end_of_text|>", "<|eot_id|>"}
 _ABORTED = 2
+_WARNING, _ERROR = 3, 4  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
+_ASSIGNED = re.compile(r"layer +\d+ assigned to device ([^,]+),")
+_CACHE = re.compile(r"size = +[\d.]+ MiB .*, K \((\w+)\)")
+_NO_MEMORY = re.compile(r"alloc|out of memory|OutOf\w*Memory", re.IGNORECASE)
+_CACHE_TYPES = {"f16": native.GGML_TYPE_F16, "q8_0": native.GGML_TYPE_Q8_0, "q4_0": native.GGML_TYPE_Q4_0}
 # On the processor, llama.cpp multiplies rows of a batch by fours, and its flash attention takes another way below 64 rows. A
 # token's values are the same bits in every batch that respects both (measured with 0.3.36, held by a test). On graphics cards
 # no such rule is known, and nothing is promised there.
@@ -32,13 +37,16 @@ _GRAIN, _LEAST = 4, 64
 
 
 class Log:
-    """Keeps llama.cpp's last warnings and errors, and the two lines from which the offloading is known."""
+    """Keeps llama.cpp's last warnings and errors, and what it says of the places that layers and caches got.
+
+    llama.cpp has no call for the latter; its log is the only witness of where a model really is.
+    """
 
     def __init__(self) -> None:
         self.problems: deque[str] = deque(maxlen=20)
-        self.devices: list[str] = []
-        self.offloaded = 0
-        self._level = 0
+        self.short_of_memory = False
+        self.layers: Counter[str] = Counter()  # by device, the output among them
+        self.cache_type = "f16"
         # The callback must live as long as llama.cpp may call it, which is until the process ends.
         self._callback = native.llama_log_callback(self._take)
         native.llama_log_set(self._callback, None)
@@ -49,18 +57,14 @@ class Log:
 
     def _take(self, level: int, text: bytes, _data: object) -> None:
         line = text.decode(errors="replace").strip()
-        if level in (3, 4) and line:  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
+        if level in (_WARNING, _ERROR) and line:
             self.problems.append(line)
-        # llama.cpp has no call that says where the layers went; its log does.
-        if found := re.search(r"offloaded (\d+)/\d+ layers to GPU", line):
-            self.offloaded = int(found[1])
-        if found := re.search(r"using device (.+) \([^()]*\) - \d+ MiB free", line):
-            self.devices.append(found[1])
-
-    def forget_placement(self) -> None:
-        """Before another attempt to load."""
-        self.offloaded = 0
-        self.devices.clear()
+        if level == _ERROR and _NO_MEMORY.search(line):
+            self.short_of_memory = True
+        if found := _ASSIGNED.search(line):
+            self.layers[found[1]] += 1
+        elif found := _CACHE.search(line):
+            self.cache_type = found[1]
 
 
 class Stop:
@@ -95,14 +99,6 @@ def _native_callback(text: "ctypes.Array[ctypes.c_char]") -> Any:
         return ctypes.cast(libc.strlen, native.ggml_abort_callback)
     except (OSError, AttributeError):
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where the model is to run. None: all layers on the GPU where there is one; as many threads as llama.cpp is told."""
-
-    threads: int
-    gpu_layers: int | None = None
 
 
 class LlamaVocabulary:
@@ -157,50 +153,31 @@ class LlamaVocabulary:
 class Model:
     """Weights and vocabulary in memory, with one context that holds the conversation's KV cache."""
 
-    def __init__(self, model: Any, context: Any, log: Log, placement: Placement, stop: Stop) -> None:
+    def __init__(self, model: Any, context: Any, log: Log, stop: Stop) -> None:
         self.vocabulary = LlamaVocabulary(model)
         self.parameters: int = native.llama_model_n_params(model)
         self.quantization = (native.llama_ftype_name(native.llama_model_ftype(model)) or b"unknown").decode()
         self.layers: int = native.llama_model_n_layer(model) + 1  # llama.cpp counts the output layer too when it offloads
-        # A build for graphics cards logs an offloading even on a computer that has none.
-        self.layers_offloaded = log.offloaded if log.devices else 0
-        self.device = ", ".join(log.devices) if self.layers_offloaded else "CPU"
-        self.context = LlamaContext(context, self.vocabulary, stop, log, on_cpu=self.layers_offloaded == 0)
-        self.threads = placement.threads
+        self.offloaded = {device: count for device, count in log.layers.items() if device != "CPU"}
+        self.cache_type = log.cache_type
+        self.context = LlamaContext(context, self.vocabulary, stop, log, on_cpu=not self.offloaded)
 
 
-def load(path: Path, size: int, placement: Placement, log: Log, progress: Callable[[float], None]) -> tuple[Model, tuple[str, ...]]:
-    """Loads `path` with a context of `size` tokens; gives the model and warnings for the person. Raises RuntimeFailure's kinds.
-
-    With a GPU that cannot take the model, loads again on the CPU and says so.
-    """
+def load(wanted: Load, log: Log, progress: Callable[[float], None]) -> Model:
+    """Loads a file as `wanted`, which must name the threads. Raises ModelTooLarge where memory was short, else ModelFileError."""
     native.llama_backend_init()
-    if not native.llama_supports_gpu_offload():
-        return _load_once(path, size, Placement(placement.threads, 0), log, progress), ()
-    try:
-        return _load_once(path, size, placement, log, progress), ()
-    except RuntimeFailure as error:
-        if placement.gpu_layers == 0:
-            raise
-        log.forget_placement()
-        model = _load_once(path, size, Placement(placement.threads, 0), log, progress)
-        return model, (f"The graphics card could not be used ({error.message}). The model runs on the processor, which is slower.",)
-
-
-def _load_once(path: Path, size: int, placement: Placement, log: Log, progress: Callable[[float], None]) -> Model:
     stop = Stop()
-    model = _load_model(path, placement, log, progress)
-    context = native.llama_init_from_model(model, _context_params(size, placement, stop))
+    model = _load_model(wanted, log, progress)
+    context = native.llama_init_from_model(model, _context_params(wanted, stop))
     if not context:
-        native.llama_model_free(model)
-        raise RuntimeFailure(
-            f"There is not enough memory for a context of {size:,} tokens: {log.last()}.",
+        raise ModelTooLarge(
+            f"There is not enough memory for a context of {wanted.context:,} tokens: {log.last()}.",
             "Close other programs, or choose a smaller context.",
         )
-    return Model(model, context, log, placement, stop)
+    return Model(model, context, log, stop)
 
 
-def _load_model(path: Path, placement: Placement, log: Log, progress: Callable[[float], None]) -> Any:
+def _load_model(wanted: Load, log: Log, progress: Callable[[float], None]) -> Any:
     def report(fraction: float, _data: object) -> bool:
         progress(fraction)
         return True  # False would end the loading
@@ -209,20 +186,41 @@ def _load_model(path: Path, placement: Placement, log: Log, progress: Callable[[
     callback = native.llama_progress_callback(report)
     params.progress_callback = callback
     params.load_mode = native.LLAMA_LOAD_MODE_MMAP
-    params.n_gpu_layers = -1 if placement.gpu_layers is None else placement.gpu_layers
-    model = native.llama_model_load_from_file(str(path).encode(), params)
-    if not model:
-        raise ModelFileError(
-            f"llama.cpp cannot load {path.name}: {log.last()}.", "Choose another model file, or a newer version of this one."
-        )
-    return model
+    params.n_gpu_layers = wanted.gpu_layers
+    overrides = _overrides(wanted.overrides)
+    params.kv_overrides = overrides
+    model = native.llama_model_load_from_file(wanted.file.encode(), params)
+    if model:
+        return model
+    name = Path(wanted.file).name
+    if log.short_of_memory:
+        raise ModelTooLarge(f"There is not enough memory for {name}: {log.last()}.", "Close other programs, or choose a smaller model.")
+    raise ModelFileError(f"llama.cpp cannot load {name}: {log.last()}.", "Choose another model file, or a newer version of this one.")
 
 
-def _context_params(size: int, placement: Placement, stop: Stop) -> Any:
+def _overrides(overrides: Sequence[Override]) -> Any:
+    """The values as llama.cpp reads them: a table that ends with an empty key."""
+    table = (native.llama_model_kv_override * (len(overrides) + 1))()
+    for place, override in zip(table, overrides, strict=False):
+        place.key = override.key.encode()
+        match override.value:
+            case bool(value):
+                place.tag, place.value.val_bool = native.LLAMA_KV_OVERRIDE_TYPE_BOOL, value
+            case int(value):
+                place.tag, place.value.val_i64 = native.LLAMA_KV_OVERRIDE_TYPE_INT, value
+            case float(value):
+                place.tag, place.value.val_f64 = native.LLAMA_KV_OVERRIDE_TYPE_FLOAT, value
+            case str(value):
+                place.tag, place.value.val_str = native.LLAMA_KV_OVERRIDE_TYPE_STR, value.encode()
+    return table
+
+
+def _context_params(wanted: Load, stop: Stop) -> Any:
     params = native.llama_context_default_params()
-    params.n_ctx = size
+    params.n_ctx = wanted.context
     params.n_batch = params.n_ubatch = BATCH
-    params.n_threads = params.n_threads_batch = placement.threads
+    params.n_threads = params.n_threads_batch = wanted.threads
+    params.type_k = params.type_v = _CACHE_TYPES[wanted.cache_type]
     params.abort_callback = stop.callback
     params.abort_callback_data = stop.data
     return params
@@ -332,8 +330,3 @@ def _links(sampling: Sampling, seed: int, vocabulary: int) -> list[Any]:
         native.llama_sampler_init_min_p(sampling.min_p, 1),
         native.llama_sampler_init_dist(seed),
     ]
-
-
-def has_gpu() -> bool:
-    """Whether this build of llama.cpp can use a graphics card here."""
-    return bool(native.llama_supports_gpu_offload())

@@ -8,16 +8,16 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from med42_chat.errors import RuntimeFailure, WorkerDied
-from med42_chat.records import ModelInfo, Timings, Turn, Usage
+from med42_chat.errors import ModelTooLarge, RuntimeFailure, WorkerDied
+from med42_chat.records import Health, ModelInfo, Timings, Turn, Usage
 from med42_chat.runtime.process import Process
-from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, RuntimeStatus, Text
-from med42_chat.runtime.wire import Cancel, Failure, Happened, Load, Loading, Ready, Report, Submit, Tokenise, Tokens
+from med42_chat.runtime.protocol import Finished, Found, Load, Prefill, Queued, Request, RuntimeEvent, RuntimeStatus, Text
+from med42_chat.runtime.wire import Begin, Cancel, Examined, Failure, Happened, Loading, Ready, Report, Submit, Tokenise, Tokens
 
 _DEATHS_ALLOWED = 5  # in a row, with no answer finished between them
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0  # before a new process is started
@@ -61,15 +61,14 @@ class _Job:
 class LocalRuntime:
     """A `Runtime` whose model runs in a child process on this computer.
 
-    `context` is in tokens; `threads` and `gpu_layers` are chosen by the worker when None. `cache` is a folder for what may be
-    lost: the files' hashes and the worker's log, neither of which holds a word of any conversation.
+    `plan` is asked once, when it is known what devices there are, and gives the ways to load the model: the next one is tried
+    where memory was short, or where the process died while loading. It may raise RuntimeFailure's kinds. `cache` is a folder for
+    what may be lost: the files' hashes and the worker's log, neither of which holds a word of any conversation.
     """
 
-    def __init__(
-        self, model: Path, *, context: int, threads: int | None, gpu_layers: int | None, cache: Path, demonstration: bool = False
-    ) -> None:
-        self._load = Load(str(model), context, threads, gpu_layers, str(cache / "model-hashes.json"), demonstration)
-        self._log = cache / "worker.log"
+    def __init__(self, plan: Callable[[Found], Sequence[Load]], cache: Path) -> None:
+        self._plan = plan
+        self._hashes, self._log = cache / "model-hashes.json", cache / "worker.log"
         self._changed = threading.Condition()  # guards everything below
         self._state: Literal["loading", "ready", "restarting", "failed", "closed"] = "loading"
         self._progress = 0.0
@@ -77,6 +76,9 @@ class LocalRuntime:
         self._error: RuntimeFailure | None = None
         self._process: Process | None = None
         self._deaths = 0
+        self._ways: tuple[Load, ...] = ()  # to load the model, the present one first
+        self._backed_off: tuple[str, ...] = ()
+        self._phase: Literal["loading", "loaded", "over"] = "loading"  # of the process; 'over' when another way is to be tried
         self._jobs: dict[str, _Job] = {}
         self._calls: dict[int, queue.SimpleQueue[Tokens | Failure | WorkerDied]] = {}
         self._call_numbers = itertools.count()
@@ -226,7 +228,7 @@ class LocalRuntime:
             if self._changed.wait_for(lambda: self._state in ("failed", "closed"), pause):
                 return None
             try:
-                self._process = Process(self._load, self._log)
+                self._process, self._phase = Process(self._log), "loading"
             except OSError as error:
                 self._fail(
                     RuntimeFailure(f"The model's process cannot be started: {error.strerror}.", "Check the data folder and free space.")
@@ -238,18 +240,46 @@ class LocalRuntime:
         match report:
             case Happened():
                 self._pass_on(report)
+            case Found():
+                self._begin(report, process)
             case Ready(model):
                 self._welcome(model, process)
+            case Examined(finding):
+                self._add(finding)
             case Loading(progress):
                 self._note_progress(progress)
             case Failure(call=None):
-                with self._changed:
-                    self._fail(report.error())
+                self._not_loaded(report.error())
             case Tokens(call=int(call)) | Failure(call=int(call)):
                 with self._changed:
                     answer = self._calls.pop(call, None)
                 if answer is not None:
                     answer.put(report)
+
+    def _begin(self, found: Found, process: Process) -> None:
+        """Tells a new process what to load."""
+        try:
+            self._ways = self._ways or tuple(self._plan(found))
+        except RuntimeFailure as failure:
+            with self._changed:
+                self._fail(failure)
+            process.end()
+            return
+        process.send(Begin(self._ways[0], str(self._hashes)))
+
+    def _not_loaded(self, error: RuntimeFailure) -> None:
+        with self._changed:
+            if not (isinstance(error, ModelTooLarge) and self._back_off(error.message)):
+                self._fail(error)
+
+    def _back_off(self, reason: str) -> bool:
+        """Takes the next way to load the model; False where there is none."""
+        if len(self._ways) < 2:
+            return False
+        self._ways = self._ways[1:]
+        self._backed_off = (*self._backed_off, f"{reason} {self._ways[0].note}".strip())
+        self._phase, self._progress = "over", 0.0
+        return True
 
     def _pass_on(self, happened: Happened) -> None:
         with self._changed:
@@ -271,13 +301,19 @@ class LocalRuntime:
         with self._changed:
             if self._state == "closed":
                 return
-            self._state, self._model, self._progress = "ready", model, 1.0
+            self._state, self._progress, self._phase = "ready", 1.0, "loaded"
+            self._model = replace(model, backed_off=self._backed_off)
             jobs = list(self._jobs.values())
             for job in jobs:
                 job.process = process
             self._changed.notify_all()
         for job in jobs:
             self._submit(job, process)
+
+    def _add(self, finding: Health) -> None:
+        with self._changed:
+            if self._model is not None:
+                self._model = replace(self._model, findings=(*self._model.findings, finding), examined=True)
 
     def _bury(self, status: int) -> None:
         """A process has ended: its running answer ends with it, the others wait for the next one."""
@@ -286,7 +322,9 @@ class LocalRuntime:
             for answer in self._calls.values():
                 answer.put(WorkerDied("The model's process ended.", "Try again in a moment."))
             self._calls.clear()
-            if self._state in ("failed", "closed"):
+            if self._state in ("failed", "closed") or self._phase == "over":
+                return
+            if self._phase == "loading" and self._back_off(f"The model's process ended while it was loading ({_cause(status)})."):
                 return
             self._deaths += 1
             self._state, self._progress = "restarting", 0.0

@@ -13,28 +13,18 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from llama_cpp import llama_cpp as native
 
+from med42_chat.runtime.protocol import Device
+
 _KINDS = ("cpu", "gpu", "igpu", "accel")  # ggml_backend_dev_type by number
 _CACHE_TYPES = {"f16": native.GGML_TYPE_F16, "q8_0": native.GGML_TYPE_Q8_0, "q4_0": native.GGML_TYPE_Q4_0}
 _BATCH = 512  # tokens; as the worker sets it, for it decides the size of the work buffers
 _MIB = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """One device as ggml reports it. Memory in bytes; a device that shares the computer's memory reports that."""
-
-    name: str
-    description: str
-    kind: str  # 'cpu', 'gpu', 'igpu', 'accel'
-    backend: str  # 'CUDA', 'Metal', 'Vulkan', 'CPU' …
-    free: int
-    total: int
 
 
 class Ggml:

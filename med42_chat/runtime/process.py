@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from med42_chat.runtime.wire import Command, Load, Report, pack, unpack
+from med42_chat.runtime.wire import Command, Report, pack, unpack
 
 _CLOSE_S = 2.0  # how long a process may take to end by itself
 
@@ -16,7 +16,7 @@ _CLOSE_S = 2.0  # how long a process may take to end by itself
 class Process:
     """One worker process and the two pipes to it."""
 
-    def __init__(self, load: Load, log: Path) -> None:
+    def __init__(self, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as errors:
             self._popen = subprocess.Popen(
@@ -30,7 +30,6 @@ class Process:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         self._lock = threading.Lock()
-        self.send(load)
 
     @property
     def pid(self) -> int:

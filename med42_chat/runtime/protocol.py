@@ -7,7 +7,58 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from med42_chat.records import FinishReason, ModelInfo, Sampling, Timings, Turn, Usage
+from med42_chat.records import FinishReason, Health, ModelInfo, Sampling, Timings, Turn, Usage
+
+CacheType = Literal["f16", "q8_0", "q4_0"]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device as ggml reports it. Memory in bytes; a device that shares the computer's memory reports that."""
+
+    name: str
+    description: str
+    kind: str  # 'cpu', 'gpu', 'igpu', 'accel'
+    backend: str  # 'CUDA', 'Metal', 'Vulkan', 'CPU' …
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What llama.cpp finds on this computer: the devices, and what it uses of the processor, such as 'AVX2'."""
+
+    devices: tuple[Device, ...] = ()
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A value that is used in the place of the model file's. `key` is GGUF's name for it; texts have at most 127 bytes."""
+
+    key: str
+    value: bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One way to load a model file. `note` says in a sentence what it gives up against the way before; empty in the first.
+
+    `gpu_layers` as llama.cpp counts: the output is one more than the layers. `findings` and `warnings` are what is known of the
+    file and of this computer beforehand; they come back in the ModelInfo.
+    """
+
+    file: str
+    context: int  # tokens
+    threads: int | None = None  # None: as many as there are physical cores
+    gpu_layers: int = 0
+    cache_type: CacheType = "f16"
+    overrides: tuple[Override, ...] = ()
+    note: str = ""
+    sha256: str = ""  # where it is known, so that gigabytes need not be read for it
+    findings: tuple[Health, ...] = ()
+    warnings: tuple[str, ...] = ()
+    demonstration: bool = False
 
 
 @dataclass(frozen=True, slots=True)

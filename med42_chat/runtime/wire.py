@@ -8,20 +8,16 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
-from med42_chat.records import ModelInfo, Sampling, Timings, Turn, Usage
-from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
+from med42_chat.records import Health, ModelInfo, Sampling, Timings, Turn, Usage
+from med42_chat.runtime.protocol import Device, Finished, Found, Load, Override, Prefill, Queued, Request, RuntimeEvent, Text
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """The first line: the model to load. `threads` and `gpu_layers` are chosen by the worker where they are None."""
+class Begin:
+    """The first line, in answer to Found: what to load. In the file `hashes` the model files' SHA-256 are remembered."""
 
-    path: str
-    context: int
-    threads: int | None
-    gpu_layers: int | None
-    hashes: str  # file in which the model files' SHA-256 are remembered
-    demonstration: bool
+    load: Load
+    hashes: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +58,13 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Examined:
+    """The last finding about the loaded model: whether a short answer ended by itself."""
+
+    finding: Health
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Loading (`call` None) or a call failed, for a reason that trying again does not mend. `kind` names the error's class."""
 
@@ -98,12 +101,12 @@ class Happened:
     completed: int = 0
 
 
-Command = Load | Submit | Cancel | Tokenise
-Report = Loading | Ready | Failure | Tokens | Happened
+Command = Begin | Submit | Cancel | Tokenise
+Report = Found | Loading | Ready | Examined | Failure | Tokens | Happened
 
-_COMMANDS = (Load, Submit, Cancel, Tokenise)
-_REPORTS = (Loading, Ready, Failure, Tokens, Happened)
-_PARTS = (Request, Sampling, Turn, ModelInfo, Usage, Timings, Queued, Prefill, Text, Finished)
+_COMMANDS = (Begin, Submit, Cancel, Tokenise)
+_REPORTS = (Found, Loading, Ready, Examined, Failure, Tokens, Happened)
+_PARTS = (Device, Load, Override, Health, Request, Sampling, Turn, ModelInfo, Usage, Timings, Queued, Prefill, Text, Finished)
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in (*_COMMANDS, *_REPORTS, *_PARTS)}
 
 
@@ -124,5 +127,7 @@ def _fields(value: object) -> dict[str, object]:
 
 
 def _revive(item: dict[str, Any]) -> object:
+    if "" not in item:  # a plain table, such as a finding's detail
+        return item
     kind = _KINDS[item.pop("")]
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in item.items()})

@@ -1,8 +1,9 @@
 """The model's own process: `python -m med42_chat.runtime.worker`, started by `local` and spoken to in `wire`'s lines.
 
-The first line on standard input says what to load. After that a reader thread takes commands, so that a cancel reaches a
-running decode and texts are tokenised while an answer is written; the main thread runs the scheduler. When the input ends,
-the program that started us is gone, and so are we, even in mid-decode.
+It says what devices there are; the first line on standard input then says what to load, and how. After that a reader thread takes
+commands, so that a cancel reaches a running decode and texts are tokenised while an answer is written; the main thread runs the
+scheduler, which puts a short test question to the model while nobody else asks one. When the input ends, the program that
+started us is gone, and so are we, even in mid-decode.
 """
 
 import os
@@ -13,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,11 +24,28 @@ from med42_chat.errors import RuntimeFailure
 from med42_chat.gguf import Header, read_header
 from med42_chat.records import ModelInfo
 from med42_chat.runtime import llama
+from med42_chat.runtime.examination import Trial, findings
 from med42_chat.runtime.fingerprint import Fingerprints
-from med42_chat.runtime.memory import check_memory
+from med42_chat.runtime.probe import Ggml, features
+from med42_chat.runtime.protocol import Found, Load
 from med42_chat.runtime.scheduler import Events, Scheduler
 from med42_chat.runtime.template import Template, choose_template
-from med42_chat.runtime.wire import Cancel, Command, Failure, Happened, Load, Loading, Ready, Report, Submit, Tokenise, Tokens, pack, unpack
+from med42_chat.runtime.wire import (
+    Begin,
+    Cancel,
+    Command,
+    Examined,
+    Failure,
+    Happened,
+    Loading,
+    Ready,
+    Report,
+    Submit,
+    Tokenise,
+    Tokens,
+    pack,
+    unpack,
+)
 
 
 class Reports:
@@ -66,23 +85,21 @@ class Progress:
 class Loaded:
     """A loaded model with all that is known about it. Raises RuntimeFailure's kinds when it cannot be loaded."""
 
-    def __init__(self, load: Load, reports: Reports) -> None:
+    def __init__(self, begin: Begin, found: Found, reports: Reports) -> None:
         started = time.monotonic()
-        path = Path(load.path)
+        path = Path(begin.load.file)
         header = read_header(path)
-        size, warnings = _context_size(load, header)
-        warnings += _vocabulary_warnings(header)
-        if not llama.has_gpu():
-            memory = psutil.virtual_memory()
-            warnings += check_memory(header, size, memory.total, memory.available)
-        sha256, loading = _fingerprint(load, reports)
-        placement = llama.Placement(load.threads or _physical_cores(), load.gpu_layers)
-        model, more = llama.load(path, size, placement, llama.Log(), loading)
+        size, warnings = _context_size(begin.load, header)
+        threads = begin.load.threads or _physical_cores()
+        load = replace(begin.load, context=size, threads=threads)
+        sha256, loading = _fingerprint(begin, reports)
+        model = llama.load(load, llama.Log(), loading)
         self.context = model.context
         self.template: Template = choose_template(model.vocabulary, header.chat_template)
+        stop_ids = tuple(sorted(model.context.stop_ids))
         self.info = ModelInfo(
             name=header.name or path.stem,
-            path=load.path,
+            path=load.file,
             sha256=sha256,
             size_bytes=header.size_bytes,
             architecture=header.architecture,
@@ -92,15 +109,18 @@ class Loaded:
             context_trained=header.context_length,
             context=model.context.size,
             template=self.template.name,
-            stop_ids=tuple(sorted(model.context.stop_ids)),
-            device=model.device,
+            stop_ids=stop_ids,
+            device=_places(model, found),
             layers=model.layers,
-            layers_offloaded=model.layers_offloaded,
-            threads=model.threads,
+            layers_offloaded=sum(model.offloaded.values()),
+            threads=threads,
             build=llama.BUILD,
             load_s=round(time.monotonic() - started, 3),
-            warnings=warnings + more,
+            warnings=(*load.warnings, *warnings, *_card_warnings(load, model)),
             demonstration=load.demonstration,
+            cache_type=model.cache_type,
+            findings=(*load.findings, *findings(self.template, model.vocabulary, model.vocabulary.size, stop_ids)),
+            examined=False,
         )
 
 
@@ -112,16 +132,23 @@ def _context_size(load: Load, header: Header) -> tuple[int, tuple[str, ...]]:
     return trained, (f"The context was set to {load.context:,} tokens; the model was trained on {trained:,}, and these are used.",)
 
 
-def _vocabulary_warnings(header: Header) -> tuple[str, ...]:
-    if header.vocabulary == 128256 and header.pre_tokenizer in ("", "default"):
-        return ("The model file is an early conversion that splits words wrongly; answers will be worse. Get a newer file of this model.",)
-    return ()
+def _places(model: llama.Model, found: Found) -> str:
+    """The devices that layers are really on, in words."""
+    names = {device.name: f"{device.name} ({device.description})" for device in found.devices}
+    return ", ".join(names.get(name, name) for name in model.offloaded) or "CPU"
 
 
-def _fingerprint(load: Load, reports: Reports) -> tuple[str, Callable[[float], None]]:
+def _card_warnings(load: Load, model: llama.Model) -> tuple[str, ...]:
+    """Layers that were to go to a graphics card, and did not: the model must not be slow without a word."""
+    if load.gpu_layers == 0 or model.offloaded:
+        return ()
+    return ("llama.cpp put no layer of the model on a graphics card, though it was told to. It runs on the processor, which is slower.",)
+
+
+def _fingerprint(begin: Begin, reports: Reports) -> tuple[str, Callable[[float], None]]:
     """The file's hash, and where to report the rest of the loading: all of it where the hash was known, else its second half."""
-    path, fingerprints = Path(load.path), Fingerprints(Path(load.hashes))
-    if known := fingerprints.known(path):
+    path, fingerprints = Path(begin.load.file), Fingerprints(Path(begin.hashes))
+    if known := begin.load.sha256 or fingerprints.known(path):
         return known, Progress(reports, 0, 1)
     return fingerprints.compute(path, Progress(reports, 0, 0.5)), Progress(reports, 0.5, 1)
 
@@ -141,34 +168,45 @@ class Worker:
         self._inbox: queue.SimpleQueue[Submit | Cancel] = queue.SimpleQueue()
         self._loaded: Loaded | None = None
         self._scheduler: Scheduler | None = None
+        self._trial: Trial | None = None
 
     def run(self) -> None:
-        """Loads, then serves until the input ends. Returns only when the model cannot be loaded."""
-        load = unpack(self._commands.readline())
+        """Says what there is, loads what it is then told to, and serves until the input ends. Returns when the model cannot be loaded."""
+        found = _found()
+        self._reports.send(found)
+        if not (line := self._commands.readline()):
+            return
+        begin = unpack(line)
         threading.Thread(target=self._listen, daemon=True).start()
         try:
-            self._loaded = Loaded(load, self._reports)
+            self._loaded = Loaded(begin, found, self._reports)
         except RuntimeFailure as failure:
             self._reports.send(Failure.of(failure))
             return
-        self._scheduler = Scheduler(self._loaded.context)
+        self._scheduler, self._trial = Scheduler(self._loaded.context), Trial(self._loaded.template)
         self._reports.send(Ready(self._loaded.info))
-        self._serve(self._scheduler, self._loaded.context)
+        self._serve(self._scheduler, self._trial, self._loaded.context)
 
-    def _serve(self, scheduler: Scheduler, context: llama.LlamaContext) -> None:
+    def _serve(self, scheduler: Scheduler, trial: Trial, context: llama.LlamaContext) -> None:
         while True:
-            # In this order: an interruption that is taken back here belongs to a cancel that is already in the inbox.
+            # In this order: an interruption that is taken back here belongs to a command that is already in the inbox.
             context.resume()
-            events = self._take_commands(scheduler)
-            events += scheduler.step()
+            events = trial.begin(scheduler) if self._inbox.empty() else []
+            events += self._take_commands(scheduler, trial)
+            events, finding = trial.take(events + scheduler.step())
+            if finding is not None:
+                self._reports.send(Examined(finding))
             if events:
                 self._reports.send(*(Happened(name, event, scheduler.completed) for name, event in events))
 
-    def _take_commands(self, scheduler: Scheduler) -> Events:
+    def _take_commands(self, scheduler: Scheduler, trial: Trial) -> Events:
         events: Events = []
         while not self._inbox.empty() or not (scheduler.busy or events):
             command = self._inbox.get()
-            events += scheduler.submit(command.request) if isinstance(command, Submit) else scheduler.cancel(command.id)
+            if isinstance(command, Submit):
+                events += trial.give_way(scheduler) + scheduler.submit(command.request)
+            else:
+                events += scheduler.cancel(command.id)
         return events
 
     def _listen(self) -> None:
@@ -182,8 +220,12 @@ class Worker:
             self._reports.send(self._tokenise(command))
         elif isinstance(command, Submit | Cancel):
             self._inbox.put(command)
-            if isinstance(command, Cancel) or (self._scheduler is not None and self._scheduler.idle):
+            if isinstance(command, Cancel) or self._has_time():
                 self._interrupt()
+
+    def _has_time(self) -> bool:
+        """Whether nobody waits for what is being done."""
+        return (self._scheduler is not None and self._scheduler.idle) or (self._trial is not None and self._trial.running)
 
     def _interrupt(self) -> None:
         """Ends the decode that is running, whatever it is for: one that was not meant is simply done again."""
@@ -214,6 +256,14 @@ class _Edge:
         if error is not None:
             traceback.print_exception(error)
             os._exit(1)
+
+
+def _found() -> Found:
+    try:
+        devices = tuple(Ggml().devices())
+    except AttributeError:  # a build that hides ggml's own functions: no card is known then, and none is planned with
+        devices = ()
+    return Found(devices, tuple(features()))
 
 
 def _private_output() -> BinaryIO:

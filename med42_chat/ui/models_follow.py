@@ -4,9 +4,9 @@ import threading
 from collections.abc import Iterator
 
 from med42_chat.errors import Med42Error
+from med42_chat.loading import model_file
 from med42_chat.records import Speed
 from med42_chat.services import Services
-from med42_chat.settings import model_file
 from med42_chat.ui import models_view
 from med42_chat.ui.follow import Change
 from med42_chat.ui.models_view import Sheet, Situation

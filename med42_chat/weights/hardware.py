@@ -93,11 +93,11 @@ def read(models: Path, measure: bool = True) -> Hardware:
         features=tuple(found.get("features", ())),
         devices=devices,
         bandwidth=measure_bandwidth(cores) if measure else 0.0,
-        note=note or _overlooked(devices),
+        note=note or overlooked(devices),
     )
 
 
-def _overlooked(devices: Sequence[Device]) -> str:
+def overlooked(devices: Sequence[Device]) -> str:
     """A note where the computer seems to have a card that llama.cpp does not report: it must not be slow without a word."""
     if any(device.kind in ("gpu", "igpu") for device in devices) or not (card := signs_of_a_card()):
         return ""

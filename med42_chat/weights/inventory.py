@@ -58,6 +58,12 @@ def find(id: str, entries: Sequence[Entry], folder: Path) -> Item | None:
     return of_entry(entry, folder) if entry else next((item for item in _unknown(entries, folder) if item.id == id), None)
 
 
+def first_choice(entries: Sequence[Entry], folder: Path) -> Item | None:
+    """The model to use where nobody has named one: of the catalogue's Med42-v2 files that are here, the one that came last."""
+    here = (item for item in items(entries, folder) if item.entry and item.entry.family.name.startswith(plan.FIRST_CHOICE))
+    return max((item for item in here if item.state == "here"), key=lambda item: item.files[0].stat().st_mtime, default=None)
+
+
 def of_entry(entry: Entry, folder: Path) -> Item:
     """An entry, as far as it is here."""
     files = tuple(folder / name for name in entry.file_names)

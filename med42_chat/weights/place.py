@@ -70,6 +70,10 @@ def disk_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"The disk of {folder} is full.", "Make room and try again: it goes on where it stopped.") from error
+        if error.errno == errno.EFBIG:  # FAT32, as many sticks have it
+            raise WeightsError(
+                f"The file system of {folder} takes no file of more than 4 GB.", "Format the stick as exFAT, or choose another folder."
+            ) from error
         raise WeightsError(
             f"The folder {folder} cannot be used: {error.strerror or error}.", "Check that it exists, and its permissions."
         ) from error
@@ -115,7 +119,7 @@ def hashed(file: BinaryIO, start: int, end: int, report: Callable[[int], Progres
 
 def put_in_place(folder: Path, files: Sequence[Finished]) -> None:
     """Gives finished files of `folder` their names. The first comes last: with it the parts of a split file count as a model."""
-    _remember(folder, {file.final.name: file.sha256 for file in files})
+    remember(folder, {file.final.name: file.sha256 for file in files})
     for file in reversed(files):
         file.unfinished.replace(file.final)
         _sync_folder(folder)
@@ -130,15 +134,25 @@ def remembered(folder: Path) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
+def known_checksum(file: Path) -> str:
+    """The checksum that `file` had when it got its name; empty where nobody knows it, or the file was written to since."""
+    try:
+        unchanged = file.stat().st_mtime_ns <= (file.parent / _CHECKSUMS).stat().st_mtime_ns
+    except OSError:
+        return ""
+    return remembered(file.parent).get(file.name, "") if unchanged else ""
+
+
 def forget(folder: Path, names: Sequence[str]) -> None:
     """Removes files of `folder`, the first one first, so that what is left never counts as a model."""
     with disk_errors(folder):
         for name in names:
             (folder / name).unlink(missing_ok=True)
-        _remember(folder, {}, without=names)
+        remember(folder, {}, without=names)
 
 
-def _remember(folder: Path, more: Mapping[str, str], without: Sequence[str] = ()) -> None:
+def remember(folder: Path, more: Mapping[str, str], without: Sequence[str] = ()) -> None:
+    """Keeps the checksums of files of `folder`, by name."""
     entries = {name: digest for name, digest in (remembered(folder) | dict(more)).items() if name not in without}
     with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", suffix=".tmp", delete=False) as file:
         json.dump(entries, file, indent=1)

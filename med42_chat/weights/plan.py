@@ -33,7 +33,7 @@ _READ_SHARE = 0.75  # of the memory's speed that reaches the weights while a tok
 _WORDS = 0.75  # of a token, in English
 _CONTEXTS = (8192, 4096, 2048)
 _CACHE_TYPES: tuple[CacheType, ...] = ("f16", "q8_0")
-_FIRST_CHOICE = "med42-v2"  # what this program is for
+FIRST_CHOICE = "med42-v2"  # what this program is for
 _LARGE_LAYERS = 60  # more than these make a 70B
 _LEAST_BITS, _GOOD_BITS, _MOST_BITS = 3.5, 4.5, 9.0  # for each weight: below, answers suffer; above, they no longer gain
 _READING_SPEED = 6.0  # tokens a second
@@ -205,9 +205,9 @@ def _touched(shape: Shape) -> int:
     return 4 * _BATCH * (2 * shape.feed_forward + 4 * shape.hidden) + 4 * shape.vocabulary
 
 
-def make(model: Model, hardware: Hardware, context: int = _CONTEXTS[0]) -> Plan:
-    """The best way to run `model` here, or, where none fits, the most modest one with what it lacks."""
-    ways = list(ladder(model, hardware, context))
+def make(model: Model, hardware: Hardware, context: int = _CONTEXTS[0], cache_type: CacheType | None = None) -> Plan:
+    """The best way to run `model` here, or, where none fits, the most modest one with what it lacks; with `cache_type` if it is set."""
+    ways = list(dict.fromkeys(replace(way, cache_type=cache_type or way.cache_type) for way in ladder(model, hardware, context)))
     plans = (_planned(model, hardware, way) for way in ways)
     fitting = next((plan for plan in plans if plan.fit != "no"), None)
     return fitting or _planned(model, hardware, ways[-1])
@@ -325,7 +325,7 @@ def _offer(hardware: Hardware) -> str:
 
 def recommend(entries: Sequence[Entry], hardware: Hardware, context: int = _CONTEXTS[0]) -> Recommendation:
     """The best Med42 for this computer, and one sentence that says why. Only files whose every byte is known are recommended."""
-    known = [entry for entry in entries if entry.hashed and entry.commit != "main" and entry.family.name.startswith(_FIRST_CHOICE)]
+    known = [entry for entry in entries if entry.hashed and entry.commit != "main" and entry.family.name.startswith(FIRST_CHOICE)]
     plans = [make(of_entry(entry), hardware, context) for entry in known]
     large = [plan for plan in plans if plan.model.shape.layers > _LARGE_LAYERS and plan.model.bits >= _LEAST_BITS]
     small = [plan for plan in plans if plan.model.shape.layers <= _LARGE_LAYERS]

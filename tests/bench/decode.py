@@ -15,6 +15,7 @@ from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Finished, Request
 from med42_chat.store.database import Store
 from tests.bench.rows import Row
+from tests.runtime.ways import one_way
 
 _TOKENS = 256
 _ROUNDS = 7
@@ -32,7 +33,7 @@ def measure(model: Path) -> list[Row]:
 
 
 def _runtime(model: Path, cache: Path) -> LocalRuntime:
-    runtime = LocalRuntime(model, context=_CONTEXT, threads=_THREADS, gpu_layers=0, cache=cache)
+    runtime = LocalRuntime(one_way(model, _CONTEXT, _THREADS), cache)
     runtime.wait_until_loaded()
     return runtime
 

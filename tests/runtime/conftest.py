@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from med42_chat.runtime.local import LocalRuntime
+from tests.runtime.ways import one_way
 from tests.shapes import MEDIUM, SMALL, TINY, write_shape
 from tests.vocabulary import llama3_vocabulary
 
@@ -40,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., LocalRuntime]]:
     runtimes = []
 
     def make(model: Path, context: int = 8192) -> LocalRuntime:
-        runtimes.append(LocalRuntime(model, context=context, threads=1, gpu_layers=None, cache=tmp_path / "cache"))
+        runtimes.append(LocalRuntime(one_way(model, context), tmp_path / "cache"))
         return runtimes[-1]
 
     yield make

@@ -6,7 +6,7 @@ import pytest
 
 from med42_chat.records import Sampling
 from med42_chat.runtime import llama
-from med42_chat.runtime.protocol import Finished, Request
+from med42_chat.runtime.protocol import CacheType, Finished, Load, Request
 from med42_chat.runtime.scheduler import Scheduler
 
 pytestmark = pytest.mark.model
@@ -16,8 +16,8 @@ Tokens = list[int]
 class Model:
     """A real model behind a scheduler, with the tokens that it chose."""
 
-    def __init__(self, path: Path) -> None:
-        model, _ = llama.load(path, 2048, llama.Placement(1, 0), llama.Log(), lambda _: None)
+    def __init__(self, path: Path, cache_type: CacheType) -> None:
+        model = llama.load(Load(str(path), 2048, 1, cache_type=cache_type), llama.Log(), lambda _: None)
         self.context = model.context
         self.context.stop_ids = frozenset()  # so that every answer is as long as it is asked to be
         self._piece = model.context.piece
@@ -47,9 +47,9 @@ class Model:
             self.scheduler.step()
 
 
-@pytest.fixture(scope="module")
-def loaded(medium: Path) -> Model:
-    return Model(medium)
+@pytest.fixture(scope="module", params=["f16", "q8_0"])
+def loaded(request: pytest.FixtureRequest, medium: Path) -> Model:
+    return Model(medium, request.param)
 
 
 def prompt_of(length: int, salt: int = 0) -> Tokens:

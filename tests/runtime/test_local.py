@@ -106,7 +106,9 @@ def test_the_model_is_not_told_the_passphrase(start: Start, tiny: Path, monkeypa
 
 def test_questions_asked_while_loading_wait_in_line_and_say_so(start: Start, medium: Path) -> None:
     runtime = start(medium)
-    first, second = (Follower(runtime, request(name, prompt_of(300), Sampling(max_tokens=3))) for name in "ab")
+    first = Follower(runtime, request("a", prompt_of(300), Sampling(max_tokens=3)))
+    first.until(lambda event: isinstance(event, Queued))
+    second = Follower(runtime, request("b", prompt_of(300), Sampling(max_tokens=3)))
     assert first.finish().reason == second.finish().reason == "length"
     assert isinstance(first.events[0], Queued) and first.events[0].reason == "loading"
     assert isinstance(second.events[0], Queued) and second.events[0].position == 1
@@ -220,8 +222,8 @@ import sys, time
 from pathlib import Path
 from med42_chat.records import Sampling
 from med42_chat.runtime.local import LocalRuntime
-from med42_chat.runtime.protocol import Request, Text
-runtime = LocalRuntime(Path(sys.argv[1]), context=8192, threads=1, gpu_layers=None, cache=Path(sys.argv[2]))
+from med42_chat.runtime.protocol import Load, Request, Text
+runtime = LocalRuntime(lambda found: [Load(sys.argv[1], 8192, 1)], Path(sys.argv[2]))
 runtime.wait_until_loaded()
 for event in runtime.generate(Request("a", tuple(range(200)), Sampling(max_tokens=4000), 1)):
     if isinstance(event, Text):

@@ -68,10 +68,10 @@ def test_a_driver_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pyte
 
 def test_a_card_that_llama_cpp_does_not_report_is_not_passed_over_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "signs_of_a_card", lambda: "an NVIDIA card")
-    assert "an NVIDIA card" in hardware._overlooked(())
-    assert hardware._overlooked((hardware.Device("CUDA0", "a card", "gpu", "CUDA", 1, 1),)) == ""
+    assert "an NVIDIA card" in hardware.overlooked(())
+    assert hardware.overlooked((hardware.Device("CUDA0", "a card", "gpu", "CUDA", 1, 1),)) == ""
     monkeypatch.setattr(hardware, "signs_of_a_card", lambda: "")
-    assert hardware._overlooked(()) == ""
+    assert hardware.overlooked(()) == ""
 
 
 @pytest.mark.model

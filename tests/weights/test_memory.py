@@ -11,6 +11,7 @@ from med42_chat.records import Sampling
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Request
 from med42_chat.weights import hardware, plan
+from tests.runtime.ways import one_way
 from tests.shapes import Shape
 from tests.vocabulary import llama3_vocabulary
 from tests.weights.sparse import write_sparse
@@ -37,7 +38,7 @@ def here() -> hardware.Hardware:
 
 def resident(model: Path, context: int, cache: Path) -> int:
     """Bytes that the worker really holds after a long prompt."""
-    runtime = LocalRuntime(model, context=context, threads=1, gpu_layers=0, cache=cache)
+    runtime = LocalRuntime(one_way(model, context), cache)
     try:
         runtime.wait_until_loaded(120)
         list(runtime.generate(Request("1", (128000, *([5] * 63)), Sampling(max_tokens=1), 0)))

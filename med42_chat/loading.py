@@ -1,0 +1,149 @@
+"""Which model is loaded, and in which ways that is tried: what `weights` knows of files and of this computer, in the runtime's words.
+
+The two rooms don't know each other; here they meet. Nothing is loaded here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import psutil
+
+from med42_chat.errors import CatalogueError, ModelTooLarge
+from med42_chat.gguf import read_header
+from med42_chat.records import Health
+from med42_chat.runtime.protocol import Found, Load, Override
+from med42_chat.settings import DEMO_MODEL, Settings, is_demonstration, named_model
+from med42_chat.weights import catalogue, hardware, health, inventory, plan
+from med42_chat.weights.catalogue import Entry
+from med42_chat.weights.hardware import Hardware
+from med42_chat.weights.inventory import CATALOGUE, Item
+from med42_chat.weights.place import known_checksum
+from med42_chat.weights.plan import Plan, Way, gigabytes
+
+
+def own_catalogue(settings: Settings) -> Path:
+    """Where a person's own entries of the catalogue stand."""
+    return settings.home / "catalogue.toml"
+
+
+def model_file(settings: Settings) -> Path:
+    """The model to load: the one that was named, else a Med42 of the catalogue that is here, else the demonstration model.
+
+    A file that only calls itself Med42 is loaded when a person chooses it, and not before.
+    """
+    if (named := named_model(settings)) is not None:
+        return named
+    item = inventory.first_choice(_entries(settings), settings.models)
+    return item.files[0] if item else DEMO_MODEL
+
+
+def ways_to_load(settings: Settings, found: Found) -> tuple[Load, ...]:
+    """The ways to load the model on this computer, the planned one first, then those for when memory was short after all.
+
+    Raises ModelFileError for a file that is no whole model, and ModelTooLarge where not even the most modest way would fit.
+    """
+    file = model_file(settings)
+    header = read_header(file)
+    item = _item(file, settings)
+    here = _hardware(found)
+    made = _planned(settings, inventory.model_of(item, found.features), here)
+    examined = health.examine(header)
+    first = Load(
+        file=str(file),
+        context=made.way.context,
+        threads=settings.threads,
+        gpu_layers=made.way.gpu_layers,
+        cache_type=made.way.cache_type,
+        overrides=tuple(Override(one.key, one.value) for one in examined.overrides),
+        sha256=known_checksum(file),
+        findings=tuple(Health(one.name, one.state, one.text, one.hint) for one in examined.findings),
+        warnings=tuple(_warnings(settings, made, here)),
+        demonstration=is_demonstration(file),
+    )
+    return first, *_more_modest(first, made)
+
+
+def _entries(settings: Settings) -> tuple[Entry, ...]:
+    try:
+        return catalogue.read(CATALOGUE, own_catalogue(settings))
+    except CatalogueError:  # a mistake in a person's own catalogue is said on the Models page, and keeps no model from loading
+        return catalogue.read(CATALOGUE)
+
+
+def _item(file: Path, settings: Settings) -> Item:
+    """The file with what belongs to it, wherever it lies."""
+    here = (item for item in inventory.items(_entries(settings), file.parent) if item.files and item.files[0] == file)
+    return next(here, None) or Item(file.name, None, (file,), "here", file.stat().st_size)
+
+
+def _hardware(found: Found) -> Hardware:
+    """This computer at this moment. No speed is measured: it plays no part in what fits."""
+    memory = psutil.virtual_memory()
+    devices = tuple(hardware.Device(**asdict(device)) for device in found.devices if device.kind != "cpu")
+    return Hardware(
+        memory_total=memory.total,
+        memory_free=memory.available,
+        disk_free=0,
+        processor="",
+        cores=hardware.usable_cores(),
+        features=found.features,
+        devices=devices,
+        note=hardware.overlooked(devices),
+    )
+
+
+def _planned(settings: Settings, model: plan.Model, here: Hardware) -> Plan:
+    """The plan, with the number of layers on the graphics cards that a person has set, be it wise or not."""
+    made = plan.make(model, here, settings.context, settings.kv_type)
+    if made.fit == "no":
+        raise ModelTooLarge(
+            f"{model.title} does not fit into this computer. {made.reason}",
+            "Choose a smaller model (8B instead of 70B) or a stronger quantisation (Q4_K_M).",
+        )
+    if settings.gpu_layers is None:
+        return made
+    return replace(made, way=replace(made.way, gpu_layers=min(settings.gpu_layers, made.layers)))
+
+
+def _warnings(settings: Settings, made: Plan, here: Hardware) -> Iterator[str]:
+    """What a person should know before the model is loaded. A card that stays unused must never go unsaid."""
+    wanted = min(settings.context, made.model.context)
+    if made.way.context < wanted:
+        yield f"The context is {made.way.context:,} tokens instead of {wanted:,}: there is no memory for more."
+    if made.fit == "crowded":
+        yield (
+            f"The model needs {gigabytes(made.memory.host)} of memory and {gigabytes(here.memory_free)} are free: "
+            "it may be slow. Closing other programs helps."
+        )
+    if settings.gpu_layers == 0 or made.way.gpu_layers > 0:
+        return
+    if here.graphics:
+        names = ", ".join(device.description or device.name for device in here.graphics)
+        free = gigabytes(sum(device.free for device in here.graphics))
+        yield f"No layer is on the graphics card ({names}), which has {free} free: the model runs on the processor, which is slower."
+    elif here.note:
+        yield here.note
+
+
+def _more_modest(first: Load, made: Plan) -> Iterator[Load]:
+    before = made.way
+    for way in dict.fromkeys(plan.back_off(made.way)):
+        yield replace(
+            first, context=way.context, gpu_layers=way.gpu_layers, cache_type=way.cache_type, note=_note(way, before, made.layers)
+        )
+        before = way
+
+
+def _note(way: Way, before: Way, layers: int) -> str:
+    """What `way` gives up against the one before, in a sentence."""
+    parts = []
+    if way.gpu_layers != before.gpu_layers:
+        on_cards = f"{way.gpu_layers} of {layers} layers are on the graphics card instead of {before.gpu_layers}"
+        parts.append(on_cards if way.gpu_layers else "the whole model is on the processor, which is slower")
+    if way.cache_type != before.cache_type:
+        parts.append("the conversation's memory takes half the room")
+    if way.context != before.context:
+        parts.append(f"the context is {way.context:,} tokens instead of {before.context:,}")
+    text = ", ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

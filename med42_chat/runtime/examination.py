@@ -1,0 +1,100 @@
+"""Is a loaded model in order? What only the model itself can show; what its file's header tells is known before it is loaded.
+
+`Trial` puts a short question to it before anybody else does, and gives way at once.
+"""
+
+from collections.abc import Sequence
+
+from med42_chat.records import Health, Sampling, Turn
+from med42_chat.runtime.protocol import Finished, Request, Text
+from med42_chat.runtime.scheduler import Events, Scheduler
+from med42_chat.runtime.template import Template, Vocabulary
+
+_QUESTION = "Answer with one word: is the sky blue?"
+_MOST_TOKENS = 64
+_NAME = "trial"  # of its request, which no person's request has: theirs are ids of messages
+
+
+def findings(template: Template, vocabulary: Vocabulary, size: int, stop_ids: Sequence[int]) -> tuple[Health, ...]:
+    """The vocabulary, the beginning of a prompt, and what ends an answer."""
+    prompt = template.encode([Turn("user", _QUESTION)])
+    return (Health("vocabulary", "ok", f"{size:,} tokens"), of_prompt(prompt, vocabulary.bos_id), of_stops(stop_ids))
+
+
+def of_prompt(prompt: Sequence[int], bos_id: int | None) -> Health:
+    """Whether a prompt begins as it must: exactly one beginning-of-text token, where the model has one."""
+    if bos_id is None:
+        return Health("prompt", "ok", "this model has no beginning-of-text token")
+    count = sum(token == bos_id for token in prompt)
+    if count == 1 and prompt[0] == bos_id:
+        return Health("prompt", "ok", "begins with one beginning-of-text token")
+    return Health("prompt", "error", f"The prompt has {count} beginning-of-text tokens.", "Answers would be wrong: choose another file.")
+
+
+def of_stops(stop_ids: Sequence[int]) -> Health:
+    """What ends an answer."""
+    if not stop_ids:
+        return Health("stops", "error", "No token ends an answer.", "Answers would go on for ever: choose another file.")
+    return Health("stops", "ok", f"tokens {', '.join(map(str, sorted(stop_ids)))}")
+
+
+def of_answer(finished: Finished, text: str) -> Health:
+    """Whether the short answer ended by itself."""
+    tokens = finished.usage.completion_tokens
+    if finished.reason == "stop":
+        return Health("answer", "ok", f"an answer ended by itself after {tokens} tokens")
+    if finished.reason != "length":
+        return Health("answer", "error", f"The test question got no answer: {finished.detail}", "Choose another file.")
+    if text.lstrip().startswith("<think"):
+        return Health("answer", "ok", "this model writes its thoughts down before it answers")
+    return Health(
+        "answer",
+        "warning",
+        f"A short answer did not end within {tokens} tokens.",
+        "The file may not know where answers end. If answers do not end, choose another one.",
+    )
+
+
+class Trial:
+    """A short question that a model should answer with a word or two, put to it before anybody else asks anything.
+
+    When somebody does, it stops for good: asked later, it would cost a conversation what is kept of it in the model's memory.
+    The first answer that ends by itself then shows the same. For the scheduler's thread, but for `running`.
+    """
+
+    def __init__(self, template: Template) -> None:
+        self.running = False
+        self._begun = False
+        self._told = False
+        self._text = ""
+        sampling = Sampling(temperature=0, max_tokens=_MOST_TOKENS)
+        self._request = Request(_NAME, template.encode([Turn("user", _QUESTION)]), sampling, 0)
+
+    def begin(self, scheduler: Scheduler) -> Events:
+        """Asks, once."""
+        if self._begun:
+            return []
+        self._begun = self.running = True
+        return scheduler.submit(self._request)
+
+    def give_way(self, scheduler: Scheduler) -> Events:
+        """Stops, because somebody asks something."""
+        self._begun = True
+        return scheduler.cancel(_NAME) if self.running else []
+
+    def take(self, events: Events) -> tuple[Events, Health | None]:
+        """Takes what is its own out of `events`; gives the rest, and the finding once it is there."""
+        found = None
+        for name, event in events:
+            if name == _NAME and isinstance(event, Text):
+                self._text += event.text
+            if isinstance(event, Finished):
+                self.running = self.running and name != _NAME
+                found = found or self._conclude(event, own=name == _NAME)
+        return [one for one in events if one[0] != _NAME], found
+
+    def _conclude(self, end: Finished, own: bool) -> Health | None:
+        if self._told or not (end.reason == "stop" or (own and end.reason != "cancelled")):
+            return None
+        self._told = True
+        return of_answer(end, self._text if own else "")

@@ -1,0 +1,156 @@
+"""Which model is taken, and in which ways it would be loaded on computers that exist only as values."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from med42_chat.errors import ModelFileError, ModelTooLarge
+from med42_chat.loading import CATALOGUE, model_file, ways_to_load
+from med42_chat.runtime.protocol import Device, Found, Load, Override
+from med42_chat.settings import DEMO_MODEL, Settings
+from med42_chat.weights import catalogue, hardware
+from med42_chat.weights.place import remember
+from tests.shapes import Shape
+from tests.vocabulary import llama3_vocabulary
+from tests.weights.sparse import write_sparse
+
+GB = 1_000_000_000
+ONE_B = Shape(2048, 16, 32, 8, 8192, quantised=True)  # 0.96 GB of weights, 0.27 GB of cache
+PROCESSOR = Found((Device("CPU", "a processor", "cpu", "CPU", 32 * GB, 32 * GB),), ("AVX2",))
+MED42 = next(entry for entry in catalogue.read(CATALOGUE) if entry.family.name == "med42-v2-8b" and len(entry.parts) == 1)
+
+
+def with_card(free: int) -> Found:
+    return replace(PROCESSOR, devices=(*PROCESSOR.devices, Device("CUDA0", "Some Card", "gpu", "CUDA", free, free)))
+
+
+@pytest.fixture(scope="session")
+def one_b(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("one_b") / "one_b.gguf"
+    return write_sparse(path, ONE_B, llama3_vocabulary(), general__name="one b", tokenizer__ggml__eos_token_id=128001)
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> Settings:
+    (tmp_path / "models").mkdir()
+    return Settings(home=tmp_path / "home", models=tmp_path / "models")
+
+
+@pytest.fixture(autouse=True)
+def computer(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Memory as a test sets it: 16 GB, 12 of them free."""
+    memory = SimpleNamespace(total=16 * GB, available=12 * GB)
+    monkeypatch.setattr("med42_chat.loading.psutil.virtual_memory", lambda: memory)
+    monkeypatch.setattr(hardware, "signs_of_a_card", lambda: "")
+    return memory
+
+
+class TestWhichModel:
+    def test_without_weights_it_is_the_demonstration(self, chosen: Settings) -> None:
+        assert model_file(chosen) == DEMO_MODEL
+
+    def test_a_file_that_only_calls_itself_med42_is_not_taken_unless_it_was_chosen(self, chosen: Settings) -> None:
+        for name in ("Llama3-Med42-8B.Q4_K_M.gguf", "aaa.gguf", "med42.gguf"):
+            (chosen.models / name).touch()
+        assert model_file(chosen) == DEMO_MODEL
+        assert model_file(replace(chosen, model="med42.gguf")) == chosen.models / "med42.gguf"
+
+    def test_med42_of_the_catalogue_is_taken_and_other_models_of_it_are_not(self, chosen: Settings) -> None:
+        other = next(entry for entry in catalogue.read(CATALOGUE) if not entry.family.name.startswith("med42"))
+        (chosen.models / other.file_names[0]).touch()
+        assert model_file(chosen) == DEMO_MODEL
+        (chosen.models / MED42.file_names[0]).touch()
+        assert model_file(chosen) == chosen.models / MED42.file_names[0]
+
+    def test_a_mistake_in_a_person_s_own_catalogue_keeps_no_model_from_loading(self, chosen: Settings) -> None:
+        chosen.home.mkdir()
+        (chosen.home / "catalogue.toml").write_text("[[file]\n")
+        (chosen.models / MED42.file_names[0]).touch()
+        assert model_file(chosen) == chosen.models / MED42.file_names[0]
+
+
+class TestWays:
+    @pytest.fixture
+    def chosen(self, chosen: Settings, one_b: Path) -> Settings:
+        return replace(chosen, model=str(one_b))
+
+    def first(self, settings: Settings, found: Found = PROCESSOR) -> Load:
+        return ways_to_load(settings, found)[0]
+
+    def test_on_a_processor_context_is_what_is_given_up_bit_by_bit(self, chosen: Settings) -> None:
+        first, *rest = ways_to_load(chosen, PROCESSOR)
+        assert (first.context, first.gpu_layers, first.cache_type, first.note, first.warnings) == (8192, 0, "f16", "", ())
+        assert [(way.context, way.cache_type) for way in rest] == [(8192, "q8_0"), (4096, "q8_0"), (2048, "q8_0")]
+        assert rest[1].note == "The context is 4,096 tokens instead of 8,192."
+        assert all(way.file == first.file and way.findings == first.findings for way in rest)
+
+    def test_on_a_card_layers_are_given_up_first(self, chosen: Settings) -> None:
+        first, *rest = ways_to_load(chosen, with_card(24 * GB))
+        assert (first.gpu_layers, first.warnings) == (17, ())
+        assert [way.gpu_layers for way in rest] == [12, 8, 4, 0, 0, 0, 0]
+        assert rest[0].note == "12 of 17 layers are on the graphics card instead of 17."
+        assert "the whole model is on the processor" in rest[3].note.lower()
+
+    def test_a_small_card_gets_what_fits(self, chosen: Settings) -> None:
+        assert 0 < self.first(chosen, with_card(1_600_000_000)).gpu_layers < 17
+
+    def test_a_card_that_stays_unused_is_said(self, chosen: Settings) -> None:
+        way = self.first(chosen, with_card(500_000_000))
+        assert way.gpu_layers == 0 and "Some Card" in way.warnings[0] and "0.5 GB free" in way.warnings[0]
+
+    def test_a_card_that_llama_cpp_does_not_know_is_said_too(self, chosen: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hardware, "signs_of_a_card", lambda: "an NVIDIA card")
+        assert "an NVIDIA card" in self.first(chosen).warnings[0]
+        assert self.first(replace(chosen, gpu_layers=0)).warnings == ()
+
+    def test_what_a_person_has_set_is_done(self, chosen: Settings) -> None:
+        assert self.first(replace(chosen, gpu_layers=0), with_card(24 * GB)).gpu_layers == 0
+        assert self.first(replace(chosen, gpu_layers=5), with_card(500_000_000)).gpu_layers == 5
+        assert self.first(replace(chosen, gpu_layers=10_000), with_card(24 * GB)).gpu_layers == 17
+        assert self.first(replace(chosen, kv_type="q8_0")).cache_type == "q8_0"
+        assert self.first(replace(chosen, kv_type="q8_0"), with_card(24 * GB)).gpu_layers == 17
+        assert self.first(replace(chosen, context=1024, threads=3)).context == 1024
+        assert self.first(replace(chosen, threads=3)).threads == 3
+
+    def test_a_model_that_cannot_fit_is_refused_with_figures_and_a_way_out(self, chosen: Settings, computer: SimpleNamespace) -> None:
+        computer.total = computer.available = 3 * GB
+        with pytest.raises(ModelTooLarge, match=r"Needs 1\.\d GB of memory; this computer can give a model 1\.0 GB") as caught:
+            ways_to_load(chosen, PROCESSOR)
+        assert "smaller" in caught.value.hint
+
+    def test_where_memory_is_taken_by_others_that_is_said(self, chosen: Settings, computer: SimpleNamespace) -> None:
+        computer.available = GB
+        assert "1.0 GB are free" in self.first(chosen).warnings[0]
+
+    def test_a_context_that_had_to_shrink_is_said(self, chosen: Settings, computer: SimpleNamespace) -> None:
+        computer.total = computer.available = 3_250_000_000
+        way = self.first(chosen)
+        assert way.context < 8192 and f"{way.context:,} tokens instead of 8,192" in way.warnings[0]
+
+    def test_a_faulty_file_is_loaded_with_the_right_values_and_the_repair_is_said(self, chosen: Settings) -> None:
+        way = self.first(chosen)
+        assert Override("tokenizer.ggml.eos_token_id", 128009) in way.overrides
+        assert "repaired" in {one.state for one in way.findings}
+
+    def test_a_file_that_is_no_model_is_named(self, chosen: Settings, tmp_path: Path) -> None:
+        (tmp_path / "page.gguf").write_text("<html>")
+        with pytest.raises(ModelFileError, match="web page"):
+            ways_to_load(replace(chosen, model=str(tmp_path / "page.gguf")), PROCESSOR)
+
+    def test_a_checksum_that_is_known_from_the_download_is_passed_on_until_the_file_changes(self, chosen: Settings, one_b: Path) -> None:
+        assert self.first(chosen).sha256 == ""
+        copy = chosen.models / "copy.gguf"
+        copy.symlink_to(one_b)
+        remember(chosen.models, {"copy.gguf": "ab" * 32})
+        chosen = replace(chosen, model="copy.gguf")
+        assert self.first(chosen).sha256 == "ab" * 32
+        later = (chosen.models / ".checksums.json").stat().st_mtime_ns + 1
+        os.utime(one_b, ns=(later, later))
+        assert self.first(chosen).sha256 == ""
+
+    def test_the_demonstration_is_marked(self, chosen: Settings) -> None:
+        assert self.first(replace(chosen, model="demonstration")).demonstration
+        assert not self.first(chosen).demonstration
