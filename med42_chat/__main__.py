@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _answer_commands(command)
     _conversation_commands(command)
     _upkeep_commands(command)
-    text = "model files: which there are, what fits here, fetch, import, check, remove"
+    text = "model files: which there are, what fits here, fetch, import, check, remove, take along"
     add_commands(commands.add_parser("models", help=text, description=text, parents=[common]), common)
     for name in ("ask", "again", "tokens", "check", "serve"):
         commands.choices[name].add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
@@ -109,7 +109,8 @@ def _conversation_commands(command: Callable[..., argparse.ArgumentParser]) -> N
 
 
 def _upkeep_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    command("check", _check, "what this installation has and what is wrong with it")
+    check = command("check", _check, "what this installation has and what is wrong with it")
+    check.add_argument("--speed", action="store_true", help="also test for about 20 seconds how fast the model reads and writes")
     command("backup", _backup, "the whole store in one encrypted file").add_argument("file", type=Path)
     command("restore", _restore, "put a backup in the place of the present store").add_argument("file", type=Path)
     command("passphrase", _passphrase, "protect the data folder by a passphrase, or change it")
@@ -310,13 +311,15 @@ def _turns(text: str) -> list[Turn]:
 def _check(options: Any, chosen: Settings) -> int:
     with closing(services.open_services(chosen, _ask_passphrase)) as opened:
         lines = services.health(chosen, opened.store, opened.key, opened.runtime)
+        if options.speed and opened.runtime.status().model:
+            lines.append(services.speed(opened))
     if options.json:
         _print_json([asdict(line) for line in lines])
     for line in () if options.json else lines:
-        print(f"{_MARKS[line.state]}  {line.name:10} {line.text}")
+        print(f"{_MARKS[line.state]}  {line.name:12} {line.text}")
         for extra in [line.hint, *(f"{name}: {value}" for name, value in line.detail.items())]:
             if extra:
-                print(f"{'':19} {extra}")
+                print(f"{'':21} {extra}")
     return int(any(line.state == "error" for line in lines))
 
 

@@ -32,7 +32,8 @@ from med42_chat.weights.models import Models
 _LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not fit
 _PAGE_KEY_LENGTH = 32  # characters, of 24 random bytes
 _SHORTEST_PASSPHRASE = 8  # characters; the key's derivation makes each guess slow, not a short word long
-_LOOK_EVERY_S = 0.1  # whether the answers that a change of model waits for have ended
+_LOOK_EVERY_S = 0.1  # whether something that is waited for has happened
+_EXAMINATION_S = 30.0  # how long `check` waits for the answer to the test question
 _FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language")
 
 
@@ -280,8 +281,8 @@ def open_chat(settings: Settings, store: Store, runtime: Runtime) -> Chat:
 
 
 def health(settings: Settings, store: Store, key: Key, runtime: Runtime) -> list[Health]:
-    """What this installation has and what is wrong with it. Waits for the model to load."""
-    return [*store.check(), _key_health(key), _model_health(runtime), _disk_health(settings), _offline_health(settings)]
+    """What this installation has and what is wrong with it, findings about the model among it. Waits for the model to load."""
+    return [*store.check(), _key_health(key), *_model_health(runtime), _disk_health(settings), _offline_health(settings)]
 
 
 def _set_up(chat: Chat, settings: Settings, runtime: Runtime) -> Chat:
@@ -330,22 +331,44 @@ def _key_health(key: Key) -> Health:
     return Health("key", "warning" if key.where == "file" else "ok", key.note)
 
 
-def _model_health(runtime: Runtime) -> Health:
+def _model_health(runtime: Runtime) -> list[Health]:
     try:
-        model = runtime.wait_until_loaded(timeout_s=600)
+        model = _examined(runtime, runtime.wait_until_loaded(timeout_s=600))
     except RuntimeFailure as error:
-        return Health("model", "error", error.message, error.hint)
-    return _model_line(model)
+        return [Health("model", "error", error.message, error.hint)]
+    return [_model_line(model), *model.findings]
+
+
+def _examined(runtime: Runtime, model: ModelInfo) -> ModelInfo:
+    """The model with its last finding, or as it is when that takes too long."""
+    end = time.monotonic() + _EXAMINATION_S
+    while not model.examined and time.monotonic() < end:
+        time.sleep(_LOOK_EVERY_S)
+        model = runtime.status().model or model
+    return model
 
 
 def _model_line(model: ModelInfo) -> Health:
     where = f"{model.layers_offloaded} of {model.layers} layers on {model.device}" if model.layers_offloaded else "on the processor"
     text = f"{model.name}, {model.quantization}, context {model.context:,} tokens, {where}, loaded in {model.load_s:.1f} s"
-    warnings = list(model.warnings)
+    warnings = [*model.warnings, *model.backed_off]
     if model.demonstration:
         warnings.append("This is the demonstration model, not Med42.")
-    detail = {"path": model.path, "sha256": model.sha256, "llama-cpp-python": model.build, "threads": str(model.threads)}
+    detail = {
+        "path": model.path,
+        "sha256": model.sha256,
+        "llama-cpp-python": model.build,
+        "threads": str(model.threads),
+        "KV cache": model.cache_type,
+    }
     return Health("model", "warning" if warnings else "ok", text, " ".join(warnings), detail)
+
+
+def speed(services: Services) -> Health:
+    """How fast the model reads and writes, after a test of about 20 seconds. Raises what `Services.speed_test` raises."""
+    *_, last = services.speed_test(threading.Event())
+    words = f"reads {last.read_tokens_s:.0f} tokens a second and writes {last.write_tokens_s:.1f}, about {last.words_s:.1f} words"
+    return Health("speed", "ok", words)
 
 
 def _disk_health(settings: Settings) -> Health:

@@ -12,7 +12,8 @@ import pytest
 
 from med42_chat import settings as reading
 from med42_chat.errors import DiskFull, InputError, NotFound, RuntimeFailure, SettingsError, StoreError, StoreInUse, StoreKeyError
-from med42_chat.services import Services, _page_key, open_store
+from med42_chat.records import Health
+from med42_chat.services import Services, _page_key, health, open_store, speed
 from med42_chat.settings import Settings
 from med42_chat.store import vault
 from med42_chat.store.backup import backup, restore
@@ -230,6 +231,11 @@ class TestSpeedTest:
         lengths = [(len(one.prompt), one.sampling.max_tokens) for one in opened.runtime.requests]  # type: ignore[attr-defined]
         assert lengths[0] == (64, 16) and lengths[-1] == (512, 128)
 
+    def test_a_line_of_check_says_it_in_words(self, opened: Services) -> None:
+        opened.runtime.text = "It is a made-up note. " * 9  # type: ignore[attr-defined]
+        line = speed(opened)
+        assert line.state == "ok" and "tokens a second" in line.text and "words" in line.text
+
     def test_it_can_be_stopped_and_gives_way_to_a_question(self, opened: Services) -> None:
         stop = threading.Event()
         speeds = opened.speed_test(stop)
@@ -255,6 +261,20 @@ class TestSpeedTest:
         opened.runtime.failure = RuntimeFailure("The model is still loading.")  # type: ignore[attr-defined]
         with pytest.raises(RuntimeFailure):
             opened.speed_test(threading.Event())
+
+
+class TestHealth:
+    def test_the_findings_about_the_model_are_lines_of_their_own_once_the_last_is_there(self, opened: Services) -> None:
+        first = Health("ending", "repaired", "The end was wrong.")
+        model = replace(MED42, findings=(first,), examined=False, backed_off=("There was no memory.",), cache_type="q8_0")
+        last = Health("answer", "ok", "It ended.")
+        opened.runtime.model = model  # type: ignore[attr-defined]
+        examined = threading.Timer(0.2, setattr, (opened.runtime, "model", replace(model, findings=(first, last), examined=True)))
+        examined.start()
+        lines = health(opened.settings, opened.store, opened.key, opened.runtime)
+        assert first in lines and last in lines
+        line = next(one for one in lines if one.name == "model")
+        assert (line.state, line.hint, line.detail["KV cache"]) == ("warning", "There was no memory.", "q8_0")
 
 
 class TestPassphrase:

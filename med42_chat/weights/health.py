@@ -1,12 +1,12 @@
 """Is a model file what it should be? Findings in plain words, and repairs that are made in memory and never in the file.
 
 Most faults of published Llama 3 files are in their header: an end-of-answer token that never comes, a missing rule for cutting text
-into tokens. llama.cpp can be told the right value when it loads a file; `overrides` are those values. Pure: the header comes in, and,
-for what only a loaded model can show, what it did.
+into tokens. llama.cpp can be told the right value when it loads a file; `overrides` are those values. Pure: the header comes in. What
+only a loaded model can show is the runtime's to look at.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,7 +64,8 @@ def examine(header: Header, token: Callable[[int], str] | None = None) -> Examin
 
 
 def _architecture(header: Header) -> Finding:
-    text = f"{header.architecture}, {header.block_count} layers, {header.parameters / 1e9:.1f} billion weights"
+    size = f"{header.parameters / 1e9:.1f} billion" if header.parameters > 1e9 else f"{header.parameters / 1e6:.0f} million"
+    text = f"{header.architecture}, {header.block_count} layers, {size} weights"
     if not header.block_count or not header.embedding_length:
         return Finding("architecture", "error", f"{text}: the file holds no language model.", "Choose another file.")
     return Finding("architecture", "ok", text)
@@ -142,31 +143,4 @@ def _other_vocabulary(header: Header) -> Finding:
         return Finding(
             "ending", "warning", "The file does not say which token ends an answer.", "If answers do not end, choose another file."
         )
-    return Finding("words", "ok", f"{header.vocabulary:,} tokens")
-
-
-def check_prompt(prompt: Sequence[int], bos_id: int | None) -> Finding:
-    """Whether a prompt begins as it must: exactly one beginning-of-text token, where the model has one."""
-    count = sum(token == bos_id for token in prompt)
-    if bos_id is None:
-        return Finding("prompt", "ok", "this model has no beginning-of-text token")
-    if count == 1 and prompt[0] == bos_id:
-        return Finding("prompt", "ok", "begins with one beginning-of-text token")
-    return Finding("prompt", "error", f"The prompt has {count} beginning-of-text tokens.", "Answers would be wrong: choose another file.")
-
-
-def check_answer(finish_reason: str, tokens: int, limit: int) -> Finding:
-    """Whether the answer to a short question ended by itself, after `tokens` of at most `limit`."""
-    if finish_reason == "stop":
-        return Finding("answer", "ok", f"a short answer ended by itself after {tokens} tokens")
-    if finish_reason == "length":
-        text = f"A short answer did not end within {limit} tokens."
-        return Finding("answer", "warning", text, "The file may not know where answers end: choose another one.")
-    return Finding("answer", "error", f"The test question got no answer ({finish_reason}).", "See the log, or choose another file.")
-
-
-def repairs_in_words(findings: Sequence[Finding]) -> Iterator[str]:
-    """What the person is told when a file was loaded: every repair and every fault, one sentence or two each."""
-    for finding in findings:
-        if finding.state != "ok":
-            yield f"{finding.text} {finding.hint}".strip()
+    return Finding("words", "ok", f"cut into tokens by the rule '{header.pre_tokenizer or 'default'}'")
