@@ -120,6 +120,8 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
         self._beginning = threading.Lock()  # taken before the other
+        self._open = threading.Event()
+        self._open.set()
 
     def start(
         self,
@@ -141,11 +143,20 @@ class Jobs:
         return self._begin(conversation_id, lambda chat, stop: chat.again(conversation_id, question_id, stop, keep))
 
     def _begin(self, conversation_id: str, begin: Callable[[Chat, threading.Event], Iterator[Event]]) -> Job:
+        self._open.wait()
         with self._beginning, self._lock:
             if self._is_running(conversation_id):
                 raise InputError("The last answer is still being written.", "Wait for it, or stop it; your text stays where it is.")
             self._jobs[conversation_id] = job = Job(self._chat, conversation_id, partial(begin, self._chat))
             return job
+
+    def shut(self) -> None:
+        """Lets answers begin only after `reopen`, so that those under way come to an end however many people ask."""
+        self._open.clear()
+
+    def reopen(self) -> None:
+        """Lets answers begin again."""
+        self._open.set()
 
     @contextmanager
     def held(self) -> Iterator[bool]:

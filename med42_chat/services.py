@@ -33,6 +33,7 @@ _LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not f
 _PAGE_KEY_LENGTH = 32  # characters, of 24 random bytes
 _SHORTEST_PASSPHRASE = 8  # characters; the key's derivation makes each guess slow, not a short word long
 _LOOK_EVERY_S = 0.1  # whether something that is waited for has happened
+_PATIENCE_S = 20.0  # how long a change of model waits for a moment in which nobody asks anything
 _EXAMINATION_S = 30.0  # how long `check` waits for the answer to the test question
 _FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language")
 
@@ -121,9 +122,9 @@ class Services:
     def use(self, name: str) -> None:
         """Turns to another model: the name of a file in the models folder, or DEMONSTRATION. Returns at once.
 
-        Answers under way finish first, and those that begin before they have are still this model's. Whether the new one loads is
-        then said by `runtime.status()`. Named again while it waits, or tried again after it failed, it is loaded anew. Raises
-        NotFound, and SettingsError where the model was set by the command line or the environment.
+        Answers under way finish first, and those that begin before they have are still this model's; only where there is no end
+        to them do further questions wait. Whether the new model loads is then said by `runtime.status()`; one that failed is tried
+        again when it is named again. Raises NotFound, and SettingsError where the command line or the environment has set the model.
         """
         file = self.settings.models / name
         if name != DEMONSTRATION and (file.name != name or not file.is_file()):
@@ -136,8 +137,11 @@ class Services:
 
     def _switch(self) -> None:
         """Waits for the answers under way, then turns to the model that was named last."""
+        patience = time.monotonic() + _PATIENCE_S
         while name := self.switching:
             if self.jobs.any_running():
+                if time.monotonic() > patience:
+                    self.jobs.shut()
                 time.sleep(_LOOK_EVERY_S)
                 continue
             with self._changing, self.jobs.held() as answering:
@@ -148,6 +152,7 @@ class Services:
                 except Med42Error as error:  # the settings file cannot be written
                     self.not_switched = error
                 self.switching = ""
+        self.jobs.reopen()
 
     def _turn_to(self, name: str) -> None:
         changes = {"model": name}
