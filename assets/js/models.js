@@ -67,10 +67,10 @@ med42.models = (element, props, trigger, watch) => {
     const ended = name.startsWith("work:") && place.querySelector(".ended");
     if (ended && ended.textContent !== spoken.textContent) spoken.textContent = ended.textContent;
   };
-  const refocus = (place, { act, id = "", open }) => {
+  const refocus = (place, { act, id = "", open, card = id }) => {
     const same = act && body.querySelector(`[data-act="${act}"][data-id="${CSS.escape(id)}"]`);
     const summary = open && body.querySelector(`details[data-open="${CSS.escape(open)}"] > summary`);
-    (same || summary || cardOf(id) || place.querySelector("button") || body).focus({ preventScroll: true });
+    (same || summary || cardOf(card) || place.querySelector("button") || body).focus({ preventScroll: true });
   };
   const cardOf = (id) => body.querySelector(`[data-card="${CSS.escape(id)}"]`);
 
@@ -90,6 +90,7 @@ med42.models = (element, props, trigger, watch) => {
     problem.hidden = !wrong || !wrong.message;
     problem.textContent = wrong ? `${wrong.message} ${wrong.hint || ""}` : "";
   };
+  med42.tellModels = (wrong) => dialog.open && tell(wrong);
   const submit = (what, id = "") => trigger("submit", { do: what, id });
   watch("value", () => {
     const now = props.value;

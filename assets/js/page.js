@@ -86,6 +86,9 @@ med42.disconnect = () => {
 
 med42.handlers.live = ({ name, html }) => {
   for (const place of document.querySelectorAll(`[data-live="${name}"]`)) place.innerHTML = html;
+  if (name !== "model" || !html) return;
+  if (med42.model && med42.model !== html && !med42.conversation()) med42.reopen(); // the empty page says who answers
+  med42.model = html;
 };
 med42.handlers.gone = () => {
   med42.disconnect();
@@ -132,7 +135,10 @@ med42.tell = (problem) => {
 };
 
 med42.notice = (element, props, watch) => watch("value", () => {
-  if (props.value && props.value.mistake) med42.putBack(); // nobody knows whose mistake it was
+  if (props.value && props.value.mistake) {
+    med42.putBack(); // nobody knows whose mistake it was
+    med42.tellModels(props.value); // the notice lies behind an open dialog
+  }
   med42.tell(props.value);
 });
 

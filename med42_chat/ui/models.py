@@ -22,16 +22,15 @@ class ModelsDialog:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        models, services = desk.services.models, desk.services
+        services = desk.services
         self._actions: Mapping[str, Callable[[str], None]] = {
-            "get": models.get,
-            "stop": models.stop,
-            "verify": models.verify,
-            "remove": models.remove,
-            "dismiss": models.dismiss,
+            "get": lambda id: services.models.get(id),
+            "stop": lambda id: services.models.stop(id),
+            "verify": lambda id: services.models.verify(id),
+            "remove": lambda id: services.models.remove(id),
+            "dismiss": lambda id: services.models.dismiss(id),
             "bring": self._bring,
-            "measure": lambda _: models.measure(anew=True),
-            "use": lambda name: services.use(name),
+            "use": services.use,
         }
 
     def build(self) -> None:

@@ -1,7 +1,8 @@
 """What an open Models page has to be told: the parts of it that have changed, and the numbers of a speed test that runs for it."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Sequence
 
 from med42_chat.errors import Med42Error
 from med42_chat.loading import model_file
@@ -11,8 +12,27 @@ from med42_chat.ui import models_view
 from med42_chat.ui.follow import Change
 from med42_chat.ui.models_view import Sheet, Situation
 from med42_chat.ui.words import Words
+from med42_chat.weights.models import Work
 
 _INSIDE = "work:"  # parts that stand inside others
+_QUIET_S = 3.0  # without a byte, after which a speed would be a memory
+
+
+class _Watch:
+    """Which downloads bring nothing at the moment."""
+
+    def __init__(self) -> None:
+        self._moved: dict[str, tuple[int, float]] = {}  # how far each was, and since when
+
+    def quiet(self, works: Sequence[Work]) -> frozenset[str]:
+        """The ids of those that have stood still for a while, as of now."""
+        now = time.monotonic()
+        self._moved = {work.id: self._since(work, now) for work in works if work.state == "running" and work.phase == "fetching"}
+        return frozenset(id for id, (_, since) in self._moved.items() if now - since > _QUIET_S)
+
+    def _since(self, work: Work, now: float) -> tuple[int, float]:
+        done, since = self._moved.get(work.id, (-1, now))
+        return (done, since) if done == work.done else (work.done, now)
 
 
 class ModelsFollower:
@@ -22,14 +42,16 @@ class ModelsFollower:
         self._services, self._words = services, words
         self._seen: tuple[object, ...] = ()
         self._told: dict[str, str] = {}
+        self._watch = _Watch()
 
     def poll(self) -> list[Change]:
         """The parts that have changed since the last poll; all of them at the first."""
-        seen = self._key()
+        quiet = self._watch.quiet(self._services.models.works())
+        seen = (*self._key(), quiet)
         if seen == self._seen:
             return []
         self._seen = seen
-        before, self._told = self._told, Sheet(self._words, _situation(self._services)).parts()
+        before, self._told = self._told, Sheet(self._words, _situation(self._services, quiet)).parts()
         news = [name for name, html in self._told.items() if before.get(name) != html]
         if not all(name.startswith(_INSIDE) for name in news):  # what stands inside was put there anew, and is empty
             news += [name for name in self._told if name.startswith(_INSIDE) and name not in news]
@@ -42,7 +64,7 @@ class ModelsFollower:
         return services.models.changed(), services.runtime.status(), services.switching, wrong, services.settings.model
 
 
-def _situation(services: Services) -> Situation:
+def _situation(services: Services, quiet: frozenset[str]) -> Situation:
     models = services.models
     try:
         cards, advice, trouble = models.cards(), models.recommendation(), ""
@@ -51,6 +73,7 @@ def _situation(services: Services) -> Situation:
     return Situation(
         cards=cards,
         works=models.works(),
+        quiet=quiet,
         hardware=models.hardware(),
         advice=advice,
         status=services.runtime.status(),
@@ -63,22 +86,35 @@ def _situation(services: Services) -> Situation:
 
 
 class SpeedTest:
-    """A speed test for one page, which runs while somebody polls it. Closing it ends it."""
+    """A speed test for one page: begins with the first poll, ends when it is closed. Not thread-safe, as above."""
 
     def __init__(self, services: Services, words: Words) -> None:
         self._services, self._words = services, words
         self._stop = threading.Event()
-        self._speeds: Iterator[Speed] | None = None
+        self._newest, self._told = Speed(), ""
+        self._wrong: Med42Error | None = None
+        # A thread, because numbers come as fast as the model writes, and a page is told a few times a second.
+        self._thread = threading.Thread(target=self._run, name="speed test", daemon=True)
 
     def poll(self) -> list[Change]:
-        """The next numbers. Raises what `Services.speed_test` raises."""
-        if self._speeds is None:
-            self._speeds = self._services.speed_test(self._stop)
-        speed = next(self._speeds, None)
-        if speed is None:
-            return [("over", {})]
-        return [("part", {"name": "speed", "html": models_view.speed(self._words, speed)})]
+        """The newest numbers where they have changed, and whether that was all. Raises what `Services.speed_test` raises."""
+        if self._thread.ident is None:
+            self._thread.start()
+        over = not self._thread.is_alive()  # asked first: what was its last word is then known below
+        if self._wrong:
+            raise self._wrong
+        html = models_view.speed(self._words, self._newest)
+        news: list[Change] = [("part", {"name": "speed", "html": html})] if html != self._told else []
+        self._told = html
+        return [*news, ("over", {})] if over else news
 
     def close(self) -> None:
-        """Ends the test."""
+        """Ends the test within a second."""
         self._stop.set()
+
+    def _run(self) -> None:
+        try:
+            for speed in self._services.speed_test(self._stop):
+                self._newest = speed
+        except Med42Error as error:
+            self._wrong = error

@@ -38,7 +38,8 @@ class Situation:
     status: RuntimeStatus
     in_use: Path
     demonstration: bool
-    switching: str  # what waits for a running answer to end
+    quiet: frozenset[str] = frozenset()  # ids of works that bring nothing at the moment
+    switching: str = ""  # what waits for a running answer to end
     not_switched: Med42Error | None = None
     trouble: str = ""  # why the catalogue cannot be read
 
@@ -180,7 +181,7 @@ class Sheet:
 
     def _size(self, card: Card) -> str:
         whole = _size(card.size_bytes)
-        if card.state != "unfinished":
+        if card.state != "unfinished" or (card.work and card.work.active):
             return escape(f"{whole}.")
         return escape(self._words("models.part_here", here=_size(card.fetched), whole=whole))
 
@@ -340,7 +341,7 @@ class Sheet:
         )
 
     def _running(self, work: Work) -> str:
-        said = work_in_words(self._words, work)
+        said = work_in_words(self._words, work, work.id in self._now.quiet)
         value = f' value="{work.done / work.total:.4f}"' if work.total and work.state == "running" and work.phase != "asking" else ""
         return f'<p>{escape(said)}</p><progress max="1"{value} aria-label="{escape(said)}"></progress>'
 
@@ -357,8 +358,8 @@ def speed(words: Words, now: Speed) -> str:
     return f'<dl class="numbers">{shown}</dl>{progress}<p class="actions">{button}</p>'
 
 
-def work_in_words(words: Words, work: Work) -> str:
-    """How far something is, in a line: what is being done, how much of it is there, how fast, how long still."""
+def work_in_words(words: Words, work: Work, is_quiet: bool = False) -> str:
+    """How far something is, in a line: what is being done, how much of it is there, how fast, how long still; or that nothing comes."""
     if work.state == "waiting":
         return words("models.in_line")
     if work.phase == "waiting":
@@ -367,6 +368,8 @@ def work_in_words(words: Words, work: Work) -> str:
     if not work.total or work.phase == "asking":
         return doing
     parts = [words("models.so_far", done=_size(work.done), whole=_size(work.total))]
+    if is_quiet:
+        return f"{doing}: {parts[0]} · {words('models.quiet')}"
     if work.speed:
         parts.append(words("models.a_second", speed=_megabytes(work.speed)))
     if work.left_s is not None:
@@ -375,7 +378,7 @@ def work_in_words(words: Words, work: Work) -> str:
 
 
 def _size(count: int) -> str:
-    return gigabytes(count) if count >= 95_000_000 else _megabytes(count)
+    return gigabytes(count) if count >= 995_000_000 else _megabytes(count)
 
 
 def _megabytes(count: float) -> str:
