@@ -54,8 +54,14 @@ CUDA_WHEELS = (
     ((11, 8), (6, 0), (8, 9)),
 )
 
+# A kit (`models export-kit`) holds packages of one kind of computer. This is its note on which.
+KIT_CARD = "kit.json"
+
 # Prints the version and whether this build can use a graphics card; fails where a library that the build needs is missing.
 LOAD_CHECK = "import llama_cpp; print(llama_cpp.__version__, llama_cpp.llama_supports_gpu_offload())"
+
+# Computes with a small model: llama.cpp that was compiled for another processor loads here, and dies at its first multiplication.
+COMPUTE_CHECK = "import sys, llama_cpp; llama_cpp.Llama(sys.argv[1], n_ctx=64, verbose=False).eval([1, 2]); print('computed')"
 
 TOO_OLD = """Med42 Chat needs Python 3.11 or newer, and this is Python {found}.
 Get it from https://www.python.org/downloads/ (Debian and Ubuntu: sudo apt install python3 python3-venv), then start again."""
@@ -65,6 +71,9 @@ WHY_SOURCE = """  llama.cpp, which runs the model, now has to be compiled on thi
 
 NETWORK_HINT = """Is the network there? Behind a proxy, set HTTPS_PROXY first. Without a network, put the packages into a folder
 'wheels' beside start.py (docs/install.md says how). Starting again repeats only what is missing."""
+
+KIT_HINT = """The folder 'wheels' was made on another kind of computer ({processor}). Make the kit again on one like this, or take
+the folder 'wheels' away and start with a network."""
 
 COMPILER_HINTS = {
     "Linux": "A C++ compiler is needed. Debian, Ubuntu: sudo apt install build-essential    Fedora: sudo dnf install gcc-c++ make",
@@ -303,6 +312,20 @@ class Folder:
         """Packages for an installation without a network, where the person put them."""
         return self.root / "wheels"
 
+    @property
+    def kit(self) -> dict[str, str]:
+        """Which computers the wheels are for, where a kit's note says so."""
+        try:
+            card: dict[str, str] = json.loads((self.wheels / KIT_CARD).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return card
+
+    @property
+    def trial_model(self) -> Path:
+        """The smallest model there is, to compute with."""
+        return self.root / "models" / "demo" / "med42-chat-demo.gguf"
+
     def text(self, name: str) -> str:
         """One of the lists of packages."""
         return (self.root / name).read_text(encoding="utf-8")
@@ -533,6 +556,7 @@ class Setup:
         """Installs what is missing and nothing else; `again` looks at the computer anew and replaces llama.cpp."""
         if not again and not self._missing(dev):
             return
+        check_kit(self._folder.kit, this_python())
         with alone(self._folder.cache / "setup.lock"):
             self._folder.log.unlink(missing_ok=True)
             self._make_venv()
@@ -553,9 +577,13 @@ class Setup:
         if self._folder.venv_version() >= OLDEST and self._ask("-m", "pip", "--version"):
             return
         print("Setting up Med42 Chat in the folder .venv. This happens once and takes about a gigabyte.", flush=True)
-        making = (sys.executable, "-m", "venv", "--clear", str(self._folder.venv))
+        pip = next(self._folder.wheels.glob("pip-*.whl"), None)
+        making = (sys.executable, "-m", "venv", "--clear", *(["--without-pip"] if pip else []), str(self._folder.venv))
         try:
             self._world.run(Command("A Python of its own", making, self._environment, self._folder.log))
+            if pip:  # Debian's Python has no pip to put in, unless python3-venv was installed, which takes a network
+                bringing = (str(self._folder.python), str(pip / "pip"), "install", "--no-index", str(pip))
+                self._world.run(Command("pip", bringing, self._environment, self._folder.log))
         except CommandFailed as error:
             hint = "Debian, Ubuntu: sudo apt install python3-venv. Others: install Python from https://www.python.org/downloads/"
             raise SetupError(self._failure("Python could not make a virtual environment.", error), hint) from error
@@ -587,7 +615,7 @@ class Setup:
                 self._mention_card(build, machine, failures)
                 return
             failures.append(failure)
-        raise no_build(self._accelerator, machine, failures)
+        raise no_build(self._accelerator, machine, failures, self._folder.kit)
 
     def _try(self, build: Build, pin: str) -> str:
         """Installs a build. Returns why it cannot be used, or '' when it can."""
@@ -599,12 +627,19 @@ class Setup:
             self._pip(build.title, environment, *pip_options(build, self._folder.wheels), pin, notice=source_notice(build))
         except CommandFailed as error:
             return self._failure(f"{build.title}: it could not be installed.", error)
-        return "" if self._loads(build, pin) else f"{build.title}: it was installed, but does not load on this computer"
+        if not self._loads(build, pin):
+            return f"{build.title}: it was installed, but does not load on this computer"
+        return "" if self._computes(build) else f"{build.title}: it loads, but this computer's processor cannot run it"
 
     def _loads(self, build: Build, pin: str) -> bool:
         """Whether what is installed is this version for this accelerator, and finds the libraries that it needs."""
         said = self._ask("-c", LOAD_CHECK).split()
         return said[-2:] == [pin.split("==")[1], str(build.accelerator != "cpu")]
+
+    def _computes(self, build: Build) -> bool:
+        """Whether a build from elsewhere runs on this processor. One that pip chose or compiled for it does."""
+        model = self._folder.trial_model
+        return build.how != "folder" or not model.exists() or "computed" in self._ask("-c", COMPUTE_CHECK, str(model))
 
     def _mention_card(self, build: Build, machine: Machine, failures: Sequence[str]) -> None:
         idle_card = machine.cuda is not None or bool(metal_builds(machine))
@@ -652,13 +687,32 @@ def no_graphics(machine: Machine, failures: Sequence[str]) -> str:
     return "\n".join([*lines, "    After a change, run: python3 start.py --again"])
 
 
-def no_build(accelerator: str, machine: Machine, failures: Sequence[str]) -> SetupError:
+def this_python() -> dict[str, str]:
+    """What a kit must be made for, to be of use here."""
+    return {"python": "{}.{}".format(*sys.version_info), "system": platform.system(), "processor": platform.machine()}
+
+
+def check_kit(kit: Mapping[str, str], here: Mapping[str, str]) -> None:
+    """Refuses a kit for another kind of computer, before anything is made. Without a note the wheels are taken as they are."""
+    if kit and any(kit.get(name) != value for name, value in here.items()):
+        raise SetupError(
+            "This kit is for {system} on {processor} with Python {python}.".format(**kit)
+            + " Here it is {system} on {processor} with Python {python}.".format(**here),
+            "With another Python that is here: make run PYTHON=python{}. Otherwise make the kit again on a computer like this one.".format(
+                kit.get("python")
+            ),
+        )
+
+
+def no_build(accelerator: str, machine: Machine, failures: Sequence[str], kit: Mapping[str, str]) -> SetupError:
     """Nothing that was tried, or allowed, works."""
     if not failures:
         needs = {"cuda": "an NVIDIA card with its driver, or the CUDA toolkit (nvcc)", "metal": "a Mac with an Apple processor"}
         return SetupError(
             f"MED42_ACCELERATOR={accelerator} needs {needs[accelerator]}, and there is none here.", "Leave it out, or set cpu."
         )
+    if kit:
+        return SetupError("\n".join(failures), KIT_HINT.format(processor=kit.get("processor", "")))
     hint = COMPILER_HINTS.get(machine.system, COMPILER_HINTS["Linux"])
     return SetupError("llama.cpp, which runs the model, could not be installed.\n" + "\n".join(failures), f"{hint}\n{NETWORK_HINT}")
 

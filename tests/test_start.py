@@ -420,6 +420,65 @@ def test_with_a_folder_of_wheels_nobody_is_asked(folder: Folder) -> None:
     assert all("--no-index" in command.arguments for command in world.commands)
 
 
+def test_wheels_with_a_pip_among_them_need_no_pip_of_the_system(folder: Folder) -> None:
+    folder.wheels.mkdir()
+    (folder.wheels / "pip-26.3-py3-none-any.whl").touch()
+    (folder.venv / "pyvenv.cfg").unlink()
+
+    class Maker(Recorder):
+        def run(self, command: Command) -> None:
+            super().run(command)
+            if "venv" in command.arguments:
+                (folder.venv / "pyvenv.cfg").write_text("version = 3.11.7\n")
+
+    world = Maker()
+    Setup(folder, {}, world).bring_about()
+    assert world.titles[:2] == ["A Python of its own", "pip"]
+    assert "--without-pip" in world.commands[0].arguments
+    assert world.commands[1].arguments[1].endswith("pip-26.3-py3-none-any.whl/pip")
+    assert "--no-index" in world.commands[1].arguments
+
+
+def kit(folder: Folder, **card: str) -> None:
+    """A note on the computers that the wheels are for: this one, but for `card`."""
+    folder.wheels.mkdir()
+    (folder.wheels / start.KIT_CARD).write_text(json.dumps({**start.this_python(), **card}))
+
+
+def test_a_kit_for_another_python_or_computer_is_refused_before_anything_is_made(folder: Folder) -> None:
+    kit(folder, python="3.99")
+    world = Recorder()
+    with pytest.raises(SetupError, match=r"with Python 3\.99") as caught:
+        Setup(folder, {}, world).bring_about()
+    assert "python3.99" in caught.value.hint
+    assert world.commands == []
+    start.check_kit(start.this_python(), start.this_python())
+    start.check_kit({}, start.this_python())
+
+
+def test_a_kit_whose_llama_dies_on_this_processor_says_that_it_is_for_another(folder: Folder) -> None:
+    kit(folder)
+    folder.trial_model.parent.mkdir(parents=True)
+    folder.trial_model.touch()
+
+    class Another(Recorder):
+        def ask(self, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+            return "" if start.COMPUTE_CHECK in arguments else super().ask(arguments, environment)
+
+    with pytest.raises(SetupError, match="processor cannot run it") as caught:
+        Setup(folder, {}, Another()).bring_about()
+    assert "another kind of computer" in caught.value.hint
+    assert "llama" not in folder.installed()
+
+
+@pytest.mark.model
+def test_the_trial_computes_with_the_demonstration_model() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", start.COMPUTE_CHECK, str(Folder(ROOT).trial_model)], capture_output=True, text=True, check=False
+    )
+    assert "computed" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "parts"),
     [

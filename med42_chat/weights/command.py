@@ -1,4 +1,4 @@
-"""`models list|plan|get|import|check|remove` without a screen. Each function takes the parsed options and the settings, and prints.
+"""`models list|plan|get|import|check|remove|export-kit` without a screen. Functions take the parsed options and the settings, and print.
 
 With `--json` the result is one JSON value on standard output. How far something is goes to standard error, as it is for people.
 """
@@ -11,10 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from med42_chat.errors import ModelFileError
+from med42_chat import __version__
+from med42_chat.errors import ModelFileError, NotFound
 from med42_chat.gguf import read_header
-from med42_chat.settings import Settings
-from med42_chat.weights import catalogue, hardware, health, importing, inventory, plan
+from med42_chat.settings import DEMONSTRATION, Settings, is_demonstration, named_model
+from med42_chat.weights import catalogue, hardware, health, importing, inventory, kit, plan
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.download import Download, Order
 from med42_chat.weights.importing import Imported
@@ -52,6 +53,10 @@ def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParse
     command("get", get_, "fetch a model, or go on with one").add_argument("id")
     command("import", import_, "take a model from a file or a folder, such as a stick").add_argument("path", type=Path)
     command("check", check_, "read a model that is here again, and look for faults").add_argument("id", help="or a file")
+    kitted = command("export-kit", export_kit, "program, packages and a model in one folder, for a computer without a network")
+    kitted.add_argument("folder", type=Path, metavar="DIR", help="a new folder, such as one on a stick")
+    # Not `--model`'s usual place, which the settings would be read from.
+    kitted.add_argument("--model", dest="id", metavar="ID", help="a model that is here, or 'demonstration'; by default the one in use")
     command("remove", remove_, "remove a model, finished or not").add_argument("id", help="or the name of a file in the models folder")
 
 
@@ -197,6 +202,36 @@ def remove_(options: Any, chosen: Settings) -> None:
     """Removes an entry's files, or one file that no entry knows."""
     freed = inventory.remove(options.id, entries(chosen), chosen.models)
     _result(options, {"removed": options.id, "bytes": freed}, f"Removed {options.id}: {gigabytes(freed)} are free again.")
+
+
+def export_kit(options: Any, chosen: Settings) -> None:
+    """Makes a folder from which `make run` works without a network."""
+    model = _for_the_kit(options.id, chosen)
+    features = hardware.ask_probe()[0].get("features", ())
+    made = _outcome(kit.export(options.folder.expanduser(), model, features, __version__))
+    told = f"{made.folder} is ready: {made.files} files, {gigabytes(made.size_bytes)}. README-KIT.txt in it says what to do."
+    lacks = "" if made.model else "\nThe only model in it is the demonstration. With --model ID, a model that is here goes along."
+    _result(options, {**asdict(made), "folder": str(made.folder)}, told + lacks)
+
+
+def _for_the_kit(id: str | None, chosen: Settings) -> Item | None:
+    """The model that was asked for, or the one in use; None for the demonstration, which is part of the program. Raises NotFound."""
+    known, named = entries(chosen), named_model(chosen)
+    if id == DEMONSTRATION or (id is None and named is not None and is_demonstration(named)):
+        return None
+    if id is not None:
+        inventory.files_of(id, known, chosen.models)
+        return inventory.find(id, known, chosen.models)
+    if named is None:
+        return inventory.first_choice(known, chosen.models)
+    return next((item for item in inventory.items(known, chosen.models) if named in item.files), None) or _outside(named)
+
+
+def _outside(file: Path) -> Item:
+    """A model that does not lie in the models folder. Raises NotFound."""
+    if not file.is_file():
+        raise NotFound(f"The model in use, {file}, is not here.", "Name another one with --model; 'models list' shows what there is.")
+    return Item(file.name, None, (file,), "here", file.stat().st_size)
 
 
 class _Teller:

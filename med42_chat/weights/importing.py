@@ -213,7 +213,7 @@ def check(file: Path, entries: Sequence[Entry]) -> Generator[Progress, None, Che
     digest = found.hashes[file]
     named = next((entry for entry in entries if file.name in entry.file_names), None)
     meant = next((entry for entry in entries if digest in {part.sha256 for part in entry.parts}), None)
-    wanted = _wanted(file, named)
+    wanted = checksum(file, named)
     if wanted and digest != wanted:
         what = f"it is {meant.title}" if meant is not None else "its content has another checksum"
         again = f"Remove it, and fetch {named.id} again." if named is not None else "Remove it, and import it again."
@@ -231,8 +231,8 @@ def _compared(meant: Entry | None, named: Entry | None, wanted: str) -> str:
     return "The file is whole. There is no checksum to compare it with."
 
 
-def _wanted(file: Path, named: Entry | None) -> str:
-    """The checksum that a file must have: by the catalogue, or else the one it had when it was brought here."""
+def checksum(file: Path, named: Entry | None) -> str:
+    """The checksum that a file of the models folder must have: by the catalogue, or else the one it had when it was brought here."""
     if named is not None and not named.joined and named.hashed:
         return named.parts[named.file_names.index(file.name)].sha256
     return remembered(file.parent).get(file.name, "")
