@@ -330,6 +330,7 @@ class _Answering:
             template=model.template,
             build=model.build,
             device=model.device,
+            cache_type=model.cache_type,
             demonstration=model.demonstration,
             sampling=sampling,
             seed=seed,

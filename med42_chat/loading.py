@@ -96,7 +96,7 @@ def _hardware(found: Found) -> Hardware:
 def _planned(settings: Settings, model: plan.Model, here: Hardware) -> Plan:
     """The plan, with the number of layers on the graphics cards that a person has set, be it wise or not."""
     made = plan.make(model, here, settings.context, settings.kv_type)
-    if made.fit == "no":
+    if made.fit == "no" and made.memory.host > here.memory_free:
         raise ModelTooLarge(
             f"{model.title} does not fit into this computer. {made.reason}",
             "Choose a smaller model (8B instead of 70B) or a stronger quantisation (Q4_K_M).",
@@ -111,10 +111,10 @@ def _warnings(settings: Settings, made: Plan, here: Hardware) -> Iterator[str]:
     wanted = min(settings.context, made.model.context)
     if made.way.context < wanted:
         yield f"The context is {made.way.context:,} tokens instead of {wanted:,}: there is no memory for more."
-    if made.fit == "crowded":
+    if made.fit != "yes":
         yield (
-            f"The model needs {gigabytes(made.memory.host)} of memory and {gigabytes(here.memory_free)} are free: "
-            "it may be slow. Closing other programs helps."
+            f"The model needs {gigabytes(made.memory.host)} of the {gigabytes(here.memory_free)} of memory that are free, "
+            "which leaves little to other programs: it may be slow. Closing them helps."
         )
     if settings.gpu_layers == 0 or made.way.gpu_layers > 0:
         return

@@ -194,6 +194,7 @@ class Evidence:
     finish_reason: FinishReason = "stop"
     demonstration: bool = False
     notes: tuple[str, ...] = ()  # what the program changed or noticed, in plain words ('removed a mark [7] that names no source')
+    cache_type: str = "f16"  # of the KV cache; other tokens come out with another
 
 
 @dataclass(frozen=True, slots=True)

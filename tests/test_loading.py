@@ -116,14 +116,21 @@ class TestWays:
         assert self.first(replace(chosen, threads=3)).threads == 3
 
     def test_a_model_that_cannot_fit_is_refused_with_figures_and_a_way_out(self, chosen: Settings, computer: SimpleNamespace) -> None:
-        computer.total = computer.available = 3 * GB
+        computer.total, computer.available = 3 * GB, GB
         with pytest.raises(ModelTooLarge, match=r"Needs 1\.\d GB of memory; this computer can give a model 1\.0 GB") as caught:
             ways_to_load(chosen, PROCESSOR)
         assert "smaller" in caught.value.hint
 
+    def test_what_fits_into_the_memory_that_is_free_is_loaded_even_if_that_leaves_less_than_it_should(
+        self, chosen: Settings, computer: SimpleNamespace
+    ) -> None:
+        computer.total = computer.available = GB
+        way = self.first(replace(chosen, model="demonstration"))
+        assert "leaves little" in way.warnings[-1]
+
     def test_where_memory_is_taken_by_others_that_is_said(self, chosen: Settings, computer: SimpleNamespace) -> None:
         computer.available = GB
-        assert "1.0 GB are free" in self.first(chosen).warnings[0]
+        assert "of the 1.0 GB of memory that are free" in self.first(chosen).warnings[0]
 
     def test_a_context_that_had_to_shrink_is_said(self, chosen: Settings, computer: SimpleNamespace) -> None:
         computer.total = computer.available = 3_250_000_000
