@@ -11,7 +11,6 @@ from contextlib import closing, suppress
 from types import FrameType
 from urllib.parse import urlsplit
 
-from med42_chat.loading import model_file
 from med42_chat.services import Services, open_services
 from med42_chat.settings import Settings, is_demonstration
 from med42_chat.web import serve
@@ -34,7 +33,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _say_ready(services: Services, address: str) -> None:
-    settings, model = services.settings, model_file(services.settings)
+    settings, model = services.settings, services.in_use
     if urlsplit(address).port != settings.port and settings.port:
         print(f"Port {settings.port} is in use; this is the next free one.")
     print(f"Med42 Chat is open at {address}")

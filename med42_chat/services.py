@@ -35,6 +35,7 @@ _SHORTEST_PASSPHRASE = 8  # characters; the key's derivation makes each guess sl
 _LOOK_EVERY_S = 0.1  # whether something that is waited for has happened
 _PATIENCE_S = 20.0  # how long a change of model waits for a moment in which nobody asks anything
 _EXAMINATION_S = 30.0  # how long `check` waits for the answer to the test question
+_FOR_THE_MODEL = frozenset({"model", "context", "threads", "gpu_layers", "kv_type"})  # what it is loaded with
 _FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language")
 
 
@@ -60,14 +61,14 @@ class Services:
     ended: threading.Event = field(default_factory=threading.Event, repr=False)
     erased: bool = False
     models: Models = field(init=False)
+    in_use: Path = field(init=False)  # the model file that the runtime was opened with
     switching: str = ""
     not_switched: Med42Error | None = None
     _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)  # two pages may change settings at once
 
     def __post_init__(self) -> None:
-        self.models = Models(
-            self.settings.models, own_catalogue(self.settings), self.settings.context, in_use=lambda: model_file(self.settings)
-        )
+        self.in_use = model_file(self.settings)
+        self.models = Models(self.settings.models, own_catalogue(self.settings), self.settings.context, in_use=lambda: self.in_use)
 
     def one_time_code(self) -> str:
         """A code for a place where others may read it, such as a command line."""
@@ -82,7 +83,7 @@ class Services:
 
     def is_demonstration(self) -> bool:
         """Whether the embedded model is the one that answers now, and not Med42."""
-        return is_demonstration(model_file(self.settings))
+        return is_demonstration(self.in_use)
 
     def acknowledged(self) -> bool:
         """Whether the safe-use text was read and accepted in this data folder."""
@@ -102,10 +103,15 @@ class Services:
         """
         with self._changing, self.jobs.held() as answering:
             chosen = changed(self.settings, changes)
-            reload = _loaded_with(chosen) != _loaded_with(self.settings)
+            reload = not _FOR_THE_MODEL.isdisjoint(changes) and self._loads_anew(chosen)
             if reload and answering:
                 raise InputError("An answer is being written by this model.", "Wait for it, or stop it; then change the model's settings.")
             return self._change(chosen, changes, reload)
+
+    def _loads_anew(self, chosen: Settings) -> bool:
+        """Whether these settings want a model that is not loaded, or not so. One that has just come here is no reason by itself."""
+        before = tuple(getattr(self.settings, name) for name in _FOR_THE_MODEL - {"model"})
+        return before != tuple(getattr(chosen, name) for name in _FOR_THE_MODEL - {"model"}) or model_file(chosen) != self.in_use
 
     def _change(self, chosen: Settings, changes: Mapping[str, str], reload: bool) -> tuple[str, ...]:
         later = tuple(name for name in _FROM_THE_NEXT_START if getattr(chosen, name) != getattr(self.settings, name))
@@ -114,6 +120,7 @@ class Services:
         self.models.context = chosen.context
         if reload:
             self.runtime.close()
+            self.in_use = model_file(chosen)
             self.runtime = self.start_runtime(chosen)
         self.chat = _set_up(self.chat, chosen, self.runtime)
         self.jobs.turn_to(self.chat)
@@ -151,14 +158,14 @@ class Services:
                     self._turn_to(name)
                 except Med42Error as error:  # the settings file cannot be written
                     self.not_switched = error
-                self.switching = ""
-        self.jobs.reopen()
+                finally:
+                    self.switching = ""
+                    self.jobs.reopen()
 
     def _turn_to(self, name: str) -> None:
         changes = {"model": name}
         chosen = changed(self.settings, changes)
-        reload = _loaded_with(chosen) != _loaded_with(self.settings) or self.runtime.status().state == "failed"
-        self._change(chosen, changes, reload)
+        self._change(chosen, changes, self._loads_anew(chosen) or self.runtime.status().state == "failed")
 
     def speed_test(self, stop: threading.Event) -> Iterator[Speed]:
         """Tests for about 20 seconds how fast the model reads and writes; ends early when `stop` is set, or when a question comes.
@@ -226,8 +233,9 @@ class Services:
         """Stops the answers, then the model, empties the bin, then closes the store: each needs the next."""
         with self.jobs.held():
             self.switching = ""  # from here on no model takes the place of this one
-        self.models.close()
+        self.jobs.reopen()
         self.jobs.close()
+        self.models.close()
         self.runtime.close()
         self.bin.close()
         self.store.close()
@@ -294,10 +302,6 @@ def _set_up(chat: Chat, settings: Settings, runtime: Runtime) -> Chat:
     """The chat as these settings want it; the system prompt is read anew."""
     system = (ASSETS / "prompts" / "system.txt").read_text("utf-8")
     return replace(chat, runtime=runtime, system=system, sampling=settings.sampling, seed=settings.seed)
-
-
-def _loaded_with(settings: Settings) -> tuple[object, ...]:
-    return model_file(settings), settings.context, settings.threads, settings.gpu_layers, settings.kv_type
 
 
 def _write_settings(home: Path, changes: Mapping[str, str]) -> None:

@@ -14,12 +14,14 @@ from med42_chat import settings as reading
 from med42_chat.errors import DiskFull, InputError, NotFound, RuntimeFailure, SettingsError, StoreError, StoreInUse, StoreKeyError
 from med42_chat.records import Health
 from med42_chat.services import Services, _page_key, health, open_store, speed
-from med42_chat.settings import Settings
+from med42_chat.settings import DEMO_MODEL, Settings
 from med42_chat.store import vault
 from med42_chat.store.backup import backup, restore
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create
 from med42_chat.web import serve
+from med42_chat.weights import catalogue
+from med42_chat.weights.inventory import CATALOGUE
 from tests.ui.fakes import MED42, PacedRuntime, services
 
 
@@ -74,6 +76,18 @@ class TestApply:
         assert not (home / "settings.toml").exists()
         opened.runtime.gate.set()  # type: ignore[attr-defined]
         job.join(5)
+
+    def test_a_med42_that_has_come_here_meanwhile_is_used_when_somebody_says_so(self, opened: Services, tmp_path: Path) -> None:
+        entry = next(one for one in catalogue.read(CATALOGUE) if one.family.name == "med42-v2-8b")
+        opened.settings = replace(opened.settings, model="", models=tmp_path)
+        opened.in_use = DEMO_MODEL
+        opened.start_runtime = started = Started()
+        (tmp_path / entry.file_names[0]).touch()
+        opened.apply({"temperature": "0.1"})
+        assert opened.is_demonstration() and not started.settings
+        opened.use(entry.file_names[0])
+        until(lambda: not opened.switching)
+        assert not opened.is_demonstration() and opened.in_use == tmp_path / entry.file_names[0] and len(started.settings) == 1
 
     def test_what_was_applied_is_read_at_the_next_start(self, opened: Services, home: Path) -> None:
         opened.apply({"temperature": "0.1", "text_size": "120"})

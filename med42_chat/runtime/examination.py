@@ -6,12 +6,13 @@
 from collections.abc import Sequence
 
 from med42_chat.records import Health, Sampling, Turn
-from med42_chat.runtime.protocol import Finished, Request, Text
+from med42_chat.runtime.protocol import Finished, Request, RuntimeEvent, Text
 from med42_chat.runtime.scheduler import Events, Scheduler
 from med42_chat.runtime.template import Template, Vocabulary
 
 _QUESTION = "Answer with one word: is the sky blue?"
 _MOST_TOKENS = 64
+_UNTRIED = Health("answer", "ok", "not tested, because a question came first: the first answer that ends by itself will show it")
 _NAME = "trial"  # of its request, which no person's request has: theirs are ids of messages
 
 
@@ -65,7 +66,7 @@ class Trial:
     def __init__(self, template: Template) -> None:
         self.running = False
         self._begun = False
-        self._told = False
+        self._finding: Health | None = None
         self._text = ""
         sampling = Sampling(temperature=0, max_tokens=_MOST_TOKENS)
         self._request = Request(_NAME, template.encode([Turn("user", _QUESTION)]), sampling, 0)
@@ -83,18 +84,20 @@ class Trial:
         return scheduler.cancel(_NAME) if self.running else []
 
     def take(self, events: Events) -> tuple[Events, Health | None]:
-        """Takes what is its own out of `events`; gives the rest, and the finding once it is there."""
-        found = None
+        """Takes what is its own out of `events`; gives the rest, and a finding where there is a new one."""
+        before = self._finding
         for name, event in events:
-            if name == _NAME and isinstance(event, Text):
-                self._text += event.text
-            if isinstance(event, Finished):
-                self.running = self.running and name != _NAME
-                found = found or self._conclude(event, own=name == _NAME)
-        return [one for one in events if one[0] != _NAME], found
+            if name == _NAME:
+                self._take(event)
+            elif isinstance(event, Finished) and event.reason == "stop" and self._finding in (None, _UNTRIED):
+                self._finding = of_answer(event, "")
+        if self._begun and not self.running and self._finding is None:
+            self._finding = _UNTRIED
+        return [one for one in events if one[0] != _NAME], self._finding if self._finding is not before else None
 
-    def _conclude(self, end: Finished, own: bool) -> Health | None:
-        if self._told or not (end.reason == "stop" or (own and end.reason != "cancelled")):
-            return None
-        self._told = True
-        return of_answer(end, self._text if own else "")
+    def _take(self, event: RuntimeEvent) -> None:
+        if isinstance(event, Text):
+            self._text += event.text
+        if isinstance(event, Finished):
+            self.running = False
+            self._finding = _UNTRIED if event.reason == "cancelled" else of_answer(event, self._text)

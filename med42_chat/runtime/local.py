@@ -313,7 +313,8 @@ class LocalRuntime:
     def _add(self, finding: Health) -> None:
         with self._changed:
             if self._model is not None:
-                self._model = replace(self._model, findings=(*self._model.findings, finding), examined=True)
+                others = (one for one in self._model.findings if one.name != finding.name)
+                self._model = replace(self._model, findings=(*others, finding), examined=True)
 
     def _bury(self, status: int) -> None:
         """A process has ended: its running answer ends with it, the others wait for the next one."""

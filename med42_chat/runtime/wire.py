@@ -59,7 +59,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The last finding about the loaded model: whether a short answer ended by itself."""
+    """The last finding about the loaded model: whether an answer ended by itself. A later one takes the place of an earlier."""
 
     finding: Health
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 
 from med42_chat.errors import Med42Error
-from med42_chat.loading import model_file
 from med42_chat.records import Speed
 from med42_chat.services import Services
 from med42_chat.ui import models_view
@@ -77,7 +76,7 @@ def _situation(services: Services, quiet: frozenset[str]) -> Situation:
         hardware=models.hardware(),
         advice=advice,
         status=services.runtime.status(),
-        in_use=model_file(services.settings),
+        in_use=services.in_use,
         demonstration=services.is_demonstration(),
         switching=services.switching if services.jobs.any_running() else "",
         not_switched=services.not_switched,
