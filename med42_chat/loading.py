@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import psutil
-
 from med42_chat.errors import CatalogueError, ModelTooLarge
 from med42_chat.gguf import read_header
-from med42_chat.records import Health
+from med42_chat.records import Health, ModelInfo
 from med42_chat.runtime.protocol import Found, Load, Override
 from med42_chat.settings import DEMO_MODEL, Settings, is_demonstration, named_model
 from med42_chat.weights import catalogue, hardware, health, inventory, plan
@@ -64,6 +62,13 @@ def ways_to_load(settings: Settings, found: Found) -> tuple[Load, ...]:
     return first, *_more_modest(first, made)
 
 
+def way_of(model: ModelInfo | None) -> Way | None:
+    """How a model was really loaded, in a plan's words; None while none is."""
+    if model is None:
+        return None
+    return Way(model.layers_offloaded, model.context, "f16" if model.cache_type == "f16" else "q8_0")
+
+
 def _entries(settings: Settings) -> tuple[Entry, ...]:
     try:
         return catalogue.read(CATALOGUE, own_catalogue(settings))
@@ -79,11 +84,11 @@ def _item(file: Path, settings: Settings) -> Item:
 
 def _hardware(found: Found) -> Hardware:
     """This computer at this moment. No speed is measured: it plays no part in what fits."""
-    memory = psutil.virtual_memory()
+    total, free = hardware.memory()
     devices = tuple(hardware.Device(**asdict(device)) for device in found.devices if device.kind != "cpu")
     return Hardware(
-        memory_total=memory.total,
-        memory_free=memory.available,
+        memory_total=total,
+        memory_free=free,
         disk_free=0,
         processor="",
         cores=hardware.usable_cores(),

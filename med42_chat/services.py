@@ -15,7 +15,7 @@ from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure
 from med42_chat.jobs import Jobs
-from med42_chat.loading import model_file, own_catalogue, ways_to_load
+from med42_chat.loading import model_file, own_catalogue, way_of, ways_to_load
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Runtime
@@ -68,7 +68,13 @@ class Services:
 
     def __post_init__(self) -> None:
         self.in_use = model_file(self.settings)
-        self.models = Models(self.settings.models, own_catalogue(self.settings), self.settings.context, in_use=lambda: self.in_use)
+        self.models = Models(
+            self.settings.models,
+            own_catalogue(self.settings),
+            self.settings.context,
+            in_use=lambda: self.in_use,
+            loaded=lambda: way_of(self.runtime.status().model),
+        )
 
     def one_time_code(self) -> str:
         """A code for a place where others may read it, such as a command line."""

@@ -80,13 +80,13 @@ class Footprint:
 
 def read(models: Path, measure: bool = True) -> Hardware:
     """This computer now; `models` is the folder whose disk counts. Never raises: what cannot be found out is left empty, with a note."""
-    memory = psutil.virtual_memory()
+    total, free = memory()
     cores = usable_cores()
     found, note = ask_probe()
     devices = tuple(Device(**device) for device in found.get("devices", ()) if device["kind"] != "cpu")
     return Hardware(
-        memory_total=memory.total,
-        memory_free=memory.available,
+        memory_total=total,
+        memory_free=free,
         disk_free=disk_free(models),
         processor=processor_name(found.get("devices", ())),
         cores=cores,
@@ -95,6 +95,35 @@ def read(models: Path, measure: bool = True) -> Hardware:
         bandwidth=measure_bandwidth(cores) if measure else 0.0,
         note=note or overlooked(devices),
     )
+
+
+def memory(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> tuple[int, int]:
+    """Bytes of memory that this process may use, and how many of them are free. A container may have far less than the computer."""
+    whole = psutil.virtual_memory()
+    total, free = int(whole.total), int(whole.available)
+    for group in _groups(groups, own):
+        try:
+            most = int((group / "memory.max").read_text())
+            used = int((group / "memory.current").read_text()) - _file_pages((group / "memory.stat").read_text())
+        except (OSError, ValueError):  # no limit here: the word 'max', or no such file
+            continue
+        total, free = min(total, most), min(free, max(most - used, 0))
+    return total, free
+
+
+def _groups(groups: Path, own: Path) -> tuple[Path, ...]:
+    """The control groups that this process is in, the innermost first; none where the system has no such thing."""
+    try:
+        inside = next(line[3:] for line in own.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
+        return ()
+    innermost = groups / inside.lstrip("/")
+    return (innermost, *(place for place in innermost.parents if place.is_relative_to(groups)))
+
+
+def _file_pages(statistics: str) -> int:
+    """Bytes of files that are kept in memory, and given back when they are needed for something else."""
+    return next((int(line.split()[1]) for line in statistics.splitlines() if line.startswith("file ")), 0)
 
 
 def overlooked(devices: Sequence[Device]) -> str:

@@ -22,7 +22,7 @@ from med42_chat.settings import PROJECT
 from med42_chat.weights import wheels
 from med42_chat.weights.importing import checksum
 from med42_chat.weights.inventory import Item
-from med42_chat.weights.place import check_room, disk_errors, remember
+from med42_chat.weights.place import CHECKSUMS, check_room, disk_errors, remember
 from med42_chat.weights.plan import gigabytes
 from med42_chat.weights.progress import Progress
 
@@ -159,8 +159,9 @@ class _Making:
             yield from self._copied(file, name)
             if checksum(file, model.entry) not in ("", self.sums[name]):
                 raise WrongContent(f"{file.name} is not what it should be.", "'models check' says more; fetch or import it again.")
-        known = {file.name: self.sums[f"models/{file.name}"] for file in model.files}
-        remember(self.place / "models", known)
+        remember(self.place / "models", {file.name: self.sums[f"models/{file.name}"] for file in model.files})
+        note = self.place / "models" / CHECKSUMS
+        self.write(f"models/{CHECKSUMS}", note.read_text("utf-8"))
 
     def write(self, name: str, text: str) -> None:
         """A file of the kit's own."""

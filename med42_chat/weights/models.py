@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from med42_chat.errors import Med42Error, ModelFileError, NotFound, WeightsError
+from med42_chat.gguf import read_header
 from med42_chat.weights import catalogue, hardware, importing, inventory, plan
 from med42_chat.weights.catalogue import Entry, Family
 from med42_chat.weights.download import Download, Order
@@ -20,7 +21,7 @@ from med42_chat.weights.hardware import Hardware
 from med42_chat.weights.importing import Imported, Recognised
 from med42_chat.weights.inventory import CATALOGUE, Item, State
 from med42_chat.weights.place import UNFINISHED, check_room, disk_errors
-from med42_chat.weights.plan import Plan, Recommendation, gigabytes
+from med42_chat.weights.plan import Plan, Recommendation, Way, gigabytes
 from med42_chat.weights.progress import Meter, Progress
 
 Kind = Literal["download", "import", "verify", "remove"]
@@ -125,6 +126,8 @@ class _Task:
 class Models:
     """The models of one folder. `context` is the number of tokens that plans are made for; it may be changed at any time.
 
+    `in_use` gives the file that answers or is being loaded, `loaded` how it was loaded: what that takes is free for the next model.
+
     Raises CatalogueError from whatever needs the catalogue while a person's own `catalogue.toml` cannot be read.
     """
 
@@ -134,15 +137,18 @@ class Models:
         own_catalogue: Path,
         context: int = 8192,
         in_use: Callable[[], Path | None] = lambda: None,
+        loaded: Callable[[], Way | None] = lambda: None,
         read_hardware: Callable[[Path], Hardware] = hardware.read,
     ) -> None:
         self.folder = folder
         self.context = context
         self._own = own_catalogue
         self._in_use = in_use
+        self._loaded = loaded
         self._read_hardware = read_hardware
         self._changing = threading.Condition()
         self._entries: tuple[int, tuple[Entry, ...]] | None = None  # with the own catalogue's time
+        self._hardware: Hardware | None = None
         self._planner: _Planner | None = None
         self._measuring: threading.Thread | None = None
         self._tasks: dict[str, _Task] = {}
@@ -185,7 +191,7 @@ class Models:
 
     def hardware(self) -> Hardware | None:
         """This computer, once it is measured."""
-        return self._planner.here if self._planner else None
+        return self._hardware
 
     def recommendation(self) -> str:
         """What to use here, in a sentence; empty until the hardware is measured."""
@@ -202,10 +208,21 @@ class Models:
             self._measuring.start()
 
     def _measure(self) -> None:
-        planner = _Planner(self._read_hardware(self.folder), self.context)
+        here = self._read_hardware(self.folder)
+        planner = _Planner(self._with_room(here), self.context)
         with self._changing:
-            self._planner = planner
+            self._hardware, self._planner = here, planner
             self._count += 1
+
+    def _with_room(self, here: Hardware) -> Hardware:
+        """The computer as it is without the model that is loaded now, for which each of the others would be loaded."""
+        file, way = self._in_use(), self._loaded()
+        if file is None or way is None:
+            return here
+        try:
+            return plan.freed(here, plan.of_header(read_header(file), here.features), way)
+        except ModelFileError:
+            return here
 
     def _current_planner(self) -> _Planner | None:
         with self._changing:

@@ -20,7 +20,7 @@ from med42_chat.weights.progress import Progress
 
 UNFINISHED = ".unfinished"
 UNKNOWN = "unknown-"  # begins the id under which a file is copied that no entry knows
-_CHECKSUMS = ".checksums.json"
+CHECKSUMS = ".checksums.json"
 SPARE = 200_000_000  # bytes that the disk keeps free beside a new file
 _PIECE = 4 << 20  # bytes read at once for a checksum
 _REPORT_EVERY = 64 << 20
@@ -119,28 +119,37 @@ def hashed(file: BinaryIO, start: int, end: int, report: Callable[[int], Progres
 
 def put_in_place(folder: Path, files: Sequence[Finished]) -> None:
     """Gives finished files of `folder` their names. The first comes last: with it the parts of a split file count as a model."""
-    remember(folder, {file.final.name: file.sha256 for file in files})
     for file in reversed(files):
         file.unfinished.replace(file.final)
         _sync_folder(folder)
+    remember(folder, {file.final.name: file.sha256 for file in files})
 
 
 def remembered(folder: Path) -> dict[str, str]:
-    """The checksums that the files of `folder` had when they got their names. A lost or damaged memory is an empty one."""
-    try:
-        found = json.loads((folder / _CHECKSUMS).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    """The checksums that the files of `folder` had when they got their names."""
+    return {name: str(note["sha256"]) for name, note in _notes(folder).items()}
 
 
 def known_checksum(file: Path) -> str:
-    """The checksum that `file` had when it got its name; empty where nobody knows it, or the file was written to since."""
+    """The checksum that `file` had when it got its name; empty where nobody knows it, or the file was changed or replaced since."""
+    note = _notes(file.parent).get(file.name)
+    return str(note["sha256"]) if note and file.exists() and note == _note(file, str(note["sha256"])) else ""
+
+
+def _notes(folder: Path) -> dict[str, dict[str, object]]:
+    """A lost or damaged memory is an empty one."""
     try:
-        unchanged = file.stat().st_mtime_ns <= (file.parent / _CHECKSUMS).stat().st_mtime_ns
-    except OSError:
-        return ""
-    return remembered(file.parent).get(file.name, "") if unchanged else ""
+        found = json.loads((folder / CHECKSUMS).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    notes = found.items() if isinstance(found, dict) else ()
+    return {name: note for name, note in notes if isinstance(note, dict) and isinstance(note.get("sha256"), str)}
+
+
+def _note(file: Path, sha256: str) -> dict[str, object]:
+    """What is kept of a file. Size and time tell whether it is still the one that was hashed."""
+    state = file.stat()
+    return {"sha256": sha256, "bytes": state.st_size, "changed_ns": state.st_mtime_ns}
 
 
 def forget(folder: Path, names: Sequence[str]) -> None:
@@ -152,11 +161,11 @@ def forget(folder: Path, names: Sequence[str]) -> None:
 
 
 def remember(folder: Path, more: Mapping[str, str], without: Sequence[str] = ()) -> None:
-    """Keeps the checksums of files of `folder`, by name."""
-    entries = {name: digest for name, digest in (remembered(folder) | dict(more)).items() if name not in without}
+    """Keeps the checksums of files that lie in `folder`, by name."""
+    notes = {**_notes(folder), **{name: _note(folder / name, digest) for name, digest in more.items()}}
     with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", suffix=".tmp", delete=False) as file:
-        json.dump(entries, file, indent=1)
-    Path(file.name).replace(folder / _CHECKSUMS)
+        json.dump({name: note for name, note in notes.items() if name not in without}, file, indent=1)
+    Path(file.name).replace(folder / CHECKSUMS)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -236,6 +236,21 @@ def back_off(way: Way) -> Iterator[Way]:
     yield from (Way(0, size, "q8_0") for size in _CONTEXTS if size < way.context)
 
 
+def freed(hardware: Hardware, model: Model, way: Way) -> Hardware:
+    """The computer as it will be when `model`, which is loaded in this way, has made room for another.
+
+    What is mapped of its file counts as free already.
+    """
+    taken = memory(model, hardware, way)
+    host = taken.copies + (0 if way.gpu_layers else taken.cache)
+    devices, left = [], taken.cards
+    for device in hardware.devices:
+        back = min(left, device.total - device.free) if device in hardware.graphics else 0
+        devices.append(replace(device, free=device.free + back))
+        left -= back
+    return replace(hardware, memory_free=min(hardware.memory_free + host, hardware.memory_total), devices=tuple(devices))
+
+
 def _layers_that_fit(model: Model, hardware: Hardware, context: int) -> int:
     fitting = (
         count

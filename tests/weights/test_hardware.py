@@ -86,3 +86,16 @@ def test_shapes_of_the_smallest_kind_are_read(tmp_path: Path) -> None:
     model = plan.of_header(read_header(shapes.write_shape(tmp_path / "tiny.gguf")))
     assert model.shape.layers == 2
     assert model.layer_bytes > 0
+
+
+def test_a_container_has_no_more_memory_than_it_was_given(tmp_path: Path) -> None:
+    inner = tmp_path / "groups" / "machine" / "box"
+    inner.mkdir(parents=True)
+    (tmp_path / "own").write_text("1:name=systemd:/elsewhere\n0::/machine/box\n")
+    (inner / "memory.max").write_text("max\n")
+    for name, text in [("max", "3000000"), ("current", "2500000"), ("stat", "anon 500000\nfile 1500000\nslab 1\n")]:
+        (inner.parent / f"memory.{name}").write_text(text)
+    assert hardware.memory(tmp_path / "groups", tmp_path / "own") == (3_000_000, 2_000_000)
+    whole = psutil.virtual_memory().total
+    assert hardware.memory(tmp_path / "nothing", tmp_path / "own")[0] == whole
+    assert hardware.memory(tmp_path / "groups", tmp_path / "nothing")[0] == whole

@@ -1,16 +1,21 @@
 """The models folder as the page sees it: what goes on while nobody waits for it."""
 
+import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
-from med42_chat.errors import DiskFull, NotFound, WeightsError
+from med42_chat.errors import DiskFull, Med42Error, NotFound, WeightsError
 from med42_chat.weights.catalogue import Entry
-from med42_chat.weights.hardware import Hardware
+from med42_chat.weights.hardware import Device, Hardware
 from med42_chat.weights.models import Card, Models, Work
 from med42_chat.weights.place import UNFINISHED
+from med42_chat.weights.plan import Way
 from tests.weights.hub import Fault, State, address
 from tests.weights.toml import write_catalogue
 
@@ -182,6 +187,44 @@ def test_nothing_is_measured_unless_asked_and_then_one_model_is_recommended(shel
     assert [card.recommended for card in cards].count(True) == 1 and cards[0].recommended
     assert cards[0].title in shelf.recommendation()
     assert all(card.plan is not None for card in cards)
+
+
+def test_a_plan_counts_with_the_room_that_the_loaded_model_will_make(shelf: Models, models: Path, model: bytes, home: Path) -> None:
+    (models / "tiny-q4.gguf").write_bytes(model)
+    card = Device("CUDA0", "a card", "gpu", "CUDA", 0, 1 << 40)
+    full = replace(a_computer(models), devices=(card,))
+    made = Models(
+        models, home / "catalogue.toml", 8192, lambda: models / "tiny-q4.gguf", lambda: Way(3, 8192, "f16"), read_hardware=lambda _: full
+    )
+    measured(made)
+    used = next(card for card in made.cards() if card.id == "tiny-q4")
+    assert made.hardware() == full
+    assert used.plan is not None and used.plan.way.gpu_layers == 0  # the card has less than a driver takes
+    measured_without = Models(models, home / "catalogue.toml", read_hardware=lambda _: full)
+    measured(measured_without)
+    assert made._with_room(full).devices[0].free > 0
+
+
+def test_whatever_is_clicked_in_whatever_order_no_wrong_file_gets_a_name(
+    shelf: Models, server: State, models: Path, model: bytes, tmp_path: Path
+) -> None:
+    chance = random.Random(4)
+    (tmp_path / "stick.gguf").write_bytes(model)
+    kinds = [Fault("drop", at=90_000), Fault("flip", at=50_000), Fault("short", at=9), Fault("status"), Fault("drip")]
+    for _ in range(60):
+        id = chance.choice(["tiny-q4", "second"])
+        if chance.random() < 0.3:
+            server.faults.append(chance.choice(kinds))
+        action = chance.choice([shelf.get, shelf.get, shelf.stop, shelf.verify, shelf.remove, shelf.dismiss])
+        with suppress(Med42Error):
+            action(id) if chance.random() < 0.9 else shelf.bring(tmp_path / "stick.gguf")
+        time.sleep(chance.random() * 0.1)
+        shelf.cards()
+    shelf.close()
+    assert not any(work.active for work in shelf.works())
+    right = {"tiny-q4.gguf": model, "second.gguf": model[:-1] + b"2"}
+    assert all(file.read_bytes() == right[file.name] for file in models.glob("*.gguf"))
+    assert psutil.Process().children() == []
 
 
 def test_cards_are_quick(shelf: Models) -> None:

@@ -190,3 +190,22 @@ def test_llama_cpps_own_figures_replace_the_estimates(large: plan.Model) -> None
 def test_a_memory_that_was_not_measured_is_taken_as_slow(usual: plan.Model) -> None:
     assert not plan.make(usual, replace(SMALL, bandwidth=0.0)).measured
     assert plan.make(usual, replace(SMALL, bandwidth=0.0)).tokens_per_s < plan.make(usual, SMALL).tokens_per_s
+
+
+def test_what_the_loaded_model_takes_is_free_for_the_next_one(usual: plan.Model) -> None:
+    way = Way(usual.shape.layers + 1, 8192, "f16")
+    taken = plan.memory(usual, CUDA, way).cards
+    (device,) = CUDA.devices
+    full = replace(CUDA, devices=(replace(device, free=device.free - taken),))
+    assert plan.freed(full, usual, way).devices == CUDA.devices
+    assert plan.freed(CUDA, usual, way).devices[0].free <= device.total
+    on_processor = Way(0, 8192, "f16")
+    back = plan.freed(SMALL, usual, on_processor).memory_free - SMALL.memory_free
+    assert back == min(plan.memory(usual, SMALL, on_processor).cache + usual.copies, SMALL.memory_total - SMALL.memory_free)
+
+
+def test_two_cards_get_back_what_each_can_hold(large: plan.Model) -> None:
+    way = Way(large.shape.layers + 1, 8192, "f16")
+    empty = replace(WORKSTATION, devices=tuple(replace(one, free=0) for one in WORKSTATION.devices))
+    taken = plan.memory(large, empty, way).cards
+    assert sum(one.free for one in plan.freed(empty, large, way).devices) == min(taken, sum(one.total for one in empty.devices))
