@@ -64,8 +64,8 @@ med42.models = (element, props, trigger, watch) => {
     for (const one of place.querySelectorAll("details")) one.open = open.has(one.dataset.open);
     if (held) refocus(place, held.matches("summary") ? held.parentElement.dataset : held.dataset);
     if (name === "near") reveal();
-    const ended = name.startsWith("work:") && place.querySelector(".ended");
-    if (ended && ended.textContent !== spoken.textContent) spoken.textContent = ended.textContent;
+    const outcome = name.startsWith("work:") && place.querySelector(".outcome");
+    if (outcome && outcome.textContent !== spoken.textContent) spoken.textContent = outcome.textContent;
   };
   const refocus = (place, { act, id = "", open, card = id }) => {
     const same = act && body.querySelector(`[data-act="${act}"][data-id="${CSS.escape(id)}"]`);

@@ -30,6 +30,7 @@ class ModelsDialog:
             "remove": lambda id: services.models.remove(id),
             "dismiss": lambda id: services.models.dismiss(id),
             "bring": self._bring,
+            "measure": lambda _: services.models.measure(anew=True),
             "use": services.use,
         }
 

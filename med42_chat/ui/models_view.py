@@ -74,7 +74,8 @@ class Sheet:
         if here is None:
             return f'<p class="lead">{escape(words("models.measuring"))}</p>'
         note = f'<p class="caution">{escape(here.note)}</p>' if here.note else ""
-        lines = "".join(f"<li>{escape(line)}</li>" for line in (_computer(words, here), _graphics(words, here)))
+        again = f'<button type="button" class="link" data-act="measure">{escape(words("models.measure"))}</button>'
+        lines = f"<li>{escape(_computer(words, here))}</li><li>{escape(_graphics(words, here))} {again}</li>"
         return f'<p class="lead">{escape(self._now.advice)}</p><ul class="here">{lines}</ul>{note}'
 
     # What answers
@@ -245,12 +246,13 @@ class Sheet:
         words, base = self._words, self._families.get(family.baseline)
         if not family.scores:
             return f"<p>{escape(words('models.no_scores'))}</p>"
-        known = {score.test: score.value for score in base.scores} if base else {}
-        heads = [words("models.test"), family.title, *([base.title] if base else []), words("models.source")]
+        known = {score.test: score.value for score in base.scores} if base else None
+        heads = [words("models.test"), family.title, *([base.title] if base else [])]
         head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
-        rows = "".join(_score(score, known.get(score.test), base is not None) for score in family.scores)
+        by_source = groupby(family.scores, key=lambda score: (score.source, score.url))
+        bodies = "".join(_published(source, url, scores, known) for (source, url), scores in by_source)
         note = f'<p class="hint">{escape(words("models.scores_note"))}</p>'
-        return f'<table class="scores"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}'
+        return f'<table class="scores"><thead><tr>{head}</tr></thead>{bodies}</table>{note}'
 
     def _licence(self, family: Family) -> str:
         name = _link(family.licence, family.licence_url)
@@ -335,7 +337,7 @@ class Sheet:
         said = " ".join(filter(None, [self._words(f"models.{work.kind}_{work.state}"), work.message, work.hint]))
         close = escape(self._words("models.dismiss"))
         return (
-            f'<p class="ended{" bad" if work.state == "failed" else ""}">{escape(said)}</p>'
+            f'<p class="outcome{" bad" if work.state == "failed" else ""}">{escape(said)}</p>'
             f'<button type="button" class="tool" data-act="dismiss" data-id="{escape(work.id)}" aria-label="{close}" title="{close}">'
             '<i class="icon close"></i></button>'
         )
@@ -348,7 +350,7 @@ class Sheet:
 
 def speed(words: Words, now: Speed) -> str:
     """How far a speed test is, or what came out of it."""
-    rows = [("read", now.read_tokens_s), ("write", now.write_tokens_s), ("words", now.words_s)]
+    rows = [("words", now.words_s), ("write", now.write_tokens_s), ("read", now.read_tokens_s)]
     shown = "".join(
         f"<div><dt>{escape(words(f'models.speed_{name}'))}</dt><dd>{f'{value:,.1f}' if value else '…'}</dd></div>" for name, value in rows
     )
@@ -390,7 +392,7 @@ def _left(words: Words, seconds: float) -> str:
         return words("models.left_hours", n=round(seconds / 3600, 1))
     if seconds > 90:
         return words("models.left_minutes", n=round(seconds / 60))
-    return words("models.left_seconds", n=round(seconds))
+    return words("models.left_seconds", n=max(round(seconds), 1))
 
 
 def _computer(words: Words, here: Hardware) -> str:
@@ -433,9 +435,15 @@ def _worth_it(card: Card) -> bool:
     return card.plan is None or card.plan.fit != "no"
 
 
-def _score(score: Score, base: float | None, compares: bool) -> str:
-    beside = f"<td>{'–' if base is None else f'{base:g}'}</td>" if compares else ""
-    return f'<tr><th scope="row">{escape(score.test)}</th><td>{score.value:g}</td>{beside}<td>{_link(score.source, score.url)}</td></tr>'
+def _published(source: str, url: str, scores: Iterable[Score], base: Mapping[str, float] | None) -> str:
+    """The scores of one source under its name, beside those of the model that this one was made from, where it has one."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(score.test)}</th><td>{score.value:g}</td>'
+        + (f"<td>{f'{base[score.test]:g}' if score.test in base else '–'}</td>" if base is not None else "")
+        + "</tr>"
+        for score in scores
+    )
+    return f'<tbody><tr class="source"><td colspan="{2 if base is None else 3}">{_link(source, url)}</td></tr>{rows}</tbody>'
 
 
 def _link(text: str, url: str) -> str:

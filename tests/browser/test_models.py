@@ -239,7 +239,7 @@ class TestFetching:
         shelf.hub.files.clear()
         shelf.open()
         shelf.choose()
-        shelf.page.wait_for_selector(f"{CARD.format('tiny-a')} .ended.bad")
+        shelf.page.wait_for_selector(f"{CARD.format('tiny-a')} .outcome.bad")
         assert "The download has failed." in shelf.card("tiny-a").inner_text()
         shelf.do("tiny-a", "Close this message")
         shelf.card("tiny-a").wait_for(state="detached")
@@ -273,10 +273,10 @@ class TestFilesThatAreHere:
         file = shelf.put()
         shelf.open()
         shelf.do("tiny-a", "Verify")
-        shelf.page.wait_for_selector(f"{CARD.format('tiny-a')} .ended:not(.bad)")
+        shelf.page.wait_for_selector(f"{CARD.format('tiny-a')} .outcome:not(.bad)")
         file.write_bytes(file.read_bytes()[:-1] + b"!")
         shelf.do("tiny-a", "Verify")
-        shelf.page.wait_for_selector(f"{CARD.format('tiny-a')} .ended.bad")
+        shelf.page.wait_for_selector(f"{CARD.format('tiny-a')} .outcome.bad")
         assert "not what it should be" in shelf.card("tiny-a").inner_text()
 
     def test_a_file_comes_from_a_path_that_was_typed(self, shelf: Shelf, tmp_path: Path) -> None:
