@@ -15,14 +15,9 @@ from med42_chat.settings import DEMO_MODEL, Settings, is_demonstration, named_mo
 from med42_chat.weights import catalogue, hardware, health, inventory, plan
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.hardware import Hardware
-from med42_chat.weights.inventory import CATALOGUE, Item
+from med42_chat.weights.inventory import CATALOGUE, Item, own_catalogue
 from med42_chat.weights.place import known_checksum
 from med42_chat.weights.plan import Plan, Way, gigabytes
-
-
-def own_catalogue(settings: Settings) -> Path:
-    """Where a person's own entries of the catalogue stand."""
-    return settings.home / "catalogue.toml"
 
 
 def model_file(settings: Settings) -> Path:

@@ -15,7 +15,7 @@ from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure
 from med42_chat.jobs import Jobs
-from med42_chat.loading import model_file, own_catalogue, way_of, ways_to_load
+from med42_chat.loading import model_file, way_of, ways_to_load
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Runtime
@@ -27,6 +27,7 @@ from med42_chat.store.erase import erase
 from med42_chat.store.keys import Key, load_or_create, set_passphrase, wrapped_key
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.private import cannot_write, make_private_folder, write_private
+from med42_chat.weights.inventory import own_catalogue
 from med42_chat.weights.models import Models
 
 _LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not fit

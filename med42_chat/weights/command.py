@@ -19,7 +19,7 @@ from med42_chat.weights import catalogue, hardware, health, importing, inventory
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.download import Download, Order
 from med42_chat.weights.importing import Imported
-from med42_chat.weights.inventory import CATALOGUE, Item
+from med42_chat.weights.inventory import CATALOGUE, Item, own_catalogue
 from med42_chat.weights.place import disk_errors
 from med42_chat.weights.plan import Plan, gigabytes
 from med42_chat.weights.progress import Progress
@@ -63,11 +63,6 @@ def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParse
 def entries(chosen: Settings) -> tuple[Entry, ...]:
     """The catalogue, a person's own entries included."""
     return catalogue.read(CATALOGUE, own_catalogue(chosen))
-
-
-def own_catalogue(chosen: Settings) -> Path:
-    """Where a person's own entries stand."""
-    return chosen.home / "catalogue.toml"
 
 
 def list_(options: Any, chosen: Settings) -> None:

@@ -6,6 +6,7 @@ A file that no entry knows is taken under a name of its own with a warning, if i
 
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +23,7 @@ from med42_chat.weights.place import (
     hashed,
     installed,
     put_in_place,
+    remember,
     remembered,
     sweep,
     workplace,
@@ -203,7 +205,7 @@ def _appended(path: Path, copy: BinaryIO, total: int) -> Iterator[Progress]:
 
 
 def check(file: Path, entries: Sequence[Entry]) -> Generator[Progress, None, Checked]:
-    """Reads a file of the models folder again, and compares it with the catalogue, or else with what it was when it was brought here.
+    """Reads a file of the models folder again, and compares it with the catalogue, or else with what it was before.
 
     Raises WrongContent for a file that is not what its name says or has changed since, and ModelFileError for one that is no
     whole model.
@@ -220,6 +222,8 @@ def check(file: Path, entries: Sequence[Entry]) -> Generator[Progress, None, Che
         raise WrongContent(f"{file.name} is not what it should be: {what}.", again)
     if named is None or file.name == named.file_names[0]:  # later parts of a split file have no header worth reading
         read_header(file)
+    with suppress(OSError):  # a folder that cannot be written to: it is read again the next time
+        remember(file.parent, {file.name: digest})
     return Checked(meant or named, _compared(meant, named, wanted))
 
 
@@ -227,12 +231,12 @@ def _compared(meant: Entry | None, named: Entry | None, wanted: str) -> str:
     if meant is not None:
         return f"{'' if named else f'This is {meant.title}. '}The checksum is the catalogue's."
     if wanted:
-        return "The checksum is the one that the file had when it was brought here."
-    return "The file is whole. There is no checksum to compare it with."
+        return "The checksum is the one that the file had before."
+    return "The file is whole. There was no checksum to compare it with; from now on there is."
 
 
 def checksum(file: Path, named: Entry | None) -> str:
-    """The checksum that a file of the models folder must have: by the catalogue, or else the one it had when it was brought here."""
+    """The checksum that a file of the models folder must have: by the catalogue, or else the one it had before."""
     if named is not None and not named.joined and named.hashed:
         return named.parts[named.file_names.index(file.name)].sha256
     return remembered(file.parent).get(file.name, "")

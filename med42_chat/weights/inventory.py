@@ -11,7 +11,7 @@ from typing import Literal
 
 from med42_chat.errors import NotFound, WeightsError
 from med42_chat.gguf import read_header
-from med42_chat.settings import PROJECT, is_demonstration
+from med42_chat.settings import PROJECT, Settings, is_demonstration
 from med42_chat.weights import plan
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.place import UNFINISHED, discard, forget, installed
@@ -45,6 +45,11 @@ class Item:
     def size_bytes(self) -> int:
         """Of the whole model: as it lies here, or as the catalogue says."""
         return self.entry.size_bytes if self.entry and self.state != "here" else self.fetched
+
+
+def own_catalogue(chosen: Settings) -> Path:
+    """Where a person's own entries stand."""
+    return chosen.home / "catalogue.toml"
 
 
 def items(entries: Sequence[Entry], folder: Path) -> list[Item]:

@@ -7,12 +7,12 @@ before somebody asks. The command line does its work through the same functions,
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from med42_chat.errors import Med42Error, ModelFileError, NotFound, WeightsError
+from med42_chat.errors import CatalogueError, Med42Error, ModelFileError, NotFound, WeightsError
 from med42_chat.gguf import read_header
 from med42_chat.weights import catalogue, hardware, importing, inventory, plan
 from med42_chat.weights.catalogue import Entry, Family
@@ -210,6 +210,9 @@ class Models:
     def _measure(self) -> None:
         here = self._read_hardware(self.folder)
         planner = _Planner(self._with_room(here), self.context)
+        with suppress(CatalogueError):  # is said where the cards are asked for
+            for item in inventory.items(self.entries(), self.folder):
+                planner.plan(item)  # here and not in `cards`, which must be quick: a large header takes a tenth of a second
         with self._changing:
             self._hardware, self._planner = here, planner
             self._count += 1
@@ -252,6 +255,8 @@ class Models:
     def bring(self, source: Path) -> None:
         """Imports a file or a folder. What is wrong with it is said by the work, whose id is the source's name."""
         source = source.expanduser()
+        if not source.is_absolute():  # a page has no folder that one could begin from
+            raise WeightsError("That is no whole path.", "Such as /media/stick/model.gguf, or E:\\model.gguf on Windows.")
         if not source.exists():
             raise WeightsError(f"There is nothing at {source}.", "Check the path; for a stick, that it is plugged in.")
         used = self._in_use()

@@ -198,7 +198,7 @@ def test_a_check_says_what_it_compared_with(offered: Offered, model: bytes, mode
     for name, other, said in [
         ("tiny-q4.gguf", model, "The checksum is the catalogue's."),
         ("renamed.gguf", model, "This is Tiny, Q4_K_M. The checksum is the catalogue's."),
-        ("mine.gguf", model[:-1] + b"!", "There is no checksum"),
+        ("mine.gguf", model[:-1] + b"!", "There was no checksum"),
     ]:
         (models / name).write_bytes(other)
         steps = check(models / name, [entry])
@@ -206,3 +206,13 @@ def test_a_check_says_what_it_compared_with(offered: Offered, model: bytes, mode
             while True:
                 next(steps)
         assert said in end.value.value.sentence
+
+
+def test_an_unknown_file_that_was_checked_once_is_compared_with_itself(model: bytes, models: Path) -> None:
+    (models / "mine.gguf").write_bytes(model)
+    assert checked(models / "mine.gguf", []) is None
+    assert place.known_checksum(models / "mine.gguf")
+    (models / "mine.gguf").write_bytes(model[:-1] + b"!")
+    assert place.known_checksum(models / "mine.gguf") == ""
+    with pytest.raises(WrongContent, match="another checksum"):
+        checked(models / "mine.gguf", [])
