@@ -29,6 +29,7 @@ _BLOCKS = {
 _INPUT, _OUTPUT = "token_embd.weight", "output.weight"
 _MOST_ENTRIES = 1 << 24  # entries in one table; the largest vocabularies have a quarter of a million
 _MOST_VALUES, _MOST_TENSORS = 1 << 10, 1 << 17
+_MOST_LAYERS = 1 << 12  # the largest models have some hundred
 _MOST_TEXT = 1 << 20  # bytes of one text that is kept, a chat template at most
 _KEPT_ENTRIES = 1024  # arrays up to this length are kept (per-layer head counts); longer ones are only counted
 _DOWNLOAD = "Download the file again, or choose another model file."
@@ -241,6 +242,8 @@ def _header(cursor: _Cursor, version: int, size: int, values: dict[str, Value], 
     def own(key: str) -> int:
         return _number(values, f"{architecture}.{key}") or 0
 
+    if own("block_count") > _MOST_LAYERS:
+        raise cursor.damaged(f"{own('block_count'):,} layers")
     heads = own("attention.head_count")
     head_size = own("embedding_length") // heads if heads else 0
     return Header(

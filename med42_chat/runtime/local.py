@@ -260,9 +260,10 @@ class LocalRuntime:
         """Tells a new process what to load."""
         try:
             self._ways = self._ways or tuple(self._plan(found))
-        except RuntimeFailure as failure:
+        except (RuntimeFailure, OSError) as error:
+            failure = RuntimeFailure(f"The model's file or folder cannot be read: {error}.", "Check that it is there, and its permissions.")
             with self._changed:
-                self._fail(failure)
+                self._fail(error if isinstance(error, RuntimeFailure) else failure)
             process.end()
             return
         process.send(Begin(self._ways[0], str(self._hashes)))

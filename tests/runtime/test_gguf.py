@@ -85,6 +85,7 @@ HOSTILE = {
     "an array of 16 million numbers": gguf(text("k") + struct.pack("<IIQ", 9, 10, 2**24), value_count=1),
     "an array of arrays": gguf(text("k") + struct.pack("<IIQ", 9, 9, 1), value_count=1),
     "an unknown type": gguf(text("k") + struct.pack("<I", 99), value_count=1),
+    "16 million layers": gguf(ARCHITECTURE + text("llama.block_count") + struct.pack("<II", 4, 2**24), value_count=2),
     "2^63 values": gguf(ARCHITECTURE, value_count=2**63),
     "2^63 tensors": gguf(ARCHITECTURE, value_count=1, tensor_count=2**63),
     "a tensor of 2^31 dimensions": gguf(ARCHITECTURE, value_count=1, tensors=text("t") + struct.pack("<I", 2**31), tensor_count=1),
