@@ -28,6 +28,7 @@ from med42_chat.weights.progress import Progress
 
 CARD = "wheels/kit.json"  # which computers the kit is for; start.py compares
 _SUMS, _README = "SHA256SUMS", "README-KIT.txt"
+_NOT_OF_THE_PROCESSOR = frozenset({"LLAMAFILE", "OPENMP", "REPACK", "ACCELERATE", "KLEIDIAI"})  # in llama.cpp's list of features
 _PIECE = 4 << 20  # bytes copied at once
 _NOT_THE_PROGRAMS = frozenset({"__pycache__", "build", "wheels", "node_modules"})  # folders, where git does not say what belongs to it
 
@@ -214,11 +215,15 @@ def _walked(folder: Path) -> Iterator[Path]:
 def _card(features: Iterable[str]) -> dict[str, object]:
     """Which computers the kit is for."""
     python = "{}.{}".format(*sys.version_info)
-    return {"python": python, "system": platform.system(), "processor": platform.machine(), "features": list(features)}
+    return {"python": python, "system": platform.system(), "processor": platform.machine(), "features": _of_the_processor(features)}
+
+
+def _of_the_processor(features: Iterable[str]) -> list[str]:
+    return [name for name in features if name not in _NOT_OF_THE_PROCESSOR]
 
 
 def _readme(contents: _Contents, making: _Making, features: Iterable[str], version: str) -> str:
-    card, names = _card(features), " ".join(features)
+    card, names = _card(features), " ".join(_of_the_processor(features))
     return _INSTRUCTIONS.format(
         model=f"the model {contents.model.title}" if contents.model else "the demonstration model",
         system=card["system"],

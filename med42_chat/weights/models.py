@@ -151,6 +151,7 @@ class Models:
         self._hardware: Hardware | None = None
         self._planner: _Planner | None = None
         self._measuring: threading.Thread | None = None
+        self._provisional = False  # what was measured is to be measured again when somebody looks
         self._tasks: dict[str, _Task] = {}
         self._line: deque[_Task] = deque()  # downloads, the running one first
         self._count = 0
@@ -202,12 +203,14 @@ class Models:
         """Looks at the hardware, in a thread, unless that was done or is being done."""
         with self._changing:
             running = self._measuring is not None and self._measuring.is_alive()
-            if running or self._closed or (self._planner is not None and not anew):
+            if running or self._closed or (self._planner is not None and not anew and not self._provisional):
                 return
             self._measuring = threading.Thread(target=self._measure, name="measure", daemon=True)
             self._measuring.start()
 
     def _measure(self) -> None:
+        # A model that is only being loaded takes part of the memory by now, and nobody knows how much.
+        self._provisional = self._in_use() is not None and self._loaded() is None
         here = self._read_hardware(self.folder)
         planner = _Planner(self._with_room(here), self.context)
         with suppress(CatalogueError):  # is said where the cards are asked for

@@ -60,11 +60,10 @@ def ended(shelf: Models, id: str = "tiny-q4") -> Work:
 
 
 def measured(shelf: Models) -> None:
-    before = shelf.changed()
+    """Waits until the hardware was looked at, if it is to be."""
     shelf.measure()
-    deadline = time.monotonic() + 10
-    while shelf.changed() == before and time.monotonic() < deadline:
-        time.sleep(0.01)
+    if shelf._measuring is not None:
+        shelf._measuring.join(10)
 
 
 def test_a_model_is_fetched_while_nobody_waits(shelf: Models, models: Path, model: bytes) -> None:
@@ -203,6 +202,22 @@ def test_a_plan_counts_with_the_room_that_the_loaded_model_will_make(shelf: Mode
     measured_without = Models(models, home / "catalogue.toml", read_hardware=lambda _: full)
     measured(measured_without)
     assert made._with_room(full).devices[0].free > 0
+
+
+def test_what_was_measured_while_a_model_was_being_loaded_is_measured_again(shelf: Models, models: Path, home: Path) -> None:
+    ways: list[Way] = []
+    seen: list[Hardware] = []
+
+    def read(_: Path) -> Hardware:
+        seen.append(a_computer(models))
+        return seen[-1]
+
+    made = Models(models, home / "catalogue.toml", 8192, lambda: models / "x.gguf", lambda: ways[0] if ways else None, read)
+    measured(made)
+    ways.append(Way(0, 8192, "f16"))
+    measured(made)
+    measured(made)
+    assert len(seen) == 2
 
 
 def test_whatever_is_clicked_in_whatever_order_no_wrong_file_gets_a_name(
