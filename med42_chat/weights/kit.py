@@ -92,9 +92,10 @@ def export(target: Path, model: Item | None, features: Iterable[str], version: s
     Raises WeightsError's kinds and DiskFull; nothing is left under that name then.
     """
     contents = _Contents(program_files(), wheels.needed(wheels.pins((PROJECT / "requirements.txt").read_text("utf-8"))), model)
+    total = contents.size()
     with _built(target.absolute()) as place:
-        check_room(place, contents.size())
-        making = _Making(place, contents.size())
+        check_room(place, total)
+        making = _Making(place, total)
         yield from making.copy(contents.program, PROJECT)
         yield from making.pack(contents.packages)
         making.write(CARD, json.dumps(_card(features), indent=1))

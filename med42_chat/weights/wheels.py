@@ -106,7 +106,8 @@ def _table(lines: Iterable[tuple[str, str, str]]) -> str:
 
 def _files(package: Distribution) -> list[tuple[str, Path]]:
     """What belongs to the package, by its name in the archive."""
-    kept = ((_name(file, _stem(package)), Path(str(file.locate()))) for file in package.files or ())
+    stem = _stem(package)  # once: each look at a package's files reads RECORD
+    kept = ((_name(file, stem), Path(str(file.locate()))) for file in package.files or ())
     return sorted((name, path) for name, path in kept if name and path.is_file())
 
 
