@@ -12,7 +12,7 @@ from med42_chat.runtime.template import Template, Vocabulary
 
 _QUESTION = "Answer with one word: is the sky blue?"
 _MOST_TOKENS = 64
-_UNTRIED = Health("answer", "ok", "not tested, because a question came first: the first answer that ends by itself will show it")
+UNTRIED = Health("answer", "ok", "not tested, because a question came first: the first answer that ends by itself will show it")
 _NAME = "trial"  # of its request, which no person's request has: theirs are ids of messages
 
 
@@ -89,10 +89,10 @@ class Trial:
         for name, event in events:
             if name == _NAME:
                 self._take(event)
-            elif isinstance(event, Finished) and event.reason == "stop" and self._finding in (None, _UNTRIED):
+            elif isinstance(event, Finished) and event.reason == "stop" and self._finding in (None, UNTRIED):
                 self._finding = of_answer(event, "")
         if self._begun and not self.running and self._finding is None:
-            self._finding = _UNTRIED
+            self._finding = UNTRIED
         return [one for one in events if one[0] != _NAME], self._finding if self._finding is not before else None
 
     def _take(self, event: RuntimeEvent) -> None:
@@ -100,4 +100,4 @@ class Trial:
             self._text += event.text
         if isinstance(event, Finished):
             self.running = False
-            self._finding = _UNTRIED if event.reason == "cancelled" else of_answer(event, self._text)
+            self._finding = UNTRIED if event.reason == "cancelled" else of_answer(event, self._text)

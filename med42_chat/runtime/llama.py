@@ -52,8 +52,8 @@ class Log:
         native.llama_log_set(self._callback, None)
 
     def last(self) -> str:
-        """The last problem on one line, for a message's detail."""
-        return self.problems[-1] if self.problems else "no reason given"
+        """The last problem on one line, for a message's detail. It begins with the name of a function, which tells nobody anything."""
+        return re.sub(r"^\w+: ", "", self.problems[-1]) if self.problems else "no reason given"
 
     def _take(self, level: int, text: bytes, _data: object) -> None:
         line = text.decode(errors="replace").strip()
@@ -171,7 +171,7 @@ def load(wanted: Load, log: Log, progress: Callable[[float], None]) -> Model:
     context = native.llama_init_from_model(model, _context_params(wanted, stop))
     if not context:
         raise ModelTooLarge(
-            f"There is not enough memory for a context of {wanted.context:,} tokens: {log.last()}.",
+            f"There is not enough memory for a context of {wanted.context:,} tokens ({log.last()}).",
             "Close other programs, or choose a smaller context.",
         )
     return Model(model, context, log, stop)
@@ -194,7 +194,7 @@ def _load_model(wanted: Load, log: Log, progress: Callable[[float], None]) -> An
         return model
     name = Path(wanted.file).name
     if log.short_of_memory:
-        raise ModelTooLarge(f"There is not enough memory for {name}: {log.last()}.", "Close other programs, or choose a smaller model.")
+        raise ModelTooLarge(f"There is not enough memory for {name} ({log.last()}).", "Close other programs, or choose a smaller model.")
     raise ModelFileError(f"llama.cpp cannot load {name}: {log.last()}.", "Choose another model file, or a newer version of this one.")
 
 

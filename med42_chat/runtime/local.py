@@ -61,9 +61,9 @@ class _Job:
 class LocalRuntime:
     """A `Runtime` whose model runs in a child process on this computer.
 
-    `plan` is asked once, when it is known what devices there are, and gives the ways to load the model: the next one is tried
-    where memory was short, or where the process died while loading. It may raise RuntimeFailure's kinds. `cache` is a folder for
-    what may be lost: the files' hashes and the worker's log, neither of which holds a word of any conversation.
+    `plan` is asked once, when it is known what devices there are, and gives the ways to load the model: the next one is tried where
+    memory was short, or where the process died while loading or at its first work. It may raise RuntimeFailure's kinds. `cache` is a
+    folder for what may be lost: the files' hashes and the worker's log, neither of which holds a word of any conversation.
     """
 
     def __init__(self, plan: Callable[[Found], Sequence[Load]], cache: Path) -> None:
@@ -78,7 +78,8 @@ class LocalRuntime:
         self._deaths = 0
         self._ways: tuple[Load, ...] = ()  # to load the model, the present one first
         self._backed_off: tuple[str, ...] = ()
-        self._phase: Literal["loading", "loaded", "over"] = "loading"  # of the process; 'over' when another way is to be tried
+        # Of the process: 'fresh' when it has the model and has done nothing with it, 'over' when another way is to be tried.
+        self._phase: Literal["loading", "fresh", "proven", "over"] = "loading"
         self._jobs: dict[str, _Job] = {}
         self._calls: dict[int, queue.SimpleQueue[Tokens | Failure | WorkerDied]] = {}
         self._call_numbers = itertools.count()
@@ -244,8 +245,8 @@ class LocalRuntime:
                 self._begin(report, process)
             case Ready(model):
                 self._welcome(model, process)
-            case Examined(finding):
-                self._add(finding)
+            case Examined(finding, tried):
+                self._add(finding, tried)
             case Loading(progress):
                 self._note_progress(progress)
             case Failure(call=None):
@@ -288,6 +289,7 @@ class LocalRuntime:
             if job is None:
                 return
             job.take(happened)
+            self._phase = "proven" if isinstance(happened.event, Text) else self._phase
             if isinstance(happened.event, Finished):
                 del self._jobs[happened.id]
                 self._deaths = self._deaths if happened.event.reason == "failed" else 0
@@ -302,7 +304,7 @@ class LocalRuntime:
         with self._changed:
             if self._state == "closed":
                 return
-            self._state, self._progress, self._phase = "ready", 1.0, "loaded"
+            self._state, self._progress, self._phase = "ready", 1.0, "fresh"
             self._model = replace(model, backed_off=self._backed_off)
             jobs = list(self._jobs.values())
             for job in jobs:
@@ -311,8 +313,9 @@ class LocalRuntime:
         for job in jobs:
             self._submit(job, process)
 
-    def _add(self, finding: Health) -> None:
+    def _add(self, finding: Health, tried: bool) -> None:
         with self._changed:
+            self._phase = "proven" if tried else self._phase
             if self._model is not None:
                 others = (one for one in self._model.findings if one.name != finding.name)
                 self._model = replace(self._model, findings=(*others, finding), examined=True)
@@ -328,7 +331,9 @@ class LocalRuntime:
                 return
             if self._phase == "loading" and self._back_off(f"The model's process ended while it was loading ({_cause(status)})."):
                 return
-            self._deaths += 1
+            # Memory that was promised is only taken at the first work; a system without enough of it kills the process then.
+            backs_off = self._phase == "fresh" and self._back_off(f"The model's process ended at its first work ({_cause(status)}).")
+            self._deaths += not backs_off
             self._state, self._progress = "restarting", 0.0
             self._end_jobs(
                 "died", f"The model's process ended unexpectedly ({_cause(status)}). It is being started again.", started_only=True

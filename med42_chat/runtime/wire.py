@@ -59,9 +59,13 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The last finding about the loaded model: whether an answer ended by itself. A later one takes the place of an earlier."""
+    """The last finding about the loaded model: whether an answer ended by itself. A later one takes the place of an earlier.
+
+    `tried` says whether the model has written anything for it.
+    """
 
     finding: Health
+    tried: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from med42_chat.errors import RuntimeFailure
 from med42_chat.gguf import Header, read_header
 from med42_chat.records import ModelInfo
 from med42_chat.runtime import llama
-from med42_chat.runtime.examination import Trial, findings
+from med42_chat.runtime.examination import UNTRIED, Trial, findings
 from med42_chat.runtime.fingerprint import Fingerprints
 from med42_chat.runtime.probe import Ggml, features
 from med42_chat.runtime.protocol import Found, Load
@@ -195,7 +195,7 @@ class Worker:
             events += self._take_commands(scheduler, trial)
             events, finding = trial.take(events + scheduler.step())
             if finding is not None:
-                self._reports.send(Examined(finding))
+                self._reports.send(Examined(finding, finding is not UNTRIED))
             if events:
                 self._reports.send(*(Happened(name, event, scheduler.completed) for name, event in events))
 

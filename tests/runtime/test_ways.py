@@ -53,14 +53,16 @@ def vast(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_shape(tmp_path_factory.mktemp("vast") / "vast.gguf", _SHAPE)
 
 
-def examined(runtime: LocalRuntime) -> ModelInfo:
+def until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + 20
-    while not (runtime.status().model and runtime.status().model.examined):  # type: ignore[union-attr]
-        assert time.monotonic() < end
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)
-    model = runtime.status().model
-    assert model is not None
-    return model
+
+
+def examined(runtime: LocalRuntime) -> ModelInfo:
+    until(lambda: (model := runtime.status().model) and model.examined)
+    return runtime.wait_until_loaded()
 
 
 def finding(model: ModelInfo, name: str) -> Health:
@@ -106,14 +108,24 @@ def test_a_process_that_dies_while_loading_is_followed_by_another_way_at_once(tr
     assert info.backed_off == ("The model's process ended while it was loading (signal 9). The context is smaller.",)
 
 
+def test_a_process_that_dies_before_it_has_written_a_word_is_followed_by_another_way(trying: Try, medium: Path) -> None:
+    runtime = trying(Load(str(medium), 8192, 1), Load(str(medium), 1024, 1, note="The context is smaller."))
+    runtime.wait_until_loaded(20)
+    assert runtime.worker_pid is not None
+    os.kill(runtime.worker_pid, signal.SIGKILL)
+    until(lambda: runtime.status().state == "restarting")
+    info = runtime.wait_until_loaded(20)
+    assert info.context == 1024
+    assert info.backed_off == ("The model's process ended at its first work (signal 9). The context is smaller.",)
+
+
 def test_a_process_that_dies_later_is_started_in_the_way_that_worked(trying: Try, vast: Path) -> None:
     runtime = trying(Load(str(vast), HUGE, 1), Load(str(vast), 4096, 1), Load(str(vast), 512, 1))
-    runtime.wait_until_loaded(20)
+    examined(runtime)
     killed = runtime.worker_pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
-    while runtime.worker_pid in (killed, None):
-        time.sleep(0.01)
+    until(lambda: runtime.worker_pid not in (killed, None))
     assert runtime.wait_until_loaded(20).context == 4096
     assert len(runtime.wait_until_loaded().backed_off) == 1
 
@@ -127,10 +139,7 @@ def test_what_cannot_be_planned_is_said_and_leaves_no_process(trying: Try) -> No
     with pytest.raises(ModelTooLarge, match="43 GB"):
         runtime.wait_until_loaded(20)
     assert runtime.status().hint == "Choose a smaller one."
-    end = time.monotonic() + 5
-    while runtime.worker_pid is not None and time.monotonic() < end:
-        time.sleep(0.01)
-    assert runtime.worker_pid is None
+    until(lambda: runtime.worker_pid is None)
 
 
 def test_the_file_s_values_are_replaced_in_memory_and_its_bytes_stay(trying: Try, tmp_path: Path) -> None:
