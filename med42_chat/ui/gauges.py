@@ -79,9 +79,13 @@ def model(words: Words, info: ModelInfo | None) -> str:
 
 
 def fetching(words: Words, works: Sequence[Work]) -> str:
-    """How far the model is that is being fetched or imported; nothing while none is."""
-    work = next((work for work in works if work.state == "running" and work.kind in ("download", "import")), None)
-    return words("models.fetching", percent=f"{work.done / max(work.total, 1):.0%}") if work else ""
+    """How far the model is that is being fetched or imported, or what came of the last one; nothing where nobody waits for any."""
+    brought = [work for work in works if work.kind in ("download", "import")]
+    running = next((work for work in brought if work.state == "running"), None)
+    if running:
+        return words("models.fetching", percent=f"{running.done / max(running.total, 1):.0%}")
+    ended = brought[-1].state if brought else ""
+    return words(f"models.fetching_{ended}") if ended in ("done", "failed") else ""
 
 
 def meter(words: Words, use: ContextUse | None) -> str:

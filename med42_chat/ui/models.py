@@ -31,7 +31,7 @@ class ModelsDialog:
             "dismiss": lambda id: services.models.dismiss(id),
             "bring": self._bring,
             "measure": lambda _: services.models.measure(anew=True),
-            "use": services.use,
+            "use": self._use,
         }
 
     def build(self) -> None:
@@ -60,6 +60,13 @@ class ModelsDialog:
         except Med42Error as error:
             return {self.component: {**notice(error.message, error.hint), "at": time.time_ns()}}
         return {self.component: {**notice(""), "did": text(event, "do"), "at": time.time_ns()}}
+
+    def _use(self, name: str) -> None:
+        services = self._desk.services
+        services.use(name)
+        for card in services.models.cards():
+            if card.work and name in [file.name for file in card.files]:
+                services.models.dismiss(card.work.id)  # that it has come is no news any more
 
     def _bring(self, path: str) -> None:
         # As a file manager gives it: between quotation marks, or with spaces around it.

@@ -60,7 +60,7 @@ class ModelsFollower:
         """Changes with everything that the page shows."""
         services = self._services
         wrong = services.not_switched
-        return services.models.changed(), services.runtime.status(), services.switching, wrong, services.settings.model
+        return services.models.changed(), services.runtime.status(), services.switching, wrong, services.in_use
 
 
 def _situation(services: Services, quiet: frozenset[str]) -> Situation:

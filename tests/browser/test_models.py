@@ -104,15 +104,15 @@ def shelf(page: Any, site: Site, server: State, data: dict[str, bytes], tmp_path
     folder, services = tmp_path / "models", site.services
     folder.mkdir()
     own = write_catalogue(tmp_path / "catalogue.toml", *(entry(name.removesuffix(".bin.gguf"), content) for name, content in data.items()))
-    before = services.settings, services.models, services.start_runtime
+    before = services.settings, services.models, services.start_runtime, services.in_use
     services.settings = replace(services.settings, models=folder)
-    services.models = Models(folder, own, in_use=lambda: model_file(services.settings), read_hardware=lambda _: LAPTOP)
+    services.models = Models(folder, own, in_use=lambda: services.in_use, read_hardware=lambda _: LAPTOP)
     services.start_runtime = started
     yield Shelf(page, site, server, folder, data)
     server.released.set()
     page.evaluate("document.querySelectorAll('dialog[open]').forEach(one => one.close()); localStorage.clear(); med42.applyLooks()")
     services.models.close()
-    services.settings, services.models, services.start_runtime = before
+    services.settings, services.models, services.start_runtime, services.in_use = before
     (services.settings.home / "settings.toml").unlink(missing_ok=True)
     services.runtime = site.runtime
     services.chat = replace(services.chat, runtime=site.runtime)
@@ -139,8 +139,8 @@ class TestWhatIsShown:
             and "lost to it in the authors' own pairwise test" in words
         )
         shelf.card(BEST).get_by_text("Scores, licence, origin").click()
-        row = shelf.card(BEST).locator("tr", has_text="Clinical Elo").inner_text()
-        assert "924" in row and "1352" in row and "Model card" in row
+        published = shelf.card(BEST).locator("tbody", has_text="Clinical Elo").inner_text()
+        assert "924" in published and "1352" in published and "Model card of Llama3-Med42-8B: pairwise comparison" in published
         assert "Meta Llama 3 Community License" in shelf.card(BEST).inner_text()
 
     def test_a_model_that_is_too_large_says_how_much_it_needs(self, shelf: Shelf) -> None:
@@ -173,6 +173,12 @@ class TestWhatIsShown:
         assert violations(page) == []
         page.evaluate("localStorage.setItem('med42-theme', 'dark'); med42.applyLooks()")
         assert contrasts(page) == []
+
+    def test_the_settings_lead_here(self, shelf: Shelf) -> None:
+        shelf.page.click('#header [data-do="settings"]')
+        shelf.page.click('#settings [data-act="models"]')
+        shelf.page.wait_for_selector("#models .here")
+        assert shelf.page.locator("#settings dialog[open]").count() == 0
 
     def test_a_catalogue_that_cannot_be_read_is_said_and_the_rest_works(self, shelf: Shelf) -> None:
         (shelf.folder.parent / "catalogue.toml").write_text("[[file]\n")
@@ -219,11 +225,23 @@ class TestFetching:
         shelf.says("tiny-a", "Fetching")
         shelf.do("tiny-a", "Stop")
         shelf.says("tiny-a", "Stopped. What has come is kept.")
-        assert page.inner_text("#header .fetching") == ""
+        page.wait_for_selector("#header .fetching", state="hidden")
         shelf.hub.released.set()
         shelf.do("tiny-a", "Go on with the download")
         shelf.says("tiny-a", "every byte is right")
         assert any(asked[2] not in ("", "bytes=0-") for asked in shelf.hub.asked), "it went on where it had stopped"
+
+    def test_whoever_does_not_look_is_told_in_the_header_until_it_is_used(self, shelf: Shelf) -> None:
+        page = shelf.page
+        shelf.open()
+        shelf.choose()
+        shelf.close()
+        page.wait_for_selector("#header .fetching:has-text('Model fetched')")
+        page.click("#header .fetching")
+        shelf.do("tiny-a", "Use this model")
+        page.wait_for_selector(f"{CARD.format('tiny-a')} .badge.in_use")
+        shelf.close()
+        page.wait_for_selector("#header .fetching", state="hidden")
 
     def test_a_second_one_waits_for_the_first(self, shelf: Shelf) -> None:
         shelf.hub.faults.append(Fault("stall", at=100_000))

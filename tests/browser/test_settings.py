@@ -353,8 +353,8 @@ class TestFirstMinute:
         site.runtime.model = replace(MED42, demonstration=True)
         page.wait_for_selector("#demonstration p", state="visible")
         page.click("#demonstration button")
-        page.wait_for_selector("#part-model:not([hidden])")
-        assert str(site.services.settings.models) in page.inner_text("#part-model .aside")
+        page.wait_for_selector("#models dialog[open] .badge.recommended", timeout=60_000)
+        assert str(site.services.settings.models) in page.inner_text("#models .body")
 
 
 class TestFacts:

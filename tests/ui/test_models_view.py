@@ -165,7 +165,12 @@ class TestWorks:
     def test_the_header_shows_the_one_that_runs(self) -> None:
         waiting, running = Work("a", "download"), Work("b", "download", "running", "fetching", 41, 100)
         assert gauges.fetching(WORDS, [waiting, running]) == "Fetching 41%"
-        assert gauges.fetching(WORDS, [waiting, replace(running, state="done")]) == ""
+        assert gauges.fetching(WORDS, [waiting]) == gauges.fetching(WORDS, []) == ""
+
+    @pytest.mark.parametrize(("state", "said"), [("done", "Model fetched"), ("failed", "Model not fetched"), ("stopped", "")])
+    def test_the_header_says_what_came_of_the_last_one(self, state: Any, said: str) -> None:
+        verified = Work("b", "verify", "done")
+        assert gauges.fetching(WORDS, [Work("a", "download", state), verified]) == said
 
     def test_what_belongs_to_no_card_is_shown_all_the_same(self) -> None:
         bringing, removed = Work("stick", "import", "running"), Work("gone.gguf", "remove", "done", message="5.0 GB are free again.")
