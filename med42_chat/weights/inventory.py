@@ -5,6 +5,7 @@ Quick: names and sizes only. Nothing is opened and nothing hashed, except that `
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from med42_chat.gguf import read_header
 from med42_chat.settings import PROJECT, Settings, is_demonstration
 from med42_chat.weights import plan
 from med42_chat.weights.catalogue import Entry
-from med42_chat.weights.place import UNFINISHED, discard, forget, installed
+from med42_chat.weights.place import UNFINISHED, discard, disk_errors, forget, installed
 
 CATALOGUE = PROJECT / "models" / "catalogue.toml"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
@@ -53,14 +54,16 @@ def own_catalogue(chosen: Settings) -> Path:
 
 
 def items(entries: Sequence[Entry], folder: Path) -> list[Item]:
-    """Every entry in the catalogue's order, then the unknown files by name."""
-    return [*(of_entry(entry, folder) for entry in entries), *_unknown(entries, folder)]
+    """Every entry in the catalogue's order, then the unknown files by name. Raises WeightsError for a folder that cannot be read."""
+    with disk_errors(folder):
+        return [*(of_entry(entry, folder) for entry in entries), *_unknown(entries, folder)]
 
 
 def find(id: str, entries: Sequence[Entry], folder: Path) -> Item | None:
-    """The entry of that id, or the unknown file of that name."""
+    """The entry of that id, or the unknown file of that name. Raises WeightsError for a folder that cannot be read."""
     entry = next((entry for entry in entries if entry.id == id), None)
-    return of_entry(entry, folder) if entry else next((item for item in _unknown(entries, folder) if item.id == id), None)
+    with disk_errors(folder):
+        return of_entry(entry, folder) if entry else next((item for item in _unknown(entries, folder) if item.id == id), None)
 
 
 def first_choice(entries: Sequence[Entry], folder: Path) -> Item | None:
@@ -80,7 +83,7 @@ def of_entry(entry: Entry, folder: Path) -> Item:
 
 def _unknown(entries: Iterable[Entry], folder: Path) -> list[Item]:
     known = {name for entry in entries for name in entry.file_names}
-    found = sorted(file for file in folder.glob("*.gguf") if file.name not in known)
+    found = sorted(file for file in folder.glob("*.gguf") if file.name not in known and file.is_file())
     return [_of_files(first, found) for first in found if not _LATER_PART.search(first.name)]
 
 
@@ -93,7 +96,11 @@ def _of_files(first: Path, found: Sequence[Path]) -> Item:
 
 
 def _size(files: Iterable[Path]) -> int:
-    return sum(file.stat().st_size for file in files if file.exists())
+    total = 0
+    for file in files:
+        with suppress(FileNotFoundError, NotADirectoryError):  # it may be removed, or get its name, at any moment
+            total += file.stat().st_size
+    return total
 
 
 def files_of(name: str, entries: Sequence[Entry], folder: Path) -> tuple[Path, ...]:

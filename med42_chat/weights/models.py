@@ -93,7 +93,11 @@ class _Planner:
 
     def plan(self, item: Item) -> tuple[Plan | None, str]:
         """The plan, or why the file that is here cannot be used."""
-        key = (item.id, item.state, *((file, file.stat().st_size, file.stat().st_mtime_ns) for file in item.files))
+        try:
+            states = [file.stat() for file in item.files]
+        except FileNotFoundError:  # removed a moment ago
+            return None, ""
+        key = (item.id, item.state, *((state.st_size, state.st_mtime_ns) for state in states))
         if key not in self._made:
             self._made[key] = self._make(item)
         return self._made[key]
@@ -388,7 +392,8 @@ class Models:
             yield from running
         finally:
             running.stop()
-        return f"{entry.title} is here, and every byte is right."
+        compared = "every byte is right" if entry.hashed else "agrees with what the server says of it; the catalogue has no checksum"
+        return f"{entry.title} is here, and {compared}."
 
     def _bringing(self, source: Path) -> Steps:
         with disk_errors(self.folder):

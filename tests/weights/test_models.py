@@ -168,6 +168,40 @@ def test_an_unknown_file_gets_a_card_of_its_own(shelf: Models, models: Path, mod
     assert card(shelf, "broken.gguf").plan is None
 
 
+def test_what_only_looks_like_a_model_file_is_no_card(shelf: Models, models: Path) -> None:
+    (models / "folder.gguf").mkdir()
+    (models / "gone.gguf").symlink_to(models / "nowhere")
+    assert not [card for card in shelf.cards() if card.entry is None]
+
+
+def test_the_parts_of_an_unknown_split_model_are_one_card(shelf: Models, models: Path) -> None:
+    for name in ("mine-00001-of-00002.gguf", "mine-00002-of-00002.gguf", "other-00002-of-00002.gguf"):
+        (models / name).write_bytes(b"GGUF")
+    (found,) = [card for card in shelf.cards() if card.entry is None]
+    assert [file.name for file in found.files] == ["mine-00001-of-00002.gguf", "mine-00002-of-00002.gguf"]
+    assert found.size_bytes == 8
+
+
+def test_a_models_folder_that_is_none_is_said(shelf: Models, models: Path, tmp_path: Path, home: Path) -> None:
+    assert [card.state for card in Models(tmp_path / "later", home / "catalogue.toml").cards()].count("absent") > 50
+    (tmp_path / "file").write_text("")
+    made = Models(tmp_path / "file", home / "catalogue.toml")
+    with pytest.raises(WeightsError, match="cannot be used"):
+        made.get("tiny-q4")
+
+
+def test_a_file_without_a_checksum_in_the_catalogue_is_not_called_right(shelf: Models, offered: Offered, model: bytes, home: Path) -> None:
+    write_catalogue(home / "catalogue.toml", offered((NAME, model), hashed=False))
+    shelf.get("tiny-q4")
+    assert "the catalogue has no checksum" in ended(shelf).message
+
+
+def test_an_import_needs_a_whole_path(shelf: Models, tmp_path: Path) -> None:
+    for path, reason in [(Path(), "whole path"), (Path("model.gguf"), "whole path"), (tmp_path / "none", "nothing at")]:
+        with pytest.raises(WeightsError, match=reason):
+            shelf.bring(path)
+
+
 def test_the_model_in_use_is_not_removed(shelf: Models, models: Path, model: bytes, home: Path) -> None:
     (models / "tiny-q4.gguf").write_bytes(model)
     using = Models(models, home / "catalogue.toml", in_use=lambda: models / "tiny-q4.gguf")

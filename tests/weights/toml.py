@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from med42_chat.weights.catalogue import Entry
+from med42_chat.weights.catalogue import Entry, Part
 
 FAMILY = """
 [family.{name}]
@@ -14,11 +14,16 @@ shape = {{ layers = 2, hidden = 64, feed_forward = 128, kv_heads = 2, head_size 
 """
 
 
+def _part(part: Part) -> str:
+    sha256 = f', sha256 = "{part.sha256}"' if part.sha256 else ""
+    return f'{{ name = "{part.name}", bytes = {part.size_bytes}{sha256} }}'
+
+
 def write_catalogue(path: Path, *entries: Entry) -> Path:
     """A catalogue with `entries`, all of one family."""
     text = FAMILY.format(name=entries[0].family.name)
     for entry in entries:
-        parts = ", ".join(f'{{ name = "{part.name}", bytes = {part.size_bytes}, sha256 = "{part.sha256}" }}' for part in entry.parts)
+        parts = ", ".join(_part(part) for part in entry.parts)
         text += f"""
 [[file]]
 id = "{entry.id}"
