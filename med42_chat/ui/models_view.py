@@ -4,7 +4,7 @@ Pure: a `Situation` goes in. A part is sent to an open page when it has changed,
 part of its own inside its card, and the buttons beside it stay where they are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
@@ -14,9 +14,10 @@ from med42_chat.errors import Med42Error
 from med42_chat.records import ModelInfo, Speed
 from med42_chat.runtime.protocol import RuntimeStatus
 from med42_chat.settings import DEMONSTRATION
+from med42_chat.ui.models_origin import Background
+from med42_chat.ui.models_words import computer, graphics, size, where, work_in_words
 from med42_chat.ui.words import Words
 from med42_chat.weights import plan
-from med42_chat.weights.catalogue import Entry, Family, Score
 from med42_chat.weights.hardware import Hardware
 from med42_chat.weights.models import Card, Work
 from med42_chat.weights.plan import gigabytes, speed_in_words
@@ -50,7 +51,8 @@ class Sheet:
     def __init__(self, words: Words, now: Situation) -> None:
         self._words, self._now = words, now
         self._near = [card for card in now.cards if card.recommended or card.work or card.state != "absent"]
-        self._families: Mapping[str, Family] = {card.family.name: card.family for card in now.cards if card.family}
+        self._families = {card.family.name: card.family for card in now.cards if card.family}
+        self._background = Background(words, self._families)
 
     def parts(self) -> dict[str, str]:
         """Each part's HTML by its name; those whose name begins with 'work:' stand inside others."""
@@ -75,7 +77,7 @@ class Sheet:
             return f'<p class="lead">{escape(words("models.measuring"))}</p>'
         note = f'<p class="caution">{escape(here.note)}</p>' if here.note else ""
         again = f'<button type="button" class="link" data-act="measure">{escape(words("models.measure"))}</button>'
-        lines = f"<li>{escape(_computer(words, here))}</li><li>{escape(_graphics(words, here))} {again}</li>"
+        lines = f"<li>{escape(computer(words, here))}</li><li>{escape(graphics(words, here))} {again}</li>"
         return f'<p class="lead">{escape(self._now.advice)}</p><ul class="here">{lines}</ul>{note}'
 
     # What answers
@@ -104,9 +106,9 @@ class Sheet:
         alarms = "".join(f'<p class="alarm">{escape(one)}</p>' for one in model.warnings)
         given_up = "".join(f'<p class="caution">{escape(one)}</p>' for one in model.backed_off)
         facts = [
-            words("models.runs_on", where=_where(words, model)),
+            words("models.runs_on", where=where(words, model)),
             words("models.context", n=model.context, cache=model.cache_type),
-            words("models.file", name=Path(model.path).name, kind=model.quantization, size=_size(model.size_bytes)),
+            words("models.file", name=Path(model.path).name, kind=model.quantization, size=size(model.size_bytes)),
         ]
         lines = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
         return f'<h4><bdi>{escape(model.name)}</bdi>{mark}</h4>{alarms}{given_up}<ul class="loaded">{lines}</ul>{self._findings(model)}'
@@ -148,11 +150,12 @@ class Sheet:
         about = f'<p class="about">{escape(card.family.about)}</p>' if card.family and self._is_first(card) else ""
         place = self._work_place(card.work) if card.work else ""
         actions = "".join(self._actions(card))
+        background = self._background.of(card.entry) if card.entry else ""
         return (
             f'<article class="model" data-card="{id}" data-state="{card.state}" tabindex="-1" aria-label="{escape(card.title)}">'
             f"<h4>{self._title(card)}{self._badges(card)}</h4>"
             f'<p class="size">{self._size(card)} {self._fit(card)}</p>{about}{self._caution(card)}{place}'
-            f'<p class="actions">{actions}</p>{self._background(card)}</article>'
+            f'<p class="actions">{actions}</p>{background}</article>'
         )
 
     def _is_first(self, card: Card) -> bool:
@@ -181,10 +184,10 @@ class Sheet:
         return "".join(f'<span class="badge {name}">{escape(self._words(f"models.{name}"))}</span>' for name, holds in names if holds)
 
     def _size(self, card: Card) -> str:
-        whole = _size(card.size_bytes)
+        whole = size(card.size_bytes)
         if card.state != "unfinished" or (card.work and card.work.active):
             return escape(f"{whole}.")
-        return escape(self._words("models.part_here", here=_size(card.fetched), whole=whole))
+        return escape(self._words("models.part_here", here=size(card.fetched), whole=whole))
 
     def _fit(self, card: Card) -> str:
         if card.fault:
@@ -202,7 +205,7 @@ class Sheet:
         if card.work and card.work.active:
             yield _button("stop", card.work.id, words("models.stop"))
         elif card.state == "absent":
-            yield _button("get", id, words("models.get", size=_size(card.size_bytes)), first=_worth_it(card))
+            yield _button("get", id, words("models.get", size=size(card.size_bytes)), first=_worth_it(card))
         elif card.state == "unfinished":
             yield _button("get", id, words("models.go_on"), first=True)
             yield self._removal(card, "discard")
@@ -214,13 +217,13 @@ class Sheet:
         if used and self._now.status.state == "failed":
             yield _button("use", card.files[0].name, self._words("models.try_again"))
         elif not used and not card.fault:
-            yield _button("use", card.files[0].name, self._words("models.use"), first=True)
+            yield _button("use", card.files[0].name, self._words("models.use"), first=_worth_it(card))
         yield _button("verify", card.id, self._words("models.verify"))
         if not used:
             yield self._removal(card, "remove")
 
     def _removal(self, card: Card, word: str) -> str:
-        question = self._words(f"models.{word}_sure", name=card.title, size=_size(card.fetched))
+        question = self._words(f"models.{word}_sure", name=card.title, size=size(card.fetched))
         return _button("remove", card.id, self._words(f"models.{word}"), more=f' data-sure="{escape(question)}"')
 
     def _demonstration(self) -> str:
@@ -231,38 +234,6 @@ class Sheet:
             f'<p class="about">{escape(words("models.demonstration_about"))}</p>'
             f'<p class="actions">{_button("use", DEMONSTRATION, words("models.use"))}</p></article>'
         )
-
-    # Where a model comes from, and how good it is said to be
-
-    def _background(self, card: Card) -> str:
-        if card.entry is None:
-            return ""
-        words = self._words
-        summary = f"<summary>{escape(words('models.background'))}</summary>"
-        inside = self._scores(card.entry.family) + self._licence(card.entry.family) + self._origin(card.entry)
-        return f'<details data-open="about {escape(card.id)}">{summary}{inside}</details>'
-
-    def _scores(self, family: Family) -> str:
-        words, base = self._words, self._families.get(family.baseline)
-        if not family.scores:
-            return f"<p>{escape(words('models.no_scores'))}</p>"
-        known = {score.test: score.value for score in base.scores} if base else None
-        heads = [words("models.test"), family.title, *([base.title] if base else [])]
-        head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
-        by_source = groupby(family.scores, key=lambda score: (score.source, score.url))
-        bodies = "".join(_published(source, url, scores, known) for (source, url), scores in by_source)
-        note = f'<p class="hint">{escape(words("models.scores_note"))}</p>'
-        return f'<table class="scores"><thead><tr>{head}</tr></thead>{bodies}</table>{note}'
-
-    def _licence(self, family: Family) -> str:
-        name = _link(family.licence, family.licence_url)
-        return f"<p>{escape(self._words('models.licence'))}: {name}{escape(f' · {family.maker}' if family.maker else '')}</p>"
-
-    def _origin(self, entry: Entry) -> str:
-        note = f"<p>{escape(entry.note)}</p>" if entry.note else ""
-        names = ", ".join(part.name for part in entry.parts)
-        text = self._words("models.origin", repository=entry.repository, names=names, commit=entry.commit[:12])
-        return f'<p class="origin">{escape(text)}</p>{note}'
 
     # All others, folded by family
 
@@ -275,11 +246,11 @@ class Sheet:
         words, family = self._words, self._families[cards[0].family.name if cards[0].family else ""]
         by_size = sorted(cards, key=lambda card: card.size_bytes)
         rows = "".join(self._row(card) for card in by_size)
-        range_ = words("models.sizes", n=len(cards), least=_size(by_size[0].size_bytes), most=_size(by_size[-1].size_bytes))
+        range_ = words("models.sizes", n=len(cards), least=size(by_size[0].size_bytes), most=size(by_size[-1].size_bytes))
         return (
             f'<details class="family" data-open="{escape(family.name)}"><summary><b>{escape(family.title)}</b> '
             f'<span class="hint">{escape(range_)}</span></summary><p>{escape(family.about)}</p>'
-            f'<ul class="sizes">{rows}</ul>{self._scores(family)}{self._licence(family)}</details>'
+            f'<ul class="sizes">{rows}</ul>{self._background.scores(family)}{self._background.licence(family)}</details>'
         )
 
     def _row(self, card: Card) -> str:
@@ -287,7 +258,7 @@ class Sheet:
         assert entry is not None  # only entries have a family
         caution = "" if entry.hashed else f'<span class="hint">{escape(self._words("models.unhashed"))}</span>'
         return (
-            f'<li><span class="name"><b>{escape(entry.quantisation)}</b> {_size(card.size_bytes)} '
+            f'<li><span class="name"><b>{escape(entry.quantisation)}</b> {size(card.size_bytes)} '
             f'<span class="hint">{escape(self._quality(card))}</span></span>'
             f'<span class="room">{self._brief_fit(card)}{caution}</span>{self._row_action(card)}</li>'
         )
@@ -314,7 +285,7 @@ class Sheet:
         if card.state != "absent":
             return f'<span class="hint">{escape(words(f"models.row_{card.state}"))}</span>'
         assert card.entry is not None
-        label = words("models.get_named", name=card.title, size=_size(card.size_bytes))
+        label = words("models.get_named", name=card.title, size=size(card.size_bytes))
         return _button("get", card.id, words("models.get_row"), more=f' aria-label="{escape(label)}"')
 
     # What is being done
@@ -360,67 +331,6 @@ def speed(words: Words, now: Speed) -> str:
     return f'<dl class="numbers">{shown}</dl>{progress}<p class="actions">{button}</p>'
 
 
-def work_in_words(words: Words, work: Work, is_quiet: bool = False) -> str:
-    """How far something is, in a line: what is being done, how much of it is there, how fast, how long still; or that nothing comes."""
-    if work.state == "waiting":
-        return words("models.in_line")
-    if work.phase == "waiting":
-        return work.message
-    doing = words(f"models.{work.kind}_{work.phase}" if work.phase in ("fetching", "checking") else f"models.{work.kind}_begins")
-    if not work.total or work.phase == "asking":
-        return doing
-    parts = [words("models.so_far", done=_size(work.done), whole=_size(work.total))]
-    if is_quiet:
-        return f"{doing}: {parts[0]} · {words('models.quiet')}"
-    if work.speed:
-        parts.append(words("models.a_second", speed=_megabytes(work.speed)))
-    if work.left_s is not None:
-        parts.append(_left(words, work.left_s))
-    return f"{doing}: {' · '.join(parts)}"
-
-
-def _size(count: int) -> str:
-    return gigabytes(count) if count >= 995_000_000 else _megabytes(count)
-
-
-def _megabytes(count: float) -> str:
-    return f"{count / 1e6:.0f} MB" if count >= 9.95e6 else f"{count / 1e6:.1f} MB"
-
-
-def _left(words: Words, seconds: float) -> str:
-    if seconds > 5400:
-        return words("models.left_hours", n=round(seconds / 3600, 1))
-    if seconds > 90:
-        return words("models.left_minutes", n=round(seconds / 60))
-    return words("models.left_seconds", n=max(round(seconds), 1))
-
-
-def _computer(words: Words, here: Hardware) -> str:
-    text = words(
-        "models.computer",
-        total=gigabytes(here.memory_total),
-        free=gigabytes(here.memory_free),
-        processor=here.processor,
-        cores=words("models.cores", n=here.cores),
-    )
-    return f"{text}, {words('models.bandwidth', speed=gigabytes(round(here.bandwidth)))}" if here.bandwidth else text
-
-
-def _graphics(words: Words, here: Hardware) -> str:
-    cards = [
-        words("models.card", name=one.description or one.name, backend=one.backend, total=gigabytes(one.total), free=gigabytes(one.free))
-        for one in here.graphics
-    ]
-    found = "; ".join(cards) if cards else words("models.no_card")
-    return f"{found} · {words('models.disk', free=gigabytes(here.disk_free))}"
-
-
-def _where(words: Words, model: ModelInfo) -> str:
-    if not model.layers_offloaded:
-        return words("models.on_processor", n=model.threads)
-    return words("models.on_card", device=model.device, n=model.layers_offloaded, layers=model.layers)
-
-
 def _family_order(card: Card) -> tuple[bool, int, str]:
     """Med42 first, and of each kind the small ones."""
     assert card.family is not None  # only entries are ordered so
@@ -433,21 +343,6 @@ def _quality(bits: float) -> str:
 
 def _worth_it(card: Card) -> bool:
     return card.plan is None or card.plan.fit != "no"
-
-
-def _published(source: str, url: str, scores: Iterable[Score], base: Mapping[str, float] | None) -> str:
-    """The scores of one source under its name, beside those of the model that this one was made from, where it has one."""
-    rows = "".join(
-        f'<tr><th scope="row">{escape(score.test)}</th><td>{score.value:g}</td>'
-        + (f"<td>{f'{base[score.test]:g}' if score.test in base else '–'}</td>" if base is not None else "")
-        + "</tr>"
-        for score in scores
-    )
-    return f'<tbody><tr class="source"><td colspan="{2 if base is None else 3}">{_link(source, url)}</td></tr>{rows}</tbody>'
-
-
-def _link(text: str, url: str) -> str:
-    return f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(text)}</a>' if url else escape(text)
 
 
 def _button(do: str, id: str, label: str, first: bool = False, more: str = "") -> str:

@@ -19,6 +19,7 @@ from med42_chat.ui import gauges, models_view
 from med42_chat.ui.follow import Change
 from med42_chat.ui.models_follow import ModelsFollower, SpeedTest
 from med42_chat.ui.models_view import Sheet, Situation
+from med42_chat.ui.models_words import work_in_words
 from med42_chat.ui.words import read_words
 from med42_chat.weights.hardware import Device, Hardware
 from med42_chat.weights.models import Card, Models, Work
@@ -150,16 +151,16 @@ class TestWorks:
         ],
     )
     def test_a_line_says_what_is_done(self, work: Work, said: str) -> None:
-        assert models_view.work_in_words(WORDS, work) == said
+        assert work_in_words(WORDS, work) == said
 
     @pytest.mark.parametrize(("seconds", "left"), [(7200.0, "2.0 hours left"), (240.0, "4 minutes left"), (1.2, "1 second left")])
     def test_speed_and_time_left_are_as_exact_as_anybody_needs(self, seconds: float, left: str) -> None:
         work = Work("a", "download", "running", "fetching", 2_000_000_000, 5_000_000_000, 11_200_000.0, seconds)
-        assert models_view.work_in_words(WORDS, work) == f"Fetching: 2.0 GB of 5.0 GB · 11 MB a second · {left}"
+        assert work_in_words(WORDS, work) == f"Fetching: 2.0 GB of 5.0 GB · 11 MB a second · {left}"
 
     def test_a_download_that_stands_still_claims_no_speed(self) -> None:
         work = Work("a", "download", "running", "fetching", 1, 2, 5e6, 60.0)
-        said = models_view.work_in_words(WORDS, work, is_quiet=True)
+        said = work_in_words(WORDS, work, is_quiet=True)
         assert "nothing is coming" in said and "a second" not in said and "left" not in said
 
     def test_the_header_shows_the_one_that_runs(self) -> None:
