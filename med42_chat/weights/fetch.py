@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
+
 from med42_chat.errors import ConnectionLost, ModelFileError, WrongContent
 from med42_chat.gguf import read_header
 from med42_chat.weights.catalogue import Entry, Part
@@ -24,6 +26,7 @@ from med42_chat.weights.progress import Meter, Progress
 
 _TRIES, _TRIES_TO_ASK = 6, 3  # without a single new byte in between
 _LONGEST_PAUSE_S = 30.0
+_SYNC_EVERY = 64 << 20  # bytes after which what has come is brought to the disk for certain
 _LEEWAY, _WIDE_LEEWAY = 0.02, 0.15  # by which a rounded size may differ: with a hash, and without
 
 
@@ -65,6 +68,14 @@ class Target:
             return 0
         return length if length <= self.size_bytes else 0
 
+    def cut_back(self) -> None:
+        """After the computer was started anew: keeps what was on the disk for certain.
+
+        A power cut can leave a file with its length but without its last bytes; at the end all of it would be found wrong.
+        """
+        if self.unfinished.exists() and self.unfinished.stat().st_mtime < psutil.boot_time():
+            os.truncate(self.unfinished, self.length() // _SYNC_EVERY * _SYNC_EVERY)
+
 
 def fetch(entry: Entry, folder: Path, hub: Hub, sleep: Callable[[float], object] = time.sleep) -> Iterator[Progress]:
     """Fetches what is missing of `entry` into `folder`. Raises WeightsError's kinds and DiskFull; what came is kept for the next time."""
@@ -76,6 +87,8 @@ def fetch(entry: Entry, folder: Path, hub: Hub, sleep: Callable[[float], object]
         if not installed(entry, folder):  # another process may have finished it just before it gave the place free
             remotes = yield from _looked_up(entry, hub, sleep)
             targets = _targets(entry, folder, place, remotes)
+            for target in targets:
+                target.cut_back()
             check_room(folder, sum(target.size_bytes - target.length() for target in targets))
             finished = yield from _Fetching(entry, targets, hub, sleep).run()
             put_in_place(folder, finished)
@@ -190,6 +203,9 @@ class _Fetching:
                 raise ConnectionLost(f"The server sent more of {piece.part.name} than there is.", "Try again.")
             file.write(data)
             at += len(data)
+            if at // _SYNC_EVERY > (at - len(data)) // _SYNC_EVERY:
+                file.flush()
+                os.fsync(file.fileno())
             if self._meter.due():
                 yield self._meter.progress("fetching", self._before + at, self._total)
         if at < piece.end:

@@ -63,6 +63,20 @@ def test_stopping_keeps_what_came_and_the_next_time_only_the_rest_is_fetched(
     assert server.asked[-1][2] == f"bytes={len(model) // 2}-"
 
 
+def test_after_a_power_cut_only_what_was_surely_on_the_disk_is_kept(
+    server: State, offered: Offered, model: bytes, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("med42_chat.weights.fetch._SYNC_EVERY", 50_000)
+    entry = offered((NAME, model))
+    unfinished = models / UNFINISHED / entry.id / "tiny-q4.gguf"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_bytes(model[:110_000] + bytes(10_000))  # as long as it was, and the last of it never written
+    monkeypatch.setattr("psutil.boot_time", lambda: unfinished.stat().st_mtime + 1)
+    run(entry, models, server)
+    assert the_file(models) == model
+    assert {span for _, _, span in server.asked if span} == {"bytes=100000-"}
+
+
 def test_pieces_of_one_file_are_put_together_and_parts_of_a_split_stay_apart(
     server: State, offered: Offered, model: bytes, models: Path
 ) -> None:
