@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from med42_chat.errors import ModelFileError, ModelTooLarge
+from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
 from med42_chat.records import Health, ModelInfo, Sampling
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Found, Load, Override, Prefill, Request
@@ -140,6 +140,14 @@ def test_what_cannot_be_planned_is_said_and_leaves_no_process(trying: Try) -> No
         runtime.wait_until_loaded(20)
     assert runtime.status().hint == "Choose a smaller one."
     until(lambda: runtime.worker_pid is None)
+
+
+def test_a_disk_that_fails_while_it_is_planned_is_said(trying: Try) -> None:
+    def plan(found: Found) -> list[Load]:
+        raise PermissionError(13, "Permission denied", "/mnt/models")
+
+    with pytest.raises(RuntimeFailure, match="/mnt/models"):
+        trying(plan=plan).wait_until_loaded(20)
 
 
 def test_the_file_s_values_are_replaced_in_memory_and_its_bytes_stay(trying: Try, tmp_path: Path) -> None:
