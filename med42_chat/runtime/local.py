@@ -271,8 +271,11 @@ class LocalRuntime:
 
     def _not_loaded(self, error: RuntimeFailure) -> None:
         with self._changed:
-            if not (isinstance(error, ModelTooLarge) and self._back_off(error.message)):
-                self._fail(error)
+            if isinstance(error, ModelTooLarge) and self._back_off(error.message):
+                return
+            tried = len(self._backed_off) + 1
+            more = f" It was tried in {tried} ways, each more modest than the one before." if tried > 1 else ""
+            self._fail(type(error)(error.message, error.hint + more))
 
     def _back_off(self, reason: str) -> bool:
         """Takes the next way to load the model; False where there is none."""

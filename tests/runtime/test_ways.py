@@ -81,8 +81,9 @@ def test_where_memory_is_short_the_next_way_is_taken_and_said(trying: Try, vast:
 
 
 def test_where_no_way_is_left_the_last_reason_stands(trying: Try, vast: Path) -> None:
-    with pytest.raises(ModelTooLarge, match="2,097,152"):
+    with pytest.raises(ModelTooLarge, match="2,097,152") as caught:
         trying(Load(str(vast), HUGE, 1), Load(str(vast), HUGE // 2, 1)).wait_until_loaded(20)
+    assert "2 ways" in caught.value.hint
 
 
 def test_a_damaged_file_is_not_tried_in_another_way(trying: Try, tiny: Path) -> None:
