@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from med42_chat.loading import model_file
+from med42_chat.records import Health
 from med42_chat.settings import Settings
 from med42_chat.weights.catalogue import Entry, Family, Part, Shape
 from med42_chat.weights.hardware import Hardware
@@ -165,10 +166,19 @@ class TestWhatIsShown:
         assert beyond == []
         assert page.evaluate("(body => body.scrollWidth <= body.clientWidth + 1)(document.querySelector('#models .body'))")
 
-    def test_nobody_is_shut_out(self, shelf: Shelf) -> None:
+    def test_nobody_is_shut_out(self, shelf: Shelf, tmp_path: Path) -> None:
+        found = tuple(Health(state, state, "It is so.", "Get another.") for state in ("ok", "repaired", "warning", "error"))  # type: ignore[arg-type]
+        shelf.site.runtime.model = replace(MED42, findings=found, warnings=("No layer is on it.",), backed_off=("Fewer layers.",))
+        shelf.hub.faults.append(Fault("stall", at=100_000))
+        (tmp_path / "empty").mkdir()
         shelf.put("tiny-b")
         shelf.open()
         page = shelf.page
+        shelf.choose()
+        shelf.says("tiny-a", "Fetching")
+        page.fill("#models-path", str(tmp_path / "empty"))
+        page.press("#models-path", "Enter")
+        page.wait_for_selector("#models .outcome.bad")
         page.evaluate("document.querySelectorAll('#models details').forEach(one => one.open = true)")
         assert violations(page) == []
         page.evaluate("localStorage.setItem('med42-theme', 'dark'); med42.applyLooks()")
