@@ -6,7 +6,7 @@ A file that no entry knows is taken under a name of its own with a warning, if i
 
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -75,7 +75,8 @@ def bring(source: Path, entries: Sequence[Entry], folder: Path) -> Iterator[Prog
     """
     sweep(folder)
     with disk_errors(source):
-        found = yield from identify(_candidates(source), entries)
+        candidates = _candidates(source)
+    found = yield from identify(candidates, entries)
     known = {entry.id: entry for entry in entries}
     for id, files in found.whole.items():
         yield from _bring_known(known[id], files, folder)
@@ -120,10 +121,25 @@ def identify(files: Sequence[Path], entries: Sequence[Entry]) -> Generator[Progr
 
 
 def _hashed(path: Path) -> Generator[Progress, None, str]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    size = _size(path)
+    with _reading(path), path.open("rb") as file:
         digest = yield from hashed(file, 0, size, lambda at: Progress("checking", at, size, note=path.name))
     return digest
+
+
+def _size(path: Path) -> int:
+    with _reading(path):
+        return path.stat().st_size
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Errors of the stick, which are not the models folder's."""
+    try:
+        yield
+    except OSError as error:
+        hint = "If it lies on a stick, plug that in again; then import it once more."
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.", hint) from error
 
 
 def _incomplete(known: Mapping[str, Entry], partial: Mapping[str, int]) -> WeightsError:
@@ -173,7 +189,7 @@ def _placed(groups: Sequence[Sequence[tuple[Path, str]]], finals: Sequence[Path]
             put_in_place(folder, [Finished(path, final, digest) for path, digest, final in pairs])
         return
     with workplace(folder, id) as place:
-        check_room(folder, sum(path.stat().st_size for group in groups for path, _ in group))
+        check_room(folder, sum(_size(path) for group in groups for path, _ in group))
         for group, final in zip(groups, finals, strict=True):
             digest = yield from _copied(group, place / final.name)
             finished.append(Finished(place / final.name, final, digest))
@@ -182,7 +198,7 @@ def _placed(groups: Sequence[Sequence[tuple[Path, str]]], finals: Sequence[Path]
 
 def _copied(sources: Sequence[tuple[Path, str]], target: Path) -> Generator[Progress, None, str]:
     """Copies the sources behind each other, reads the copy back, and gives its checksum. Raises WrongContent where it differs."""
-    total = sum(path.stat().st_size for path, _ in sources)
+    total = sum(_size(path) for path, _ in sources)
     with target.open("w+b") as copy:
         for path, digest in sources:
             start = copy.tell()
@@ -196,12 +212,17 @@ def _copied(sources: Sequence[tuple[Path, str]], target: Path) -> Generator[Prog
 
 
 def _appended(path: Path, copy: BinaryIO, total: int) -> Iterator[Progress]:
-    with path.open("rb") as file:
-        while data := file.read(_PIECE):
-            copy.write(data)
-            yield Progress("copying", copy.tell(), total)
+    for data in _pieces(path):
+        copy.write(data)
+        yield Progress("copying", copy.tell(), total)
     copy.flush()
     os.fsync(copy.fileno())
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with _reading(path), path.open("rb") as file:
+        while data := file.read(_PIECE):
+            yield data
 
 
 def check(file: Path, entries: Sequence[Entry]) -> Generator[Progress, None, Checked]:
@@ -210,8 +231,7 @@ def check(file: Path, entries: Sequence[Entry]) -> Generator[Progress, None, Che
     Raises WrongContent for a file that is not what its name says or has changed since, and ModelFileError for one that is no
     whole model.
     """
-    with disk_errors(file.parent):
-        found = yield from identify([file], entries)
+    found = yield from identify([file], entries)
     digest = found.hashes[file]
     named = next((entry for entry in entries if file.name in entry.file_names), None)
     meant = next((entry for entry in entries if digest in {part.sha256 for part in entry.parts}), None)

@@ -68,8 +68,13 @@ def find(id: str, entries: Sequence[Entry], folder: Path) -> Item | None:
 
 def first_choice(entries: Sequence[Entry], folder: Path) -> Item | None:
     """The model to use where nobody has named one: of the catalogue's Med42-v2 files that are here, the one that came last."""
-    here = (item for item in items(entries, folder) if item.entry and item.entry.family.name.startswith(plan.FIRST_CHOICE))
-    return max((item for item in here if item.state == "here"), key=lambda item: item.files[0].stat().st_mtime, default=None)
+    here = (item for item in items(entries, folder) if item.state == "here" and item.entry and may_be_first(item.entry))
+    return max(here, key=lambda item: item.files[0].stat().st_mtime, default=None)
+
+
+def may_be_first(entry: Entry) -> bool:
+    """Whether the program uses this model where nobody has named one."""
+    return entry.family.name.startswith(plan.FIRST_CHOICE)
 
 
 def of_entry(entry: Entry, folder: Path) -> Item:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from med42_chat.errors import WeightsError, WrongContent
 from med42_chat.settings import PROJECT
-from med42_chat.weights import wheels
+from med42_chat.weights import inventory, wheels
 from med42_chat.weights.importing import checksum
 from med42_chat.weights.inventory import Item
 from med42_chat.weights.place import CHECKSUMS, check_room, disk_errors, remember
@@ -54,9 +54,6 @@ The program's licence is in LICENSE; NOTICE names what it is built on. A model h
 Made by Med42 Chat {version}. {count} files, {size}.
 """
 
-_MODEL_LINES = """The model
-    {title}{source}
-    {files}"""
 _ONLY_DEMONSTRATION = """The model
     Only the demonstration model is here, which knows little and is not Med42. Bring a real one in with the page's 'Models',
     or with: .venv/bin/python -m med42_chat models import FILE"""
@@ -239,12 +236,11 @@ def _readme(contents: _Contents, making: _Making, features: Iterable[str], versi
 
 
 def _model_lines(model: Item, sums: dict[str, str]) -> str:
-    files = "\n    ".join(
-        f"models/{file.name}, {file.stat().st_size:,} bytes, SHA-256 {sums[f'models/{file.name}']}" for file in model.files
+    entry = model.entry
+    origin = (
+        f"From {entry.repository}; licence: {entry.family.licence}" if entry else "The catalogue does not know it, nor where it comes from."
     )
-    source = (
-        f", from {model.entry.repository}\n    Licence: {model.entry.family.licence}"
-        if model.entry
-        else ", which the catalogue does not know: choose it under 'Models' in the page"
-    )
-    return _MODEL_LINES.format(title=model.title, source=source, files=files)
+    files = (f"models/{file.name}, {file.stat().st_size:,} bytes, SHA-256 {sums[f'models/{file.name}']}" for file in model.files)
+    known_there = entry is not None and not entry.own and inventory.may_be_first(entry)
+    used = "The program uses it by itself." if known_there else "Choose it there, under 'Models' in the page."
+    return "\n    ".join(["The model", model.title, origin, *files, used])

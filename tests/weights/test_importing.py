@@ -216,3 +216,15 @@ def test_an_unknown_file_that_was_checked_once_is_compared_with_itself(model: by
     assert place.known_checksum(models / "mine.gguf") == ""
     with pytest.raises(WrongContent, match="another checksum"):
         checked(models / "mine.gguf", [])
+
+
+def test_a_stick_that_is_pulled_out_is_blamed_and_not_the_models_folder(offered: Offered, model: bytes, models: Path, stick: Path) -> None:
+    entry = offered(("original.gguf", model))
+    (stick / "m.gguf").write_bytes(model)
+    steps = bring(stick / "m.gguf", [entry], models)
+    while not isinstance(next(steps), importing.Recognised):
+        pass
+    (stick / "m.gguf").unlink()
+    with pytest.raises(WeightsError, match=r"m\.gguf cannot be read") as caught:
+        list(steps)
+    assert "stick" in caught.value.hint

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,16 @@ def test_a_model_goes_along_with_its_checksum_and_licence(item: inventory.Item, 
     digest = hashlib.sha256(model).hexdigest()
     assert known_checksum(tmp_path / "kit" / "models" / "tiny-q4.gguf") == digest
     text = (tmp_path / "kit" / "README-KIT.txt").read_text("utf-8")
-    assert digest in text and "Licence: none" in text
+    assert digest in text and "licence: none" in text and "Choose it there" in text
+
+
+@pytest.mark.usefixtures("program", "installed")
+def test_a_med42_of_the_catalogue_is_used_by_itself_on_the_other_computer(item: inventory.Item, tmp_path: Path) -> None:
+    assert item.entry is not None
+    med42 = replace(item.entry, family=replace(item.entry.family, name="med42-v2-8b"))
+    for entry, said in [(med42, "uses it by itself"), (replace(med42, own=True), "Choose it there")]:
+        export(tmp_path / said, replace(item, entry=entry))
+        assert said in (tmp_path / said / "README-KIT.txt").read_text("utf-8")
 
 
 @pytest.mark.usefixtures("program", "installed")
