@@ -13,7 +13,7 @@ def work_in_words(words: Words, work: Work, is_quiet: bool = False) -> str:
         return words("models.in_line")
     if work.phase == "waiting":
         return work.message
-    doing = words(f"models.{work.kind}_{work.phase}" if work.phase in ("fetching", "checking") else f"models.{work.kind}_begins")
+    doing = words(f"models.{work.kind}_{work.phase}" if work.phase in ("fetching", "copying", "checking") else f"models.{work.kind}_begins")
     if not work.total or work.phase == "asking":
         return doing
     parts = [words("models.so_far", done=size(work.done), whole=size(work.total))]

@@ -145,7 +145,7 @@ class TestWorks:
             (Work("a", "download", "waiting"), "Waits until the other download has ended"),
             (Work("a", "download", "running", "asking", 5, 10), "Asking the server"),
             (Work("a", "download", "running", "waiting", 5, 10, message="Next try in 4 s."), "Next try in 4 s."),
-            (Work("a", "import", "running", "fetching", 2_000_000_000, 5_000_000_000), "Copying: 2.0 GB of 5.0 GB"),
+            (Work("a", "import", "running", "copying", 2_000_000_000, 5_000_000_000), "Copying: 2.0 GB of 5.0 GB"),
             (Work("a", "verify", "running", "checking", 0, 5_000_000_000), "Reading every byte: 0.0 MB of 5.0 GB"),
             (Work("a", "remove", "running"), "Removing"),
         ],
