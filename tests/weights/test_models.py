@@ -257,7 +257,7 @@ def test_what_was_measured_while_a_model_was_being_loaded_is_measured_again(shel
 def test_whatever_is_clicked_in_whatever_order_no_wrong_file_gets_a_name(
     shelf: Models, server: State, models: Path, model: bytes, tmp_path: Path
 ) -> None:
-    chance = random.Random(4)
+    chance, before = random.Random(4), psutil.Process().children()
     (tmp_path / "stick.gguf").write_bytes(model)
     kinds = [Fault("drop", at=90_000), Fault("flip", at=50_000), Fault("short", at=9), Fault("status"), Fault("drip")]
     for _ in range(60):
@@ -273,7 +273,7 @@ def test_whatever_is_clicked_in_whatever_order_no_wrong_file_gets_a_name(
     assert not any(work.active for work in shelf.works())
     right = {"tiny-q4.gguf": model, "second.gguf": model[:-1] + b"2"}
     assert all(file.read_bytes() == right[file.name] for file in models.glob("*.gguf"))
-    assert psutil.Process().children() == []
+    assert [child for child in psutil.Process().children() if child not in before] == []
 
 
 def test_cards_are_quick(shelf: Models) -> None:
