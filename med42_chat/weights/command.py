@@ -169,7 +169,8 @@ def import_(options: Any, chosen: Settings) -> None:
     """Imports a file or a folder."""
     with disk_errors(chosen.models):
         chosen.models.mkdir(parents=True, exist_ok=True)
-    done = [one for one in _told(importing.bring(options.path.expanduser(), entries(chosen), chosen.models)) if isinstance(one, Imported)]
+    steps = importing.bring(options.path.expanduser(), entries(chosen), chosen.models, named_model(chosen))
+    done = [one for one in _told(steps) if isinstance(one, Imported)]
     listed = [
         {"id": one.entry.id if one.entry else None, "files": [str(file) for file in one.files], "warning": one.warning} for one in done
     ]

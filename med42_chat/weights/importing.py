@@ -5,6 +5,7 @@ A file that no entry knows is taken under a name of its own with a warning, if i
 """
 
 import os
+import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from med42_chat.weights.place import (
     discard,
     disk_errors,
     hashed,
-    installed,
+    known_checksum,
     put_in_place,
     remember,
     remembered,
@@ -31,6 +32,7 @@ from med42_chat.weights.place import (
 from med42_chat.weights.progress import Progress
 
 _PIECE = 4 << 20  # bytes copied at once
+_MOST_OF_A_NAME = 150  # bytes of an unknown file's own name that are kept; systems take 255 in all
 _UNKNOWN = "This file is not in the catalogue: what it is and where it comes from is not known. Use it only if you trust its giver."
 
 
@@ -68,22 +70,32 @@ class Identified:
     hashes: Mapping[Path, str] = field(repr=False)
 
 
-def bring(source: Path, entries: Sequence[Entry], folder: Path) -> Iterator[Progress | Recognised | Imported]:
+def bring(source: Path, entries: Sequence[Entry], folder: Path, used: Path | None = None) -> Iterator[Progress | Recognised | Imported]:
     """Imports `source`, a file or a folder of files; says how it goes, each entry that it finds, and each model that is in place.
 
-    Raises WeightsError's kinds, and ModelFileError for a file that is no whole model; what was said to be in place stays there.
+    `used` is the model in use. Raises WeightsError's kinds, and ModelFileError for a file that is no whole model; what was said to be
+    in place stays there.
     """
     sweep(folder)
     with disk_errors(source):
+        refuse_used(source, folder, used)
         candidates = _candidates(source)
     found = yield from identify(candidates, entries)
     known = {entry.id: entry for entry in entries}
     for id, files in found.whole.items():
         yield from _bring_known(known[id], files, folder)
     for file in found.unknown:
-        yield from _bring_unknown(file, found.hashes[file], folder)
+        yield from _bring_unknown(file, found.hashes[file], folder, entries)
     if found.partial:
         raise _incomplete(known, found.partial)
+
+
+def refuse_used(source: Path, folder: Path, used: Path | None) -> None:
+    """Raises WeightsError where importing `source` might give the model in use, which lies in `folder`, another name."""
+    if used is None or not used.exists() or not source.exists() or not _lies_in(used, folder):
+        return
+    if source.samefile(used) or source.samefile(folder):
+        raise WeightsError(f"{used.name} is in use, and keeps its name.", "Use another model first, or import other files one by one.")
 
 
 def _candidates(source: Path) -> list[Path]:
@@ -92,7 +104,9 @@ def _candidates(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise WeightsError(f"There is nothing at {source}.", "Check the path; for a stick, that it is plugged in.")
-    files = sorted(path for path in source.iterdir() if path.is_file() and ".gguf" in path.name.lower())
+    # Hidden ones are no models: macOS leaves a '._NAME' beside every file on a stick.
+    named = (path for path in source.iterdir() if ".gguf" in path.name.lower() and not path.name.startswith("."))
+    files = sorted(path for path in named if path.is_file())
     if not files:
         raise WeightsError(f"The folder {source} holds no model files.", "Their names end in .gguf, or .gguf.part1of2 for pieces.")
     return files
@@ -153,13 +167,39 @@ def _incomplete(known: Mapping[str, Entry], partial: Mapping[str, int]) -> Weigh
 def _bring_known(entry: Entry, files: Sequence[Path], folder: Path) -> Iterator[Progress | Recognised | Imported]:
     yield Recognised(entry)
     finals = tuple(folder / name for name in entry.file_names)
-    if not installed(entry, folder):
-        pairs = [(file, part.sha256) for file, part in zip(files, entry.parts, strict=True)]
-        yield from _placed([pairs] if entry.joined else [[pair] for pair in pairs], finals, entry.id)
+    pairs = [(file, part.sha256) for file, part in zip(files, entry.parts, strict=True)]
+    groups = [pairs] if entry.joined else [[pair] for pair in pairs]
+    with disk_errors(folder):
+        there = yield from _there(groups, finals)
+    if not there:
+        yield from _placed(groups, finals, entry.id)
     yield Imported(entry, finals)
 
 
-def _bring_unknown(file: Path, digest: str, folder: Path) -> Iterator[Progress | Imported]:
+def _there(groups: Sequence[Sequence[tuple[Path, str]]], finals: Sequence[Path]) -> Generator[Progress, None, bool]:
+    """Whether `finals` hold just what the groups would make of them. That they have their names does not tell."""
+    for group, final in zip(groups, finals, strict=True):
+        if len(group) == 1:
+            if known_checksum(final) != group[0][1]:
+                return False
+        elif not final.exists() or not (yield from _made_of(group, final)):
+            return False
+    return True
+
+
+def _made_of(group: Sequence[tuple[Path, str]], final: Path) -> Generator[Progress, None, bool]:
+    """Whether a file is the pieces of `group` behind each other."""
+    size, at = final.stat().st_size, 0
+    with final.open("rb") as file:
+        for path, digest in group:
+            end = at + _size(path)
+            if (yield from hashed(file, at, end, lambda place: Progress("checking", place, size))) != digest:
+                return False
+            at = end
+    return at == size
+
+
+def _bring_unknown(file: Path, digest: str, folder: Path, entries: Sequence[Entry]) -> Iterator[Progress | Imported]:
     """Takes an unknown model file. Its name gets a piece of its checksum, so that it can never stand for a model of the catalogue."""
     if is_split_part(file.name):
         raise WeightsError(
@@ -167,13 +207,21 @@ def _bring_unknown(file: Path, digest: str, folder: Path) -> Iterator[Progress |
             "Add an entry for it to your own catalogue, with the names and checksums of all its parts, and import the folder again.",
         )
     read_header(file)
-    final = file if _lies_in(file, folder) else folder / f"{file.name.removesuffix('.gguf')}.{digest[:8]}.gguf"
+    known = {name for entry in entries for name in entry.file_names}
+    keeps_its_name = _lies_in(file, folder) and file.name not in known
+    final = file if keeps_its_name else folder / f"{_plain(file.name.removesuffix('.gguf'))}.{digest[:8]}.gguf"
     if file == final or not final.exists():
         try:
             yield from _placed([[(file, digest)]], [final], f"{UNKNOWN}{digest[:16]}")
         finally:
             discard(folder, f"{UNKNOWN}{digest[:16]}")  # half a copy that nobody would ask for again
     yield Imported(None, (final,), _UNKNOWN)
+
+
+def _plain(name: str) -> str:
+    """The name in characters that every system, page and terminal can write; what a stick calls a file may be no text at all."""
+    text = re.sub(r"[^\w.()+ -]+", "_", name).strip(" .")
+    return text.encode()[:_MOST_OF_A_NAME].decode(errors="ignore") or "model"
 
 
 def _lies_in(file: Path, folder: Path) -> bool:

@@ -88,7 +88,8 @@ def of_entry(entry: Entry, folder: Path) -> Item:
 
 def _unknown(entries: Iterable[Entry], folder: Path) -> list[Item]:
     known = {name for entry in entries for name in entry.file_names}
-    found = sorted(file for file in folder.glob("*.gguf") if file.name not in known and file.is_file())
+    # Hidden ones are not meant for people: macOS leaves a '._NAME' beside every file on disks that are not its own.
+    found = sorted(file for file in folder.glob("[!.]*.gguf") if file.name not in known and file.is_file())
     return [_of_files(first, found) for first in found if not _LATER_PART.search(first.name)]
 
 
@@ -110,9 +111,12 @@ def _size(files: Iterable[Path]) -> int:
 
 def files_of(name: str, entries: Sequence[Entry], folder: Path) -> tuple[Path, ...]:
     """The files of a model that is here, by its id or a file's name. Raises NotFound; the demonstration model is nobody's to touch."""
-    item = find(name, entries, folder) or find(Path(name).name, entries, folder)
+    path = Path(name)
+    if path.name != name and path.parent.resolve() != folder.resolve():
+        raise NotFound(f"{path} does not lie in {folder}.", "'models import' brings it there.")
+    item = find(name, entries, folder) or find(path.name, entries, folder)
     if item is None or item.state != "here":
-        missing = folder / (item.entry.file_names[0] if item and item.entry else Path(name).name)
+        missing = folder / (item.entry.file_names[0] if item and item.entry else path.name)
         raise NotFound(f"{missing} is not here.", "'models list' shows what there is; 'models get' fetches.")
     if is_demonstration(item.files[0]):
         raise WeightsError("The demonstration model belongs to the program.", "It is not checked or removed from here.")

@@ -266,9 +266,7 @@ class Models:
             raise WeightsError("That is no whole path.", "Such as /media/stick/model.gguf, or E:\\model.gguf on Windows.")
         if not source.exists():
             raise WeightsError(f"There is nothing at {source}.", "Check the path; for a stick, that it is plugged in.")
-        used = self._in_use()
-        if used is not None and used.exists() and source.samefile(used):  # taking it in may rename it
-            raise WeightsError(f"{source.name} is in use, and needs no import.", "'Verify' compares it with the catalogue.")
+        importing.refuse_used(source, self.folder, self._in_use())
         self._start(Work(source.name or str(source), "import", phase="checking"), lambda task: self._bringing(source))
 
     def verify(self, id: str) -> None:
@@ -399,7 +397,7 @@ class Models:
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         said = []
-        for step in importing.bring(source, self.entries(), self.folder):
+        for step in importing.bring(source, self.entries(), self.folder, self._in_use()):
             if isinstance(step, Imported):
                 said.append(f"{step.entry.title if step.entry else step.files[0].name} is here. {step.warning}".strip())
             else:

@@ -19,7 +19,7 @@ from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.progress import Progress
 
 UNFINISHED = ".unfinished"
-UNKNOWN = "unknown-"  # begins the id under which a file is copied that no entry knows
+UNKNOWN = "_unknown-"  # begins the id under which a file is copied that no entry knows; no entry's id can begin so
 CHECKSUMS = ".checksums.json"
 SPARE = 200_000_000  # bytes that the disk keeps free beside a new file
 _PIECE = 4 << 20  # bytes read at once for a checksum

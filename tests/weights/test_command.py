@@ -151,3 +151,27 @@ def test_the_programs_own_command_line_leads_here(
 def test_no_other_command_pays_for_what_a_download_needs() -> None:
     code = "import sys, med42_chat.__main__; print([name for name in ('huggingface_hub', 'httpx2') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_path_elsewhere_never_means_the_file_of_that_name_in_the_models_folder(
+    call: Callable[..., Any], models: Path, model: bytes, tmp_path: Path
+) -> None:
+    (models / "mine.gguf").write_bytes(model)
+    (tmp_path / "mine.gguf").write_bytes(b"another")
+    for verb in ("remove", "check"):
+        with pytest.raises(NotFound, match="does not lie in"):
+            call(verb, str(tmp_path / "mine.gguf"))
+    assert (models / "mine.gguf").exists()
+    assert call("check", str(models / "mine.gguf"))[0] in (0, 1)
+    call("remove", str(models / "mine.gguf"))
+    assert not (models / "mine.gguf").exists()
+
+
+def test_the_model_that_the_settings_name_keeps_its_name(
+    call: Callable[..., Any], chosen: Settings, models: Path, model: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (models / "from a browser.gguf").write_bytes(model)
+    monkeypatch.setattr(command, "named_model", lambda _: models / "from a browser.gguf")
+    with pytest.raises(Med42Error, match="in use"):
+        call("import", str(models))
+    assert (models / "from a browser.gguf").exists()

@@ -182,11 +182,11 @@ def test_half_a_copy_of_an_unknown_file_is_not_left_behind(offered: Offered, mod
     entry = offered(("original.gguf", model))
     (stick / "mine.gguf").write_bytes(model[:-1] + b"!")
     steps = bring(stick / "mine.gguf", [entry], models)
-    while not list((models / place.UNFINISHED).glob("unknown-*/*.gguf")):
+    while not list((models / place.UNFINISHED).glob("_unknown-*/*.gguf")):
         next(steps)
     steps.close()  # type: ignore[attr-defined]  # it is a generator
-    assert list((models / place.UNFINISHED).glob("unknown-*/")) == []
-    left = models / place.UNFINISHED / "unknown-0123"
+    assert list((models / place.UNFINISHED).glob("_unknown-*/")) == []
+    left = models / place.UNFINISHED / "_unknown-0123"
     left.mkdir()
     (left / "crashed.gguf").write_bytes(b"GGUF")
     brought(stick / "mine.gguf", [entry], models)
@@ -228,3 +228,66 @@ def test_a_stick_that_is_pulled_out_is_blamed_and_not_the_models_folder(offered:
     with pytest.raises(WeightsError, match=r"m\.gguf cannot be read") as caught:
         list(steps)
     assert "stick" in caught.value.hint
+
+
+def test_a_wrong_file_that_has_the_name_already_gives_way_to_the_right_one(
+    offered: Offered, model: bytes, models: Path, stick: Path
+) -> None:
+    entry = offered(("original.gguf", model))
+    (models / "tiny-q4.gguf").write_bytes(model[:-1] + b"!")
+    (stick / "original.gguf").write_bytes(model)
+    brought(stick, [entry], models)
+    assert (models / "tiny-q4.gguf").read_bytes() == model
+
+
+def test_a_wrong_file_made_of_pieces_gives_way_too_and_a_right_one_is_not_copied_again(
+    offered: Offered, model: bytes, models: Path, stick: Path
+) -> None:
+    half = len(model) // 2
+    entry = offered(("m.gguf.part1of2", model[:half]), ("m.gguf.part2of2", model[half:]))
+    (stick / "m.gguf.part1of2").write_bytes(model[:half])
+    (stick / "m.gguf.part2of2").write_bytes(model[half:])
+    (models / "tiny-q4.gguf").write_bytes(model[:-1] + b"!")
+    brought(stick, [entry], models)
+    assert (models / "tiny-q4.gguf").read_bytes() == model
+    before = (models / "tiny-q4.gguf").stat()
+    brought(stick, [entry], models)
+    assert (models / "tiny-q4.gguf").stat().st_ino == before.st_ino
+
+
+def test_an_unknown_file_in_the_models_folder_loses_the_name_of_a_known_one(offered: Offered, model: bytes, models: Path) -> None:
+    entry = offered(("original.gguf", model))
+    (models / "tiny-q4.gguf").write_bytes(model[:-1] + b"!")
+    (done,) = brought(models, [entry], models)
+    assert done.entry is None and done.files[0].exists()
+    assert not (models / "tiny-q4.gguf").exists()
+
+
+def test_what_a_mac_leaves_on_a_stick_is_no_model_and_no_error(offered: Offered, model: bytes, models: Path, stick: Path) -> None:
+    entry = offered(("original.gguf", model))
+    (stick / "original.gguf").write_bytes(model)
+    (stick / "._original.gguf").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    assert [one.entry for one in brought(stick, [entry], models)] == [entry]
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b[2J.gguf", "a\nb.gguf", "\udcff\udcfe.gguf", " demo.gguf", ".hidden.gguf", "ü" * 124 + ".gguf", "a'\"<b>.gguf"]
+)
+def test_an_unknown_file_gets_a_name_that_every_page_and_system_can_write(model: bytes, models: Path, stick: Path, name: str) -> None:
+    (stick / name).write_bytes(model)
+    (done,) = brought(stick / name, [], models)
+    final = done.files[0].name
+    assert final.encode() and final.isprintable() and final == final.strip() and not final.startswith(".")
+    assert not set(final) & set("\\/:*?\"<>|'")
+    assert (models / final).read_bytes() == model
+
+
+def test_an_import_leaves_half_a_download_alone_whatever_its_entry_is_called(
+    offered: Offered, model: bytes, models: Path, stick: Path
+) -> None:
+    half = models / place.UNFINISHED / "unknown-model" / "unknown-model.gguf"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(model[:1000])
+    (stick / "other.gguf").write_bytes(model)
+    brought(stick, [offered(("o.gguf", model[:-1] + b"!"), id="unknown-model")], models)
+    assert half.exists()
