@@ -14,11 +14,15 @@ from typing import Any
 
 from med42_chat.errors import CatalogueError, NotFound
 
-_ID = r"[a-z0-9][a-z0-9._-]*"
+_ID = r"[a-z0-9][a-z0-9._-]{0,99}"  # a file is named after it
 _REPOSITORY = r"\w[\w.-]*/\w[\w.-]*"
 _COMMIT = r"[0-9a-f]{40}|main"
 _SHA256 = r"[0-9a-f]{64}"
 _PIECE = re.compile(r"(?P<stem>.+)\.part(?P<number>\d+)of(?P<count>\d+)")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # what would steer a terminal, or turn a line around
+_MOST_TEXT = 2000  # characters
+# Sizes beyond these are mistakes, and plans for them would take for ever or end in an overflow.
+_MOST, _MOST_LAYERS, _MOST_BYTES = 10**9, 4096, 10**13
 _SPLIT = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 
 
@@ -192,20 +196,24 @@ class _Fields:
         value = self._take(field, default)
         if not isinstance(value, str) or not (value or default == ""):
             raise self.wrong(field, "must be text")
+        if len(value) > _MOST_TEXT or _CONTROL.search(value):
+            raise self.wrong(field, f"is longer than {_MOST_TEXT:,} characters, or holds some that cannot be shown")
         if value and not re.fullmatch(pattern, value, re.DOTALL):
             raise self.wrong(field, f"is '{value}', which is not possible there")
         return value
 
-    def whole(self, field: str, default: int | None = None) -> int:
+    def whole(self, field: str, default: int | None = None, most: int = _MOST) -> int:
         value = self._take(field, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0 or (value == 0 and default is None):
             raise self.wrong(field, "must be a whole number above 0")
+        if value > most:
+            raise self.wrong(field, f"must be at most {most:,}")
         return value
 
     def number(self, field: str) -> float:
         value = self._take(field, None)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < float("inf"):
-            raise self.wrong(field, "must be a number above 0")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= _MOST:
+            raise self.wrong(field, f"must be a number above 0 and at most {_MOST:,}")
         return float(value)
 
     def switch(self, field: str) -> bool:
@@ -286,7 +294,7 @@ def _family(name: str, fields: _Fields, sources: Mapping[str, tuple[str, str]]) 
 
 def _shape(fields: _Fields) -> Shape:
     shape = Shape(
-        layers=fields.whole("layers"),
+        layers=fields.whole("layers", most=_MOST_LAYERS),
         hidden=fields.whole("hidden"),
         feed_forward=fields.whole("feed_forward"),
         kv_heads=fields.whole("kv_heads"),
@@ -297,6 +305,8 @@ def _shape(fields: _Fields) -> Shape:
         one_table=fields.switch("one_table"),
     )
     fields.close()
+    if shape.window_layers > shape.layers:
+        raise fields.wrong("window_layers", "must be at most the number of layers")
     return shape
 
 
@@ -340,9 +350,11 @@ def _entry(file: Path, number: int, table: object, families: Mapping[str, Family
 def _part(entry: _Fields, table: object) -> Part:
     fields = _Fields(entry.file, f"{entry.entry}, part", table)
     name, exact = fields.text("name"), fields.has("bytes")
-    size = fields.whole("bytes") if exact else round(fields.number("gb") * 1e9)
+    size = fields.whole("bytes", most=_MOST_BYTES) if exact else round(fields.number("gb") * 1e9)
     part = Part(name, size, exact, fields.text("sha256", "", _SHA256))
     fields.close()
+    if not 0 < size <= _MOST_BYTES:
+        raise fields.wrong("gb", "is no size that a model file has")
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
         raise fields.wrong("name", f"is '{name}', which is not a path inside the repository")
     return part
@@ -367,3 +379,10 @@ def _check_ids(entries: Sequence[Entry], file: Path) -> None:
         if entry.id in seen:
             raise CatalogueError(f"In the catalogue {file}, the id '{entry.id}' stands twice.", "Give one of them another id.")
         seen.add(entry.id)
+    owners: dict[str, str] = {}
+    for entry in entries:
+        for name in entry.file_names:
+            if (owner := owners.setdefault(name, entry.id)) != entry.id:
+                raise CatalogueError(
+                    f"In the catalogue {file}, '{owner}' and '{entry.id}' would both be the file {name}.", "Give one of them another id."
+                )
