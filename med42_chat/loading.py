@@ -15,6 +15,7 @@ from med42_chat.settings import DEMO_MODEL, Settings, is_demonstration, named_mo
 from med42_chat.weights import catalogue, hardware, health, inventory, plan
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.hardware import Hardware
+from med42_chat.weights.importing import checksum
 from med42_chat.weights.inventory import CATALOGUE, Item, own_catalogue
 from med42_chat.weights.place import known_checksum
 from med42_chat.weights.plan import Plan, Way, gigabytes
@@ -50,6 +51,7 @@ def ways_to_load(settings: Settings, found: Found) -> tuple[Load, ...]:
         cache_type=made.way.cache_type,
         overrides=tuple(Override(one.key, one.value) for one in examined.overrides),
         sha256=known_checksum(file),
+        must_be=checksum(file, item.entry) if item.entry else "",
         findings=tuple(Health(one.name, one.state, one.text, one.hint) for one in examined.findings),
         warnings=tuple(_warnings(settings, made, here)),
         demonstration=is_demonstration(file),

@@ -105,13 +105,17 @@ def file_values(home: Path) -> dict[str, str]:
 
 
 def named_model(settings: Settings) -> Path | None:
-    """The model that a person has named, whether it is there or not: it is never replaced by another. None where none was."""
+    """The model that a person has named, whether it is there or not: it is never replaced by another. None where none was.
+
+    A bare name means the file in the models folder, wherever the program is started; only where none is there, one of the current folder.
+    """
     if settings.model == DEMONSTRATION:
         return DEMO_MODEL
     if not settings.model:
         return None
-    asked = Path(settings.model).expanduser()
-    return asked if asked.is_absolute() or asked.exists() else settings.models / settings.model
+    asked, listed = Path(settings.model).expanduser(), settings.models / settings.model
+    bare = asked.name == settings.model
+    return asked.absolute() if asked.is_absolute() or (asked.exists() and not (bare and listed.exists())) else listed
 
 
 def model_files(settings: Settings) -> list[Path]:

@@ -160,3 +160,25 @@ class TestWays:
     def test_the_demonstration_is_marked(self, chosen: Settings) -> None:
         assert self.first(replace(chosen, model="demonstration")).demonstration
         assert not self.first(chosen).demonstration
+
+
+class TestWrongFiles:
+    def test_a_file_that_only_bears_a_known_name_is_loaded_under_no_circumstances(self, chosen: Settings, one_b: Path) -> None:
+        (chosen.models / MED42.file_names[0]).symlink_to(one_b)
+        way = ways_to_load(chosen, PROCESSOR)[0]
+        assert way.must_be == MED42.parts[0].sha256
+
+    def test_a_file_that_nobody_knows_may_hold_anything(self, chosen: Settings, one_b: Path) -> None:
+        (chosen.models / "mine.gguf").symlink_to(one_b)
+        assert ways_to_load(replace(chosen, model="mine.gguf"), PROCESSOR)[0].must_be == ""
+
+    def test_a_bare_name_means_the_models_folder_wherever_the_program_is_started(
+        self, chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (chosen.models / "mine.gguf").touch()
+        (tmp_path / "mine.gguf").touch()
+        (tmp_path / "other.gguf").touch()
+        monkeypatch.chdir(tmp_path)
+        assert model_file(replace(chosen, model="mine.gguf")) == chosen.models / "mine.gguf"
+        assert model_file(replace(chosen, model="other.gguf")).resolve() == tmp_path / "other.gguf"
+        assert model_file(replace(chosen, model="./mine.gguf")).resolve() == tmp_path / "mine.gguf"

@@ -5,6 +5,7 @@ whoever waits for it; nobody's slowness reaches the process, because every reque
 """
 
 import itertools
+import logging
 import queue
 import threading
 import time
@@ -13,11 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from med42_chat.errors import ModelTooLarge, RuntimeFailure, WorkerDied
+from med42_chat.errors import Med42Error, ModelTooLarge, RuntimeFailure, WorkerDied, places
 from med42_chat.records import Health, ModelInfo, Timings, Turn, Usage
 from med42_chat.runtime.process import Process
 from med42_chat.runtime.protocol import Finished, Found, Load, Prefill, Queued, Request, RuntimeEvent, RuntimeStatus, Text
 from med42_chat.runtime.wire import Begin, Cancel, Examined, Failure, Happened, Loading, Ready, Report, Submit, Tokenise, Tokens
+
+_log = logging.getLogger(__name__)
 
 _DEATHS_ALLOWED = 5  # in a row, with no answer finished between them
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0  # before a new process is started
@@ -261,10 +264,10 @@ class LocalRuntime:
         """Tells a new process what to load."""
         try:
             self._ways = self._ways or tuple(self._plan(found))
-        except (RuntimeFailure, OSError) as error:
-            failure = RuntimeFailure(f"The model's file or folder cannot be read: {error}.", "Check that it is there, and its permissions.")
+        except Exception as error:  # noqa: BLE001
+            # The edge: without an end of this kind, everybody would wait for ever for a model that nobody loads.
             with self._changed:
-                self._fail(error if isinstance(error, RuntimeFailure) else failure)
+                self._fail(_unplanned(error))
             process.end()
             return
         process.send(Begin(self._ways[0], str(self._hashes)))
@@ -361,6 +364,18 @@ class LocalRuntime:
 
 def _detail(error: RuntimeFailure | None) -> str:
     return f"{error.message} {error.hint}".strip() if error is not None else ""
+
+
+def _unplanned(error: Exception) -> RuntimeFailure:
+    """What a person is told of an error that kept the ways to load from being found."""
+    if isinstance(error, RuntimeFailure):
+        return error
+    if isinstance(error, Med42Error):
+        return RuntimeFailure(error.message, error.hint)
+    if isinstance(error, OSError):
+        return RuntimeFailure(f"The model's file or folder cannot be read: {error}.", "Check that it is there, and its permissions.")
+    _log.error("no way to load the model was found for a fault of the program: %s", places(error))
+    return RuntimeFailure("The program made a mistake while it looked at the model.", "Choose another model; the log says where.")
 
 
 def _cause(status: int) -> str:

@@ -56,6 +56,7 @@ class Load:
     overrides: tuple[Override, ...] = ()
     note: str = ""
     sha256: str = ""  # where it is known, so that gigabytes need not be read for it
+    must_be: str = ""  # the checksum of the model that the file's name stands for; one with another is not loaded
     findings: tuple[Health, ...] = ()
     warnings: tuple[str, ...] = ()
     demonstration: bool = False

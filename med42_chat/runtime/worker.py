@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 import psutil
 
-from med42_chat.errors import RuntimeFailure
+from med42_chat.errors import ModelFileError, RuntimeFailure
 from med42_chat.gguf import Header, read_header
 from med42_chat.records import ModelInfo
 from med42_chat.runtime import llama
@@ -93,6 +93,11 @@ class Loaded:
         threads = begin.load.threads or _physical_cores()
         load = replace(begin.load, context=size, threads=threads)
         sha256, loading = _fingerprint(begin, reports)
+        if load.must_be not in ("", sha256):
+            raise ModelFileError(
+                f"{path.name} is not what its name says: its content has another checksum.",
+                "Use another model; then remove this file, and fetch or import it again.",
+            )
         model = llama.load(load, llama.Log(), loading)
         self.context = model.context
         self.template: Template = choose_template(model.vocabulary, header.chat_template)

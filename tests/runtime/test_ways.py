@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
+from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure, WeightsError
 from med42_chat.records import Health, ModelInfo, Sampling
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Found, Load, Override, Prefill, Request
@@ -203,3 +203,18 @@ def test_a_question_does_not_wait_for_the_test_question(trying: Try, medium: Pat
     assert isinstance(first, Prefill)
     model = runtime.status().model
     assert model is not None and "a question came first" in finding(model, "answer").text
+
+
+@pytest.mark.parametrize("error", [WeightsError("The folder cannot be used.", "Look."), OverflowError("too large")])
+def test_whatever_goes_wrong_while_it_is_planned_nobody_waits_for_ever(trying: Try, error: Exception) -> None:
+    def plan(found: Found) -> list[Load]:
+        raise error
+
+    with pytest.raises(RuntimeFailure, match=r"cannot be used|program made a mistake"):
+        trying(plan=plan).wait_until_loaded(5)
+
+
+def test_a_file_with_another_checksum_than_it_must_have_is_not_loaded(trying: Try, tiny: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"is not what its name says") as caught:
+        trying(Load(str(tiny), 512, 1, must_be="ab" * 32)).wait_until_loaded(20)
+    assert "remove this file" in caught.value.hint
