@@ -13,7 +13,7 @@ from pathlib import Path
 
 from med42_chat.bin import Bin
 from med42_chat.chat import Chat
-from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure
+from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure, SettingsError
 from med42_chat.jobs import Jobs
 from med42_chat.loading import model_file, way_of, ways_to_load
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
@@ -122,14 +122,15 @@ class Services:
 
     def _change(self, chosen: Settings, changes: Mapping[str, str], reload: bool) -> tuple[str, ...]:
         later = tuple(name for name in _FROM_THE_NEXT_START if getattr(chosen, name) != getattr(self.settings, name))
+        file, system = model_file(chosen), _system_prompt()  # what may fail comes first: nothing is to be half changed
         _write_settings(self.settings.home, changes)
         self.settings = chosen
         self.models.context = chosen.context
         if reload:
             self.runtime.close()
-            self.in_use = model_file(chosen)
+            self.in_use = file
             self.runtime = self.start_runtime(chosen)
-        self.chat = _set_up(self.chat, chosen, self.runtime)
+        self.chat = _set_up(self.chat, chosen, self.runtime, system)
         self.jobs.turn_to(self.chat)
         return later
 
@@ -138,16 +139,22 @@ class Services:
 
         Answers under way finish first, and those that begin before they have are still this model's; only where there is no end
         to them do further questions wait. Whether the new model loads is then said by `runtime.status()`; one that failed is tried
-        again when it is named again. Raises NotFound, and SettingsError where the command line or the environment has set the model.
+        again when it is named again. Raises NotFound, and SettingsError where the command line or the environment has set the model, or
+        where the settings cannot hold such a name.
         """
-        file = self.settings.models / name
-        if name != DEMONSTRATION and (file.name != name or not file.is_file()):
-            raise NotFound(f"There is no model file {name} in {self.settings.models}.", "Fetch or import it, or choose another one.")
+        self._check_name(name)
         changed(self.settings, {"model": name})
         with self.jobs.held():
             waits, self.switching, self.not_switched = bool(self.switching), name, None
         if not waits:
             threading.Thread(target=self._switch, name="switch", daemon=True).start()
+
+    def _check_name(self, name: str) -> None:
+        file = self.settings.models / name
+        if name != DEMONSTRATION and (file.name != name or not file.is_file()):
+            raise NotFound(f"There is no model file {name} in {self.settings.models}.", "Fetch or import it, or choose another one.")
+        if name.strip() != name or name.encode(errors="replace").decode() != name:
+            raise SettingsError("A file cannot be used under this name.", "Give it one of plain letters, or import it, which does so.")
 
     def _switch(self) -> None:
         """Waits for the answers under way, then turns to the model that was named last."""
@@ -163,13 +170,14 @@ class Services:
                     continue
                 try:
                     self._turn_to(name)
-                except Med42Error as error:  # the settings file cannot be written
+                except Med42Error as error:  # the settings file cannot be written, or the model was removed meanwhile
                     self.not_switched = error
                 finally:
                     self.switching = ""
                     self.jobs.reopen()
 
     def _turn_to(self, name: str) -> None:
+        self._check_name(name)
         changes = {"model": name}
         chosen = changed(self.settings, changes)
         self._change(chosen, changes, self._loads_anew(chosen) or self.runtime.status().state == "failed")
@@ -297,7 +305,7 @@ def open_runtime(settings: Settings) -> Runtime:
 
 def open_chat(settings: Settings, store: Store, runtime: Runtime) -> Chat:
     """The chat of a store with a model, under the department's system prompt."""
-    return _set_up(Chat(store.conversations, runtime, ""), settings, runtime)
+    return _set_up(Chat(store.conversations, runtime, ""), settings, runtime, _system_prompt())
 
 
 def health(settings: Settings, store: Store, key: Key, runtime: Runtime) -> list[Health]:
@@ -305,9 +313,17 @@ def health(settings: Settings, store: Store, key: Key, runtime: Runtime) -> list
     return [*store.check(), _key_health(key), *_model_health(runtime), _disk_health(settings), _offline_health(settings)]
 
 
-def _set_up(chat: Chat, settings: Settings, runtime: Runtime) -> Chat:
-    """The chat as these settings want it; the system prompt is read anew."""
-    system = (ASSETS / "prompts" / "system.txt").read_text("utf-8")
+def _system_prompt() -> str:
+    """The department's words, read anew each time. Raises SettingsError."""
+    file = ASSETS / "prompts" / "system.txt"
+    try:
+        return file.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"The system prompt {file} cannot be read: {error}.", "Put the file back, saved as UTF-8.") from error
+
+
+def _set_up(chat: Chat, settings: Settings, runtime: Runtime, system: str) -> Chat:
+    """The chat as these settings want it."""
     return replace(chat, runtime=runtime, system=system, sampling=settings.sampling, seed=settings.seed)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from med42_chat.errors import Med42Error, NotFound
 from med42_chat.jobs import Job
 from med42_chat.records import ModelInfo, Sampling
 from med42_chat.services import Services, open_services
@@ -123,3 +124,54 @@ def test_questions_that_come_while_models_change_are_all_answered_and_cannot_put
     for one in people:
         one.join(60)
     assert len(ends) >= 4 and set(ends) <= {"complete", "length"}
+
+
+def test_a_model_that_is_removed_while_it_waits_to_be_used_does_not_take_the_place_of_the_one_that_works(
+    opened: Services, models: Path
+) -> None:
+    (models / "brief.gguf").write_bytes((models / "fast.gguf").read_bytes())
+    used(opened, "slow.gguf")
+    job = ask(opened)
+    until(lambda: job.state().text)
+    opened.use("brief.gguf")
+    (models / "brief.gguf").unlink()
+    assert answered(job) in ("complete", "length")
+    until(lambda: not opened.switching)
+    assert isinstance(opened.not_switched, NotFound)
+    assert opened.in_use.name == "slow.gguf" and opened.settings.model == "slow.gguf"
+    assert answered(ask(opened)) in ("complete", "length")
+
+
+def test_a_system_prompt_that_cannot_be_read_leaves_the_model_that_works(
+    opened: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "system.txt").write_bytes("Für Ärzte".encode("latin-1"))
+    with monkeypatch.context() as context:
+        context.setattr("med42_chat.services.ASSETS", tmp_path)
+        opened.use("slow.gguf")
+        until(lambda: not opened.switching)
+    assert opened.not_switched is not None and "system.txt" in opened.not_switched.message
+    assert opened.in_use.name == "fast.gguf" and opened.settings.model == "fast.gguf"
+    assert answered(ask(opened)) in ("complete", "length")
+
+
+def test_a_speed_test_ends_in_figures_when_the_model_is_changed(opened: Services) -> None:
+    used(opened, "slow.gguf")
+    steps = opened.speed_test(threading.Event())
+    next(steps)
+    opened.use("fast.gguf")
+    *_, last = steps
+    assert last.done
+    until(lambda: not opened.switching)
+
+
+def test_a_name_that_the_settings_would_read_as_another_file_is_not_used(opened: Services, models: Path) -> None:
+    (models / " fast.gguf").write_bytes((models / "slow.gguf").read_bytes())
+    with pytest.raises(Med42Error, match="cannot be used under this name"):
+        opened.use(" fast.gguf")
+    (models / "\udcff.gguf").write_bytes(b"GGUF")
+    with pytest.raises(Med42Error, match="cannot be used under this name"):
+        opened.use("\udcff.gguf")
+    (models / " fast.gguf").unlink()
+    (models / "\udcff.gguf").unlink()

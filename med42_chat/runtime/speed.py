@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from med42_chat.errors import RuntimeFailure
 from med42_chat.records import Sampling, Speed, Turn
 from med42_chat.runtime.protocol import Finished, Request, Runtime
 
@@ -66,7 +67,11 @@ def measure(runtime: Runtime, stopped: Callable[[], bool]) -> Iterator[Speed]:
     for number, (read, write) in enumerate(_ROUNDS):
         if stopped() or not meter.has_time_for(read, write):
             break
-        request = Request(f"speed-{number}", _note(runtime, number, min(read, size // 2)), Sampling(max_tokens=write), number)
+        try:
+            note = _note(runtime, number, min(read, size // 2))
+        except RuntimeFailure:  # the model was changed, or has ended: what was measured until now stands
+            break
+        request = Request(f"speed-{number}", note, Sampling(max_tokens=write), number)
         yield from _round(runtime, request, meter, stopped)
     yield meter.speed(done=True)
 
