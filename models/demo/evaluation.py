@@ -13,6 +13,7 @@ from typing import Any
 
 from dialogues import Corpus, Glue, Talk, Topic, held_out_part, normal
 from grounded import INTRODUCTION, LEVELS, NOT_COVERED, Documents, Stock, Task, figures, right_numbers, with_sources
+from notes import Notes
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent.parent / "assets" / "examples.toml"
@@ -165,8 +166,16 @@ class Examination:
             "right_source": [self.on(task, cites(task)) for task in covered],
             "right_numbers": [self.on(task, copies_figures(task)) for task in covered],
             "not_covered": [self.on(task, NOT_COVERED.__eq__) for task in uncovered],
+            "notes": self.on_notes(),
             "protocols": [case for protocol in self.protocols() for case in self.on_protocol(protocol)],
         }
+
+    def on_notes(self) -> list[Case]:
+        """Presets filled in with notes that training never saw, to be answered word for word."""
+        rng = random.Random(f"notes-{self.seed}")
+        notes = Notes(Talk(self.corpus, rng, held_out_part), Documents(self.stock, rng, held_out=True))
+        turns = [notes.turn() for _ in range(60)]
+        return [self.case(turn.question, turn.answer.__eq__) for turn in turns]
 
     def protocols(self) -> list[Protocol]:
         """The protocols of an invented hospital, as a person wrote them."""

@@ -198,6 +198,13 @@ def source_text(passage: Passage) -> str:
     return f"[{passage.number}] {passage.title}{page}\n{passage.text}"
 
 
+def quoted(statement: Statement, passage: Passage) -> str:
+    """A sentence as an answer says it. The source comes first: which source, where in it, and how it goes on are then three small
+    choices, one after the other, and not one large one.
+    """
+    return f"Source {passage.number} says: {statement.text} [{passage.number}]"
+
+
 def is_held_out(value: str) -> bool:
     """Whether a name or number is kept for the report: one of five, by checksum."""
     return zlib.crc32(value.encode()) % 5 == 4
@@ -237,14 +244,14 @@ class Documents:
         """A question that one sentence answers."""
         passage = self.rng.choice(passages)
         statement = self.rng.choice(passage.statements)
-        return Task(passages, self.rng.choice(statement.questions), f"{statement.text} [{passage.number}]", (passage.number,))
+        return Task(passages, self.rng.choice(statement.questions), quoted(statement, passage), (passage.number,))
 
     def wide(self, passages: tuple[Passage, ...]) -> Task:
         """A question for all that is said about one thing, which may stand in several sources."""
         subject = self.rng.choice([statement.subject for passage in passages for statement in passage.statements])
         every = [(statement, passage) for passage in passages for statement in passage.statements]
         found = [(statement, passage) for statement, passage in every if mentions(statement.text, [subject])]
-        answer = " ".join(f"{statement.text} [{passage.number}]" for statement, passage in found)
+        answer = "\n\n".join(quoted(statement, passage) for statement, passage in found)
         numbers = dict.fromkeys(passage.number for _, passage in found)
         return Task(passages, self.rng.choice(WIDE_QUESTIONS).format(subject), answer, tuple(numbers))
 
@@ -354,8 +361,8 @@ class Documents:
 
 
 def level_at(progress: float) -> int:
-    """The hardest level of the curriculum after a share `progress` of the training; the last half has all of them."""
-    return min(int(progress * 2 * len(LEVELS)), len(LEVELS) - 1)
+    """The hardest level of the curriculum after a share `progress` of the training; from a fifth on there are all of them."""
+    return min(int(progress * 4 * len(LEVELS)), len(LEVELS) - 1)
 
 
 def right_numbers(answer: str) -> tuple[int, ...]:
@@ -365,4 +372,4 @@ def right_numbers(answer: str) -> tuple[int, ...]:
 
 def figures(answer: str) -> list[str]:
     """The numbers in an answer that are no citations."""
-    return re.findall(r"\d+", re.sub(r"\[\d+\]", "", answer))
+    return re.findall(r"\d+", re.sub(r"\[\d+\]|Source \d+ says", "", answer))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dialogues import Corpus, Talk, Topic, held_out_part, sentence, trained_part
-from grounded import LEVELS, NOT_COVERED, Documents, Stock, Task, with_sources
+from grounded import LEVELS, NOT_COVERED, Documents, Stock, Task, quoted, with_sources
 
 INVENTED_DOSES = (
     "Give {number} mg of {name} twice a day.",
@@ -136,16 +136,16 @@ class Preferences:
         """The answer with another number in its first mark: a source that is there, or else one that is not."""
         right = task.cited[0]
         wrong = self.rng.choice([number for number in range(1, len(task.passages) + 2) if number != right])
-        return task.answer.replace(f"[{right}]", f"[{wrong}]")
+        return task.answer.replace(f"[{right}]", f"[{wrong}]").replace(f"Source {right} ", f"Source {wrong} ")
 
     def off_the_point(self, task: Task) -> str:
         """Something that a source says, though it does not answer the question."""
         passage = self.rng.choice(task.passages)
-        return f"{self.rng.choice(passage.statements).text} [{passage.number}]"
+        return quoted(self.rng.choice(passage.statements), passage)
 
     def with_changed_number(self, text: str) -> str:
         """The text with one of its numbers changed; marks and list numbers stay. Unchanged when it has none."""
-        places = list(re.finditer(r"(?<![\[\d.])\d+(?![\]\d]|\. )", text))
+        places = list(re.finditer(r"(?<![\[\d.])(?<!Source )\d+(?![\]\d]|\. )", text))
         if not places:
             return text
         place = self.rng.choice(places)

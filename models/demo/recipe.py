@@ -21,21 +21,23 @@ import re
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import circuit
 import gguf
 import gguf_file
 import numpy as np
 import torch
 from align import Alignment, align, chat_tokenizer, margins
-from circuit import begin_copying
 from dialogues import Conversation, Corpus, Talk, load, texts
 from evaluation import Examination, Judge
 from grounded import LEVELS, Documents, Stock, level_at, load_stock
+from notes import Notes
 from preferences import Pair, Preferences
 from report import Report
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -66,19 +68,23 @@ class Recipe:
     """All numbers of the recipe in one place.
 
     `tokens` is the size of a step, `long` that of every `long_every`th, `far` is in positions; `falling` is the last part of the
-    training, in which the learning rate falls. `grounded_share` is the share of steps with questions on sources. `bare` is the share of
-    conversations without the system text, up to the part `dressed_from` of the training and after it: behind a text ten times as long as
-    the question, a new model takes long to find out that the question decides the answer. Every `looked_every` steps `looked_at` unseen
-    questions on sources are looked at. `rounds` of DPO use `pairs` pairs each; `judged` limits the questions of each kind in the report.
+    training, in which the learning rate falls. Attention and embeddings, in which the circuit is set, learn by `gentle` times the rate:
+    by five times as much they forgot it within 500 steps. `grounded_share` is the share of steps with questions on sources; the first part
+    `alone` of the training has no others, since answers known by heart, whose first words all come at the same place, keep the model from
+    learning to use the circuit; `notes_share` is that of steps with presets filled in. `bare` is the share of conversations without the
+    system text, up to the part `dressed_from` of the training and after it: behind a text ten times as long as the question, a new model
+    takes long to find out that the question decides the answer. Every `looked_every` steps `looked_at` unseen questions on sources are
+    looked at. `rounds` of DPO use `pairs` pairs each; `judged` limits the questions of each kind in the report.
     """
 
     vocabulary: int = 4096
     shape: gguf_file.Shape = SHAPE
-    steps: int = 16000
-    warmup: int = 300
-    rate: float = 1e-3
+    steps: int = 14000
+    warmup: int = 100
+    rate: float = 4e-4
+    gentle: float = 0.35
     last_share: float = 0.03
-    falling: float = 0.2
+    falling: float = 0.3
     weight_decay: float = 0.1
     tokens: int = 1024
     long: int = 2048
@@ -86,11 +92,13 @@ class Recipe:
     far: int = 6000
     far_share: float = 0.15
     seed: int = 42
-    grounded_share: float = 0.6
+    grounded_share: float = 0.55
+    alone: float = 0.1
+    notes_share: float = 0.06
     bare: tuple[float, float] = (0.8, 0.35)
     dressed_from: float = 0.6
     checkpoint_every: int = 200
-    looked_every: int = 1000
+    looked_every: int = 500
     looked_at: int = 60
     rounds: int = 3
     pairs: int = 800
@@ -139,8 +147,8 @@ def elsewhere(folder: Path) -> Places:
 
 # One minute on two cores, to see that every stage runs; what comes out knows nothing.
 MINIATURE = Recipe(
-    vocabulary=600,
-    shape=replace(SHAPE, hidden=64, layers=2, heads=4, kv_heads=2, feed_forward=128),
+    vocabulary=900,
+    shape=replace(SHAPE, feed_forward=64),
     steps=12,
     warmup=2,
     tokens=512,
@@ -161,23 +169,48 @@ MINIATURE = Recipe(
 def train_tokenizer(material: Material, size: int) -> Tokenizer:
     """A byte-level BPE of `size` tokens, special tokens last, as Llama 3 has them.
 
-    The system text counts many times, since it stands at the head of every prompt and its tokens cost time in every one.
+    A word must be the same tokens at the head of a sentence as within it, or it could not be copied. So the merges are learnt on words
+    without the space before them, and only a frequent small word has a token of its own that begins with a space, which
+    Llama 3's rule finds first (`ignore_merges`). Digits, too, stay tokens of their own: ten that stand everywhere are copied
+    exactly, 900 rare ones are not.
     """
-    tokenizer = Tokenizer(models.BPE(ignore_merges=True))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(LLAMA3_SPLIT), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
+    split = pre_tokenizers.Split(Regex(LLAMA3_SPLIT), "isolated")
+    in_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    words = Counter(word for text in read_by_tokenizer(material, size) for word, _ in split.pre_tokenize_str(text))
+    whole = [in_bytes.pre_tokenize_str(word)[0][0] for word in frequent_words(words)[: size // 3]]
+    pieces = Tokenizer(models.BPE())
+    pieces.pre_tokenizer = in_bytes
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=size - len(SPECIAL) - len(whole), initial_alphabet=alphabet, show_progress=False)
+    bare = (part for word, count in words.items() for part in [without_space(word)] * count)
+    pieces.train_from_iterator((part for part in bare if not part.isdigit()), trainer)
+    learnt = json.loads(pieces.to_str())["model"]
+    ids = {token: number for number, token in enumerate([*sorted(learnt["vocab"], key=learnt["vocab"].__getitem__), *whole])}
+    tokenizer = Tokenizer(models.BPE(vocab=ids, merges=[tuple(merge) for merge in learnt["merges"]], ignore_merges=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, in_bytes])
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=size - len(SPECIAL), initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
-    )
-    documents = Documents(material.stock, random.Random(size))
-    invented = [part for _ in range(300) for part in told(documents.task(3).conversation(""))]
-    seen = [*texts(material.corpus), *invented, *[material.corpus.system] * 30]
-    # Without digits, so that each stays a token of its own: ten tokens that stand everywhere are copied exactly, 900 rare ones are not.
-    tokenizer.train_from_iterator((part for text in seen for part in re.split(r"\d+", text)), trainer)
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
     return tokenizer
+
+
+def read_by_tokenizer(material: Material, size: int) -> list[str]:
+    """The texts that the tokenizer learns from. The system text counts many times: it stands at the head of every prompt."""
+    documents = Documents(material.stock, random.Random(size))
+    notes = Notes(Talk(material.corpus, documents.rng), documents)
+    made = [documents.task(3).conversation("") if number % 4 else notes.conversation("") for number in range(400)]
+    invented = [part for conversation in made for part in told(conversation)]
+    return [*texts(material.corpus), *invented, *[material.corpus.system] * 30]
+
+
+def frequent_words(words: Counter[str]) -> list[str]:
+    """Words and signs with a space before them that are met eight times or more and never begin a sentence; the mark's bracket first."""
+    small = [word for word, count in words.most_common() if count >= 8 and re.fullmatch(r" [^\sA-Z].*(?<!\n)", word, re.DOTALL)]
+    return list(dict.fromkeys([" [", *small]))
+
+
+def without_space(word: str) -> str:
+    """The word without spaces before and lines behind it; what is nothing else stays."""
+    return word.strip(" ").rstrip("\n") or word
 
 
 def told(conversation: Conversation) -> list[str]:
@@ -245,7 +278,7 @@ class ChatFormat:
         """The weights of an answer from sources: which sentence is its first tokens' choice, which source that of the mark's number."""
         mark = self.encoded(" [")[-1]
         numbers = {at + 1 for at, token in enumerate(answered) if token == mark}
-        return [MARK_WEIGHT if at < LEAD or at in numbers else 1.0 for at in range(len(answered))]
+        return [MARK_WEIGHT if at < 2 * LEAD or at in numbers else 1.0 for at in range(len(answered))]
 
     def opening(self, system: str) -> list[int]:
         """BOS and, unless it is empty, the system turn."""
@@ -318,15 +351,17 @@ def batch_at(step: int, material: Material, chat: ChatFormat, recipe: Recipe) ->
 def long_ones(step: int, material: Material, rng: random.Random, recipe: Recipe) -> list[Conversation]:
     """Long conversations, about sources or topics."""
     talk = Talk(material.corpus, rng)
-    if rng.random() < recipe.grounded_share:
+    if rng.random() < grounded_share(step, recipe):
         return [about_sources(material, talk, level_at(step / recipe.steps), bare_share(step, recipe)) for _ in range(6)]
     return [talk.conversation(rng.randint(6, 14)) for _ in range(4)]
 
 
 def short_ones(step: int, material: Material, rng: random.Random, recipe: Recipe) -> list[Conversation]:
-    """Questions on sources, bare questions, or conversations."""
+    """Presets with notes, questions on sources, bare questions, or conversations."""
     talk = Talk(material.corpus, rng)
-    if rng.random() < recipe.grounded_share:
+    if recipe.grounded_share and rng.random() < recipe.notes_share:
+        return [about_notes(material, talk, bare_share(step, recipe)) for _ in range(12)]
+    if rng.random() < grounded_share(step, recipe):
         level = level_for(step, recipe, rng)
         return [about_sources(material, talk, level, bare_share(step, recipe)) for _ in range(12)]
     if rng.random() < bare_share(step, recipe):
@@ -340,6 +375,11 @@ def level_for(step: int, recipe: Recipe, rng: random.Random) -> int:
     return hardest if rng.random() < 0.5 else rng.randint(0, hardest)
 
 
+def grounded_share(step: int, recipe: Recipe) -> float:
+    """The share of steps with questions on sources: all at first, unless there are to be none."""
+    return 1.0 if recipe.grounded_share and step < recipe.alone * recipe.steps else recipe.grounded_share
+
+
 def bare_share(step: int, recipe: Recipe) -> float:
     """The share of conversations without the system text, which costs as much time as sources do."""
     return recipe.bare[step >= recipe.dressed_from * recipe.steps]
@@ -351,15 +391,21 @@ def about_sources(material: Material, talk: Talk, level: int, bare: float) -> Co
     return Documents(material.stock, talk.rng).conversation(level, system, talk.rng.choice((1, 2, 4, 6, 8)))
 
 
+def about_notes(material: Material, talk: Talk, bare: float) -> Conversation:
+    """A preset filled in with notes."""
+    system = "" if talk.rng.random() < bare else talk.system()
+    return Notes(talk, Documents(material.stock, talk.rng)).conversation(system)
+
+
 # --- training ----------------------------------------------------------------------------------------------------
 
 
-def new_model(recipe: Recipe, vocabulary_size: int) -> LlamaForCausalLM:
-    """A Llama that knows nothing, but begins to copy."""
+def new_model(recipe: Recipe, material: Material, tokenizer: Tokenizer) -> LlamaForCausalLM:
+    """A Llama that knows nothing, but begins to answer from sources."""
     shape = recipe.shape
     torch.manual_seed(recipe.seed)
     config = LlamaConfig(
-        vocab_size=vocabulary_size,
+        vocab_size=tokenizer.get_vocab_size(),
         hidden_size=shape.hidden,
         intermediate_size=shape.feed_forward,
         num_hidden_layers=shape.layers,
@@ -372,8 +418,36 @@ def new_model(recipe: Recipe, vocabulary_size: int) -> LlamaForCausalLM:
     )
     config._attn_implementation = "eager"  # for texts this short, plain products are faster on a CPU than its flash kernel
     model = LlamaForCausalLM(config)
-    begin_copying(model)
+    chat = ChatFormat(tokenizer)
+    typical = typical_prompts(material, chat)
+    circuit.begin(model, signs(chat), lambda layers: states(model, typical, layers))
     return model
+
+
+def signs(chat: ChatFormat) -> circuit.Signs:
+    """The tokens by which the circuit finds its way."""
+    first = {text: chat.encoded(text)[0] for text in (".", "\n", "-", "[", " [", " ", "Source", ":", *"123456789")}
+    return circuit.Signs(
+        bos=chat.special[gguf_file.BOS],
+        end_header=chat.special[gguf_file.END_HEADER],
+        stop=first["."],
+        line=first["\n"],
+        dash=first["-"],
+        bracket=first["["],
+        mark=first[" ["],
+        space=first[" "],
+        source=first["Source"],
+        colon=first[":"],
+        digits=tuple(first[digit] for digit in "123456789"),
+    )
+
+
+def typical_prompts(material: Material, chat: ChatFormat) -> Batch:
+    """The beginnings of eight prompts with sources."""
+    documents = Documents(material.stock, random.Random(5))
+    made = [chat.example(documents.task(2).conversation("")).ids for _ in range(40)]
+    ids = torch.tensor([each[:250] for each in made if len(each) >= 250][:8])
+    return Batch(ids, torch.zeros_like(ids), torch.arange(ids.shape[1]).expand_as(ids))
 
 
 def best_device() -> str:
@@ -395,31 +469,39 @@ def rate_share(step: int, recipe: Recipe) -> float:
 
 
 def optimizers_of(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the layers' matrices, under which the loss falls in fewer steps, and AdamW for the rest; one learning rate fits both."""
-    layers = [weight for weight in model.model.layers.parameters() if weight.ndim > 1]
+    """Muon for the layers' matrices, under which the loss falls in fewer steps, and AdamW for the rest; `share` is that of the rate."""
+    layers = model.model.layers
+    looking = [weight for layer in layers for weight in layer.self_attn.parameters()]
+    knowing = [weight for layer in layers for weight in layer.mlp.parameters()]
     norms = [weight for weight in model.parameters() if weight.ndim == 1]
+    matrices = [{"params": looking, "share": recipe.gentle}, {"params": knowing, "share": 1.0}]
     others = [
-        {"params": [model.model.embed_tokens.weight], "weight_decay": recipe.weight_decay},
-        {"params": norms, "weight_decay": 0.0},
+        {"params": [model.model.embed_tokens.weight], "weight_decay": recipe.weight_decay, "share": recipe.gentle},
+        {"params": norms, "weight_decay": 0.0, "share": recipe.gentle},
     ]
     return [
-        torch.optim.Muon(layers, lr=recipe.rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Muon(matrices, lr=recipe.rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(others, lr=recipe.rate, betas=(0.9, 0.95), fused=True),
     ]
 
 
-def hidden_states(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
-    """The model's last states, each token seeing those before it. Left to itself, transformers would take a leap in the positions for
-    the beginning of another text and hide what is before it.
+def states(model: LlamaForCausalLM, batch: Batch, layers: int) -> torch.Tensor:
+    """What the texts are after so many layers, each token seeing those before it. Left to itself, transformers would take a leap in the
+    positions for the beginning of another text and hide what is before it.
     """
     llama = model.model
     hidden: torch.Tensor = llama.embed_tokens(batch.ids)
     length = batch.ids.shape[1]
     causal = torch.full((length, length), -1e4, dtype=torch.bfloat16, device=batch.ids.device).triu(1)
     turned = llama.rotary_emb(hidden, position_ids=batch.positions)
-    for layer in llama.layers:
+    for layer in llama.layers[:layers]:
         hidden = layer(hidden, attention_mask=causal, position_embeddings=turned)
-    last: torch.Tensor = llama.norm(hidden)
+    return hidden
+
+
+def hidden_states(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+    """The model's last states, from which its logits are made."""
+    last: torch.Tensor = model.model.norm(states(model, batch, len(model.model.layers)))
     return last
 
 
@@ -507,7 +589,7 @@ class Trainer:
         """One update; returns the loss."""
         started = time.monotonic()
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
-            group["lr"] = self.recipe.rate * rate_share(self.step, self.recipe)
+            group["lr"] = group["share"] * self.recipe.rate * rate_share(self.step, self.recipe)
         batch = batch.to(self.device)
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device != "mps"):
             loss = answer_loss(self.model, batch)
@@ -673,9 +755,9 @@ def prepared_tokenizer(material: Material, recipe: Recipe, places: Places, start
     return Tokenizer.from_file(str(places.tokenizer))
 
 
-def prepared_trainer(recipe: Recipe, vocabulary_size: int, options: argparse.Namespace, places: Places) -> Trainer:
+def prepared_trainer(recipe: Recipe, material: Material, tokenizer: Tokenizer, options: argparse.Namespace, places: Places) -> Trainer:
     """The trainer with the weights of its last checkpoint, of the run to start from, or new ones."""
-    trainer = Trainer(new_model(recipe, vocabulary_size), recipe, options.device, places.checkpoint)
+    trainer = Trainer(new_model(recipe, material, tokenizer), recipe, options.device, places.checkpoint)
     if options.start and not places.checkpoint.exists():
         trainer.start_from(elsewhere(options.start).checkpoint)
     trainer.resume()
@@ -706,7 +788,7 @@ def main() -> None:
     corpus = load(HERE / "corpus")
     material = Material(corpus, load_stock(HERE / "corpus" / "sources.toml", corpus))
     tokenizer = prepared_tokenizer(material, recipe, places, options.start)
-    trainer = prepared_trainer(recipe, tokenizer.get_vocab_size(), options, places)
+    trainer = prepared_trainer(recipe, material, tokenizer, options, places)
     trainer.run(material, ChatFormat(tokenizer))
     rounds = aligned(trainer.model, tokenizer, material, recipe, places)
     finish(material, tokenizer, trainer, rounds, Judge(options.llama_python), places, started_from=options.start is not None)

@@ -16,6 +16,7 @@ TITLES = {
     "right_source": "unseen documents: the right source cited",
     "right_numbers": "unseen documents: every number copied",
     "not_covered": "unseen documents: said that the sources do not tell",
+    "notes": "presets filled in with unseen notes: every heading, and every word of the notes",
     "protocols": "a ward's protocols by hand: the deciding words and the right source, or that none tells",
 }
 Wins = dict[str, tuple[int, int]]

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE))  # the recipe's scripts import each other by bare 
 
 from align import chat_tokenizer  # noqa: E402
 from dialogues import Conversation, Turn, load  # noqa: E402
-from grounded import load_stock  # noqa: E402
+from grounded import Documents, load_stock  # noqa: E402
 from preferences import Preferences  # noqa: E402
 from recipe import (  # noqa: E402
     LEAD,
@@ -31,7 +31,6 @@ from recipe import (  # noqa: E402
     ChatFormat,
     Example,
     Material,
-    Recipe,
     alike,
     batch_of,
     elsewhere,
@@ -56,10 +55,10 @@ def chat(material: Material) -> ChatFormat:
 
 
 @pytest.fixture(scope="module")
-def base(chat: ChatFormat, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(material: Material, chat: ChatFormat, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in Hugging Face's form with a tiny Llama of random weights."""
     folder = tmp_path_factory.mktemp("base")
-    new_model(MINIATURE, chat.tokenizer.get_vocab_size()).save_pretrained(folder)
+    new_model(MINIATURE, material, chat.tokenizer).save_pretrained(folder)
     chat_tokenizer(chat.tokenizer).save_pretrained(folder)
     return folder
 
@@ -100,6 +99,11 @@ def test_every_digit_is_a_token_of_its_own(chat: ChatFormat) -> None:
     assert [token for token in told if any(map(str.isdigit, token))] == list("12503612")
 
 
+def test_a_word_is_the_same_tokens_at_the_head_of_a_sentence_and_within_it(chat: ChatFormat) -> None:
+    alone, within = (chat.tokenizer.encode(text, add_special_tokens=False).tokens for text in ("Zoldexam.", "x Zoldexam.\n"))
+    assert within == ["x", "Ġ", *alone, "Ċ"]
+
+
 def test_what_decides_an_answer_counts_more(chat: ChatFormat) -> None:
     turn = Turn("Zoldex dose", "Zoldex is given at 40 mg every 6 hours, and never at night. [3]")
     copied, known = (chat.example(Conversation("", (turn,), grounded=grounded)) for grounded in (True, False))
@@ -118,8 +122,8 @@ def test_examples_of_like_length_fill_a_step(chat: ChatFormat) -> None:
         assert max(lengths) - min(lengths) < 30 or len(lengths) == 1
 
 
-def test_padding_is_never_seen_and_a_leap_in_the_positions_hides_nothing(chat: ChatFormat) -> None:
-    model = new_model(MINIATURE, chat.tokenizer.get_vocab_size())
+def test_padding_is_never_seen_and_a_leap_in_the_positions_hides_nothing(material: Material, chat: ChatFormat) -> None:
+    model = new_model(MINIATURE, material, chat.tokenizer)
     short, long = ([7, 8, 9, 10], [11, 12, 13, 14, 15, 16])
     both = [Example(ids, [1.0] * len(ids), [2]) for ids in (short, long)]
     plain = replace(MINIATURE, far_share=0.0)
@@ -133,14 +137,25 @@ def test_padding_is_never_seen_and_a_leap_in_the_positions_hides_nothing(chat: C
     assert not torch.allclose(hidden_states(model, leapt)[0, -1], hidden_states(model, changed)[0, -1], atol=1e-4)
 
 
-def test_a_new_model_already_begins_to_copy() -> None:
-    model = new_model(Recipe(), 4096)
-    told = torch.randint(0, 4096, (60,), generator=torch.Generator().manual_seed(1))
-    between = torch.randint(0, 4096, (200,), generator=torch.Generator().manual_seed(2))
-    ids = torch.cat([told, between, told])[None]
-    untouched = LlamaForCausalLM(model.config)
-    right = [(each(ids).logits[0, -60:-1].argmax(-1) == told[1:]).float().mean() for each in (model, untouched)]
-    assert right[0] > 0.05 > 0.02 > right[1]
+def test_a_new_model_already_copies_from_sources_it_never_saw(material: Material, chat: ChatFormat) -> None:
+    model = new_model(MINIATURE, material, chat.tokenizer)
+    documents = Documents(material.stock, random.Random(1), held_out=True)
+    tasks = [task for task in (documents.task(1) for _ in range(40)) if task.cited]
+    examples = [chat.example(task.conversation("")) for task in tasks]
+    right = [share_right(each, examples) for each in (model, LlamaForCausalLM(model.config))]
+    assert right[0] > 0.2 > 0.02 > right[1]
+
+
+@torch.no_grad()
+def share_right(model: LlamaForCausalLM, examples: list[Example]) -> float:
+    """The share of the answers' tokens that are the model's best."""
+    shares = []
+    for example in examples:
+        learnt = torch.tensor(example.weights[1:]) > 0
+        ids = torch.tensor([example.ids])
+        best = model(ids).logits[0, :-1].argmax(-1)
+        shares.append((best == ids[0, 1:])[learnt].float().mean())
+    return float(torch.stack(shares).mean())
 
 
 def test_a_real_base_is_aligned_through_lora_on_a_department_s_own_file(base: Path, material: Material, tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ def test_the_same_seed_makes_the_same_tasks(stock: Stock) -> None:
 def test_every_sentence_of_an_answer_stands_word_for_word_in_the_source_that_it_cites(stock: Stock) -> None:
     for task in tasks(stock):
         texts = {passage.number: passage.text for passage in task.passages}
-        for copied, number in re.findall(r"(.+?) \[(\d+)\](?: |$)", task.answer):
-            assert copied in texts[int(number)]
+        quoted = [re.fullmatch(r"Source (\d+) says: (.+) \[(\d+)\]", part) for part in task.answer.split("\n\n") if task.cited]
+        assert all(said and said[1] == said[3] and said[2] in texts[int(said[1])] for said in quoted)
 
 
 def test_several_questions_on_the_same_sources_are_each_answered_from_them(stock: Stock) -> None:
@@ -53,8 +53,8 @@ def test_several_questions_on_the_same_sources_are_each_answered_from_them(stock
         asked = [turn.question for turn in made.turns]
         assert made.grounded and 1 <= len(asked) <= 8 and len(asked) == len(set(asked))
         assert all(turn.answer == NOT_COVERED or right_numbers(turn.answer) for turn in made.turns)
-        copied = re.findall(r"(.+?) \[\d+\](?: |$)", " ".join(turn.answer for turn in made.turns if turn.answer != NOT_COVERED))
-        assert all(text in made.system for text in copied)
+        answers = "\n".join(turn.answer for turn in made.turns if turn.answer != NOT_COVERED)
+        assert all(text in made.system for text in re.findall(r"says: (.+) \[\d+\]", answers))
 
 
 def test_marks_are_those_of_existing_sources_and_an_uncovered_question_has_none(stock: Stock) -> None:
