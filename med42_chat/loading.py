@@ -110,6 +110,8 @@ def _planned(settings: Settings, model: plan.Model, here: Hardware) -> Plan:
 
 def _warnings(settings: Settings, made: Plan, here: Hardware) -> Iterator[str]:
     """What a person should know before the model is loaded. A card that stays unused must never go unsaid."""
+    if settings.kv_type not in (None, *plan.cache_types(made.model.shape)):
+        yield "The conversation's memory keeps its 16 bits: llama.cpp cannot halve that of this model."
     wanted = min(settings.context, made.model.context)
     if made.way.context < wanted:
         yield f"The context is {made.way.context:,} tokens instead of {wanted:,}: there is no memory for more."
@@ -130,7 +132,7 @@ def _warnings(settings: Settings, made: Plan, here: Hardware) -> Iterator[str]:
 
 def _more_modest(first: Load, made: Plan) -> Iterator[Load]:
     before = made.way
-    for way in dict.fromkeys(plan.back_off(made.way)):
+    for way in dict.fromkeys(plan.back_off(made.way, plan.cache_types(made.model.shape))):
         yield replace(
             first, context=way.context, gpu_layers=way.gpu_layers, cache_type=way.cache_type, note=_note(way, before, made.layers)
         )

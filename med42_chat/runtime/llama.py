@@ -170,8 +170,9 @@ def load(wanted: Load, log: Log, progress: Callable[[float], None]) -> Model:
     model = _load_model(wanted, log, progress)
     context = native.llama_init_from_model(model, _context_params(wanted, stop))
     if not context:
+        why = "There is not enough memory for" if log.short_of_memory else "llama.cpp cannot make"
         raise ModelTooLarge(
-            f"There is not enough memory for a context of {wanted.context:,} tokens ({log.last()}).",
+            f"{why} a context of {wanted.context:,} tokens ({log.last()}).",
             "Close other programs, or choose a smaller context.",
         )
     return Model(model, context, log, stop)

@@ -47,6 +47,8 @@ from med42_chat.runtime.wire import (
     unpack,
 )
 
+_LEAST_CONTEXT = 128  # tokens
+
 
 class Reports:
     """The way back to the program. For any thread."""
@@ -132,6 +134,11 @@ class Loaded:
 def _context_size(load: Load, header: Header) -> tuple[int, tuple[str, ...]]:
     """The context to allot. Never more than the model was trained on: beyond it answers fall apart without a sign."""
     trained = header.context_length
+    if 0 < trained < _LEAST_CONTEXT:  # llama.cpp would end the process at the first prompt
+        raise ModelFileError(
+            f"The model file {header.path.name} says that it was trained on {trained:,} tokens, which is too few for any question.",
+            "Choose another model file.",
+        )
     if not trained or load.context <= trained:
         return load.context, ()
     return trained, (f"The context was set to {load.context:,} tokens; the model was trained on {trained:,}, and these are used.",)

@@ -31,6 +31,7 @@ _CARD_READS, _SLOWEST_CARD, _FASTEST_CARD = 25.0, 120e9, 750e9
 _USUAL_BANDWIDTH = 20e9  # of a computer whose memory was not measured
 _READ_SHARE = 0.75  # of the memory's speed that reaches the weights while a token is written, measured
 _WORDS = 0.75  # of a token, in English
+_CACHE_BLOCK = 32  # numbers that share a scale in a cache of eight bits
 _CONTEXTS = (8192, 4096, 2048)
 _CACHE_TYPES: tuple[CacheType, ...] = ("f16", "q8_0")
 FIRST_CHOICE = "med42-v2"  # what this program is for
@@ -206,7 +207,12 @@ def _touched(shape: Shape) -> int:
 
 
 def make(model: Model, hardware: Hardware, context: int = _CONTEXTS[0], cache_type: CacheType | None = None) -> Plan:
-    """The best way to run `model` here, or, where none fits, the most modest one with what it lacks; with `cache_type` if it is set."""
+    """The best way to run `model` here, or, where none fits, the most modest one with what it lacks.
+
+    With `cache_type` if it is set, and if this model can have it.
+    """
+    if cache_type not in cache_types(model.shape):
+        cache_type = None
     ways = list(dict.fromkeys(replace(way, cache_type=cache_type or way.cache_type) for way in ladder(model, hardware, context)))
     plans = (_planned(model, hardware, way) for way in ways)
     fitting = next((plan for plan in plans if plan.fit != "no"), None)
@@ -218,22 +224,28 @@ def ladder(model: Model, hardware: Hardware, context: int = _CONTEXTS[0]) -> Ite
     widest = min(context, model.context)
     if hardware.graphics:
         everything = model.shape.layers + 1
-        yield from (Way(everything, widest, cache_type) for cache_type in _CACHE_TYPES)
+        yield from (Way(everything, widest, cache_type) for cache_type in cache_types(model.shape))
         yield Way(_layers_that_fit(model, hardware, widest), widest, "f16")
     for size in (widest, *(size for size in _CONTEXTS if size < widest)):
-        yield from (Way(0, size, cache_type) for cache_type in _CACHE_TYPES)
+        yield from (Way(0, size, cache_type) for cache_type in cache_types(model.shape))
 
 
-def back_off(way: Way) -> Iterator[Way]:
+def cache_types(shape: Shape) -> tuple[CacheType, ...]:
+    """How the cache can be kept, the exact way first. llama.cpp halves only heads that its blocks of 32 numbers divide."""
+    return _CACHE_TYPES if shape.head_size % _CACHE_BLOCK == 0 else _CACHE_TYPES[:1]
+
+
+def back_off(way: Way, possible: Sequence[CacheType] = _CACHE_TYPES) -> Iterator[Way]:
     """What to try after loading failed in this way, each more modest than the last: fewer layers on the cards, then less context.
 
-    Estimates play no part: they have just been wrong.
+    Estimates play no part: they have just been wrong. `possible` are the model's `cache_types`.
     """
+    smallest = possible[-1]
     for share in (3, 2, 1, 0) if way.gpu_layers > 0 else ():
         yield replace(way, gpu_layers=way.gpu_layers * share // 4)
-    if way.cache_type == "f16":
-        yield replace(way, gpu_layers=0, cache_type="q8_0")
-    yield from (Way(0, size, "q8_0") for size in _CONTEXTS if size < way.context)
+    if way.cache_type != smallest:
+        yield replace(way, gpu_layers=0, cache_type=smallest)
+    yield from (Way(0, size, smallest) for size in _CONTEXTS if size < way.context)
 
 
 def freed(hardware: Hardware, model: Model, way: Way) -> Hardware:

@@ -218,3 +218,14 @@ def test_a_file_with_another_checksum_than_it_must_have_is_not_loaded(trying: Tr
     with pytest.raises(ModelFileError, match=r"is not what its name says") as caught:
         trying(Load(str(tiny), 512, 1, must_be="ab" * 32)).wait_until_loaded(20)
     assert "remove this file" in caught.value.hint
+
+
+def test_a_cache_that_cannot_be_is_not_called_a_lack_of_memory(trying: Try, tiny: Path) -> None:
+    info = trying(Load(str(tiny), 512, 1, cache_type="q8_0"), Load(str(tiny), 512, 1)).wait_until_loaded(20)  # heads of 16 numbers
+    assert "memory" not in info.backed_off[0] and "does not divide" in info.backed_off[0]
+
+
+def test_a_file_that_says_it_was_trained_on_a_few_tokens_is_refused_and_no_process_dies(trying: Try, tmp_path: Path) -> None:
+    few = write_shape(tmp_path / "few.gguf", Shape(64, 2, 4, 2, 128, context=40))
+    with pytest.raises(ModelFileError, match="trained on 40 tokens"):
+        trying(Load(str(few), 1024, 1)).wait_until_loaded(20)

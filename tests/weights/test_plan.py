@@ -209,3 +209,13 @@ def test_two_cards_get_back_what_each_can_hold(large: plan.Model) -> None:
     empty = replace(WORKSTATION, devices=tuple(replace(one, free=0) for one in WORKSTATION.devices))
     taken = plan.memory(large, empty, way).cards
     assert sum(one.free for one in plan.freed(empty, large, way).devices) == min(taken, sum(one.total for one in empty.devices))
+
+
+def test_a_cache_that_llama_cpp_cannot_halve_is_not_planned_halved(usual: plan.Model) -> None:
+    odd = replace(usual, shape=replace(usual.shape, head_size=80))
+    assert {way.cache_type for way in plan.ladder(odd, WORKSTATION)} == {"f16"}
+    assert plan.make(odd, WORKSTATION, cache_type="q8_0").way.cache_type == "f16"
+    assert [(way.context, way.cache_type) for way in plan.back_off(Way(0, 8192, "f16"), plan.cache_types(odd.shape))] == [
+        (4096, "f16"),
+        (2048, "f16"),
+    ]
