@@ -87,7 +87,8 @@ def _raised(error: str, message: str, hint: str) -> Med42Error:
 
 def _environment() -> dict[str, str]:
     paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    kept = {name: value for name, value in os.environ.items() if name not in _OFFLINE}
+    # Without our settings either, of which one is the passphrase: the process is about to speak with a stranger.
+    kept = {name: value for name, value in os.environ.items() if name not in _OFFLINE and not name.startswith("MED42_")}
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
@@ -101,6 +102,12 @@ def main() -> None:
         except Med42Error as error:
             known = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
             _say({"error": known, "message": error.message, "hint": error.hint})
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            # The edge: ending without a word would be taken for a person's stop.
+            fault = f"The download ended with a fault of the program ({errors.places(error)})."
+            _say({"error": "DownloadFailed", "message": fault, "hint": "What has come is kept. Try again, or import the file."})
     except BrokenPipeError:
         os._exit(0)  # the program that asked for this is gone; a normal end would stumble over the pipe once more
 

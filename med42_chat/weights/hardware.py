@@ -173,7 +173,9 @@ def ask_probe(question: dict[str, Any] | None = None) -> tuple[dict[str, Any], s
 
 def _environment() -> dict[str, str]:
     paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "GGML_NO_BACKTRACE": "1"}
+    # Without our settings, of which one is the passphrase: the process may read a stranger's file.
+    others = {name: value for name, value in os.environ.items() if not name.startswith("MED42_")}
+    return {**others, "PYTHONPATH": os.pathsep.join(paths), "GGML_NO_BACKTRACE": "1"}
 
 
 def usable_cores() -> int:

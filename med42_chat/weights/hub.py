@@ -7,6 +7,7 @@ nothing could be resumed, and it reports progress to nobody but a terminal. Read
 Every failure leaves as an error of ours: ConnectionLost where trying again may help, DownloadFailed where it will not.
 """
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,14 +70,17 @@ class Hub:
     def look_up(self, entry: Entry, part: Part) -> Remote:
         """Asks what the file is, without fetching it."""
         url = hf_hub_url(entry.repository, part.name, revision=entry.commit, endpoint=self._endpoint)
-        with self._ours(entry, part):
-            found = get_hf_file_metadata(url, timeout=self._timeout_s, endpoint=self._endpoint)
+        try:
+            with self._ours(entry, part):
+                found = get_hf_file_metadata(url, timeout=self._timeout_s, endpoint=self._endpoint)
+        except ValueError as error:  # from the library's reading of what a server may write as it likes
+            raise DownloadFailed(f"{self._endpoint} answers with what no hub says.", "Check HF_ENDPOINT, or try later.") from error
         # A hub names the commit or the checksum. Whoever names neither may be a plain mirror, if at least the size is right.
         named = found.commit_hash or found.etag
         if found.size is None or not (named or found.size == part.size_bytes):
             raise self._no_hub()
-        sha256 = found.etag if found.etag and len(found.etag) == 64 else ""  # a small file's tag is a git hash instead
-        return Remote(url, found.size, sha256)
+        tag = (found.etag or "").lower()
+        return Remote(url, found.size, tag if re.fullmatch("[0-9a-f]{64}", tag) else "")  # a small file's tag is a git hash instead
 
     @contextmanager
     def open(self, entry: Entry, part: Part, remote: Remote, position: int) -> Iterator[Body]:
@@ -169,20 +173,23 @@ class Hub:
 
 def _span(response: httpx2.Response) -> tuple[int, int | None]:
     """First byte and whole size, from 'Content-Range: bytes 5-9/10' or from the length of a whole file."""
-    length = response.headers.get("Content-Length", "")
     if response.status_code != 206:
-        return 0, int(length) if length.isdigit() else None
+        return 0, _whole(response.headers.get("Content-Length", ""))
     unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
     first, _, last = rest.partition("-")
     total = last.partition("/")[2]
-    if unit != "bytes" or not first.isdigit():
-        return -1, None
-    return int(first), int(total) if total.isdigit() else None
+    start = _whole(first) if unit == "bytes" else None
+    return (-1, None) if start is None else (start, _whole(total))
+
+
+def _whole(text: str) -> int | None:
+    """A number as a server writes it; None for anything else, such as '²', which Python counts among the digits."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def _patience(response: httpx2.Response) -> float:
-    wanted = response.headers.get("Retry-After", "")
-    return min(float(wanted), _LONGEST_WAIT_S) if wanted.isdigit() else 5.0
+    wanted = _whole(response.headers.get("Retry-After", ""))
+    return 5.0 if wanted is None else min(float(wanted), _LONGEST_WAIT_S)
 
 
 def _is_certificate(error: BaseException | None) -> bool:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from huggingface_hub.utils import close_session
 
 from med42_chat.errors import ConnectionLost, DownloadFailed
+from med42_chat.weights import download, hardware
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.download import Download, Order
 from med42_chat.weights.fetch import fetch
@@ -176,3 +177,23 @@ def self_signed(path: Path) -> Path:
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
     return path
+
+
+def test_what_a_server_may_write_as_it_likes_is_no_fault_of_the_program(order: Order, server: State) -> None:
+    server.faults.extend([Fault("status", status=429, headers=(("Retry-After", "\xb2"),))] * 9)
+    first = iter(Download(order))
+    while (said := next(first)).state != "waiting":
+        pass
+    assert "wants a pause" in said.note
+    first.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+def test_a_fault_of_the_program_is_not_called_a_stop(order: Order) -> None:
+    with pytest.raises(DownloadFailed, match="fault of the program"):
+        list(Download(replace(order, folder="\0")))
+
+
+@pytest.mark.parametrize("environment", [download._environment, hardware._environment])
+def test_no_helper_process_learns_the_passphrase(environment: Callable[[], dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MED42_PASSPHRASE", "a secret")
+    assert "a secret" not in environment().values()
