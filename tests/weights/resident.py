@@ -1,0 +1,28 @@
+"""What the worker really holds, against which plans are measured."""
+
+from pathlib import Path
+
+import psutil
+
+from med42_chat.records import Sampling
+from med42_chat.runtime.local import LocalRuntime
+from med42_chat.runtime.protocol import Request
+from tests.runtime.ways import one_way
+from tests.shapes import Shape
+
+TINY = Shape(256, 2, 4, 2, 512)
+OF_100M = Shape(1024, 8, 16, 4, 2816, quantised=True)
+OF_1B = Shape(2048, 16, 32, 8, 8192, quantised=True)
+OF_8B = Shape(4096, 32, 32, 8, 14336, quantised=True)  # Med42 8B's own
+
+
+def resident(model: Path, context: int, cache: Path) -> int:
+    """Bytes that the worker really holds after a long prompt."""
+    runtime = LocalRuntime(one_way(model, context), cache)
+    try:
+        runtime.wait_until_loaded(300)
+        list(runtime.generate(Request("1", (128000, *([5] * 63)), Sampling(max_tokens=1), 0)))
+        worker = next(child for child in psutil.Process().children(recursive=True) if "med42_chat.runtime.worker" in child.cmdline())
+        return worker.memory_info().rss
+    finally:
+        runtime.close()
