@@ -35,6 +35,7 @@ _PAGE_KEY_LENGTH = 32  # characters, of 24 random bytes
 _SHORTEST_PASSPHRASE = 8  # characters; the key's derivation makes each guess slow, not a short word long
 _LOOK_EVERY_S = 0.1  # whether something that is waited for has happened
 _PATIENCE_S = 20.0  # how long a change of model waits for a moment in which nobody asks anything
+_TEST_ENDS_S = 2.0  # within which a speed test that was stopped has ended, and another one may begin
 _EXAMINATION_S = 30.0  # how long `check` waits for the answer to the test question
 _FOR_THE_MODEL = frozenset({"model", "context", "threads", "gpu_layers", "kv_type"})  # what it is loaded with
 _FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language")
@@ -66,6 +67,7 @@ class Services:
     switching: str = ""
     not_switched: Med42Error | None = None
     _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)  # two pages may change settings at once
+    _testing: threading.Lock = field(default_factory=threading.Lock, repr=False)  # held by the speed test that runs
 
     def __post_init__(self) -> None:
         self.in_use = model_file(self.settings)
@@ -185,12 +187,21 @@ class Services:
     def speed_test(self, stop: threading.Event) -> Iterator[Speed]:
         """Tests for about 20 seconds how fast the model reads and writes; ends early when `stop` is set, or when a question comes.
 
-        Raises InputError while an answer is being written, and RuntimeFailure's kinds while no model is there, both at once.
+        Raises InputError while an answer is being written, and RuntimeFailure's kinds while no model is there, both at once; and
+        InputError from the first step where another test goes on.
         """
         if self.jobs.any_running():
             raise InputError("An answer is being written.", "Wait for it, or stop it; then test the speed.")
         self.runtime.wait_until_loaded(timeout_s=0)
-        return measure(self.runtime, lambda: stop.is_set() or self.jobs.any_running())
+        return self._tested(stop)
+
+    def _tested(self, stop: threading.Event) -> Iterator[Speed]:
+        if not self._testing.acquire(timeout=_TEST_ENDS_S):
+            raise InputError("The speed is being tested already.", "Wait for that test, or stop it: two at once would slow each other down.")
+        try:
+            yield from measure(self.runtime, lambda: stop.is_set() or self.jobs.any_running())
+        finally:
+            self._testing.release()
 
     def protect(self, present: str, new: str | None) -> Key:
         """Protects the data folder by a passphrase, changes it, or with None removes it. `present` is the one until now, if there is one.

@@ -277,6 +277,28 @@ class TestSpeedTest:
             opened.speed_test(threading.Event())
 
 
+    def test_two_of_them_are_not_measured_against_each_other(self, opened: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("med42_chat.services._TEST_ENDS_S", 0.1)
+        first = opened.speed_test(threading.Event())
+        next(first)
+        with pytest.raises(InputError, match="tested already"):
+            next(opened.speed_test(threading.Event()))
+        assert list(first)[-1].done
+        assert list(opened.speed_test(threading.Event()))[-1].done
+
+    def test_another_one_begins_as_soon_as_one_that_was_stopped_has_ended(self, opened: Services) -> None:
+        opened.runtime.gate = gate = threading.Event()  # type: ignore[attr-defined]
+        stop = threading.Event()
+        first = threading.Thread(target=lambda: list(opened.speed_test(stop)))
+        first.start()
+        while not opened.runtime.requests:  # type: ignore[attr-defined]
+            time.sleep(0.01)
+        stop.set()
+        threading.Timer(0.2, gate.set).start()
+        assert list(opened.speed_test(threading.Event()))[-1].done
+        first.join(5)
+
+
 class TestHealth:
     def test_the_findings_about_the_model_are_lines_of_their_own_once_the_last_is_there(self, opened: Services) -> None:
         first = Health("ending", "repaired", "The end was wrong.")
