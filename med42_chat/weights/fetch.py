@@ -68,6 +68,14 @@ class Target:
             return 0
         return length if length <= self.size_bytes else 0
 
+    def take_back(self) -> None:
+        """Takes a part of a split file that has its name already back among the unfinished, where it is read again like the others.
+
+        A crash may have fallen between two names, but somebody may just as well have put it there.
+        """
+        if self.final.exists() and not self.unfinished.exists():
+            self.final.replace(self.unfinished)
+
     def cut_back(self) -> None:
         """After the computer was started anew: keeps what was on the disk for certain.
 
@@ -88,6 +96,7 @@ def fetch(entry: Entry, folder: Path, hub: Hub, sleep: Callable[[float], object]
             remotes = yield from _looked_up(entry, hub, sleep)
             targets = _targets(entry, folder, place, remotes)
             for target in targets:
+                target.take_back()
                 target.cut_back()
             check_room(folder, sum(target.size_bytes - target.length() for target in targets))
             finished = yield from _Fetching(entry, targets, hub, sleep).run()
@@ -119,7 +128,7 @@ def _targets(entry: Entry, folder: Path, place: Path, remotes: Sequence[Remote])
     if not entry.joined:
         triples = zip(entry.file_names, entry.parts, remotes, strict=True)
         targets = (Target((Piece(part, remote, 0),), place / name, folder / name) for name, part, remote in triples)
-        return tuple(target for target in targets if not target.final.exists())  # some have their names when a crash fell in between
+        return tuple(targets)
     pieces, start = [], 0
     for part, remote in zip(entry.parts, remotes, strict=True):
         pieces.append(Piece(part, remote, start))

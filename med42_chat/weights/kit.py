@@ -12,17 +12,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from med42_chat.errors import WeightsError, WrongContent
 from med42_chat.settings import PROJECT
 from med42_chat.weights import inventory, wheels
 from med42_chat.weights.importing import checksum
 from med42_chat.weights.inventory import Item
-from med42_chat.weights.place import CHECKSUMS, check_room, disk_errors, remember
+from med42_chat.weights.place import CHECKSUMS, CHECKSUMS_LOCK, check_room, disk_errors, remember
 from med42_chat.weights.plan import gigabytes
 from med42_chat.weights.progress import Progress
 
@@ -112,17 +114,35 @@ def _built(target: Path) -> Iterator[Path]:
         raise WeightsError(f"{target} lies in the program's own folder.", "Choose a folder outside of it, such as one on a stick.")
     place = target.with_name(f".{target.name}.unfinished")
     with disk_errors(target.parent):
-        shutil.rmtree(place, ignore_errors=True)  # what a crash left
-        place.mkdir(parents=True)
-        try:
-            yield place
-            if hasattr(os, "sync"):
-                os.sync()  # a stick may be pulled as soon as the kit has its name; once, for a file at a time takes minutes
-            if target.exists():
-                target.rmdir()  # it is empty; Windows renames onto nothing
-            place.rename(target)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(place):
+            shutil.rmtree(place, ignore_errors=True)  # what a crash left
+            place.mkdir()
+            try:
+                yield place
+                if hasattr(os, "sync"):
+                    os.sync()  # a stick may be pulled as soon as the kit has its name; once, for a file at a time takes minutes
+                if target.exists():
+                    target.rmdir()  # it is empty; Windows renames onto nothing
+                place.rename(target)
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """For one process at a time: two would build one kit out of two halves."""
+    lock = FileLock(place.with_name(f"{place.name}.lock"), timeout=0.2, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise WeightsError("This kit is being made at this moment.", "Wait for it, or name another folder.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):  # another one waits for it
+            Path(lock.lock_file).unlink()
 
 
 class _Making:
@@ -159,6 +179,7 @@ class _Making:
             if checksum(file, model.entry) not in ("", self.sums[name]):
                 raise WrongContent(f"{file.name} is not what it should be.", "'models check' says more; fetch or import it again.")
         remember(self.place / "models", {file.name: self.sums[f"models/{file.name}"] for file in model.files})
+        (self.place / "models" / CHECKSUMS_LOCK).unlink(missing_ok=True)
         note = self.place / "models" / CHECKSUMS
         self.write(f"models/{CHECKSUMS}", note.read_text("utf-8"))
 

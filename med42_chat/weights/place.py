@@ -21,9 +21,11 @@ from med42_chat.weights.progress import Progress
 UNFINISHED = ".unfinished"
 UNKNOWN = "_unknown-"  # begins the id under which a file is copied that no entry knows; no entry's id can begin so
 CHECKSUMS = ".checksums.json"
+CHECKSUMS_LOCK = f"{CHECKSUMS}.lock"
 SPARE = 200_000_000  # bytes that the disk keeps free beside a new file
 _PIECE = 4 << 20  # bytes read at once for a checksum
 _REPORT_EVERY = 64 << 20
+_PATIENCE_S = 10.0  # how long another program may take to write a few checksums down
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +164,12 @@ def forget(folder: Path, names: Sequence[str]) -> None:
 
 def remember(folder: Path, more: Mapping[str, str], without: Sequence[str] = ()) -> None:
     """Keeps the checksums of files that lie in `folder`, by name."""
-    notes = {**_notes(folder), **{name: _note(folder / name, digest) for name, digest in more.items()}}
-    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", suffix=".tmp", delete=False) as file:
-        json.dump({name: note for name, note in notes.items() if name not in without}, file, indent=1)
-    Path(file.name).replace(folder / CHECKSUMS)
+    # One at a time: of two that write down what they have read before, the second would undo the first.
+    with FileLock(folder / CHECKSUMS_LOCK, timeout=_PATIENCE_S, thread_local=False):
+        notes = {**_notes(folder), **{name: _note(folder / name, digest) for name, digest in more.items()}}
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", suffix=".tmp", delete=False) as file:
+            json.dump({name: note for name, note in notes.items() if name not in without}, file, indent=1)
+        Path(file.name).replace(folder / CHECKSUMS)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -383,3 +383,15 @@ def test_speed_and_time_left_are_those_of_the_last_seconds() -> None:
     now[0] = 102.0
     assert meter.progress("fetching", 600, 1000) == Progress("fetching", 600, 1000, 50.0, 8.0)
     assert meter.progress("fetching", 0, 1000).seconds_left is None
+
+
+def test_a_part_that_lies_there_under_its_name_is_read_before_it_is_believed(
+    server: State, offered: Offered, model: bytes, models: Path
+) -> None:
+    entry = offered(("m-00001-of-00002.gguf", model), ("m-00002-of-00002.gguf", b"GGUF rest"))
+    (models / "tiny-q4-00002-of-00002.gguf").write_bytes(b"GGUF lies")
+    with pytest.raises(WrongContent):
+        run(entry, models, server)
+    assert not installed(entry, models)
+    run(entry, models, server)
+    assert (models / "tiny-q4-00002-of-00002.gguf").read_bytes() == b"GGUF rest"

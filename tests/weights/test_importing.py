@@ -1,5 +1,7 @@
 """Files from a stick: known by what they hold, never by what they are called."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -291,3 +293,13 @@ def test_an_import_leaves_half_a_download_alone_whatever_its_entry_is_called(
     (stick / "other.gguf").write_bytes(model)
     brought(stick, [offered(("o.gguf", model[:-1] + b"!"), id="unknown-model")], models)
     assert half.exists()
+
+
+def test_two_programs_that_note_checksums_at_once_lose_none(models: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from med42_chat.weights.place import remember; d = Path(sys.argv[1])\n"
+        "for number in range(20): name = f'{sys.argv[2]}{number}'; (d / name).touch(); remember(d, {name: 'ab' * 32})"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code, str(models), name]) for name in ("a", "b")]
+    assert [one.wait(30) for one in both] == [0, 0]
+    assert len(place.remembered(models)) == 40

@@ -172,3 +172,16 @@ def test_the_kit_says_which_computers_it_is_for(tmp_path: Path) -> None:
     card: dict[str, Any] = json.loads((tmp_path / "kit" / "wheels" / "kit.json").read_text())
     assert card["python"] == "{}.{}".format(*sys.version_info)
     assert (card["system"], card["processor"], card["features"]) == (platform.system(), platform.machine(), ["AVX2"])
+
+
+@pytest.mark.usefixtures("program", "installed")
+def test_two_kits_at_once_under_one_name_do_not_mix(tmp_path: Path) -> None:
+    first = kit.export(tmp_path / "kit", None, ["AVX2"], "0.1.0")
+    next(first)
+    with pytest.raises(WeightsError, match="being made"):
+        export(tmp_path / "kit")
+    for _ in first:
+        pass
+    listed = [line.split("  ")[1] for line in (tmp_path / "kit" / "SHA256SUMS").read_text().splitlines()]
+    assert all((tmp_path / "kit" / name).exists() for name in listed)
+    assert files(tmp_path / "kit") == {*listed, "SHA256SUMS"}
