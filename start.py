@@ -75,6 +75,8 @@ NETWORK_HINT = """Is the network there? Behind a proxy, set HTTPS_PROXY first. W
 KIT_HINT = """The folder 'wheels' was made on another kind of computer ({processor}). Make the kit again on one like this, or take
 the folder 'wheels' away and start with a network."""
 
+DAMAGED_KIT_HINT = "'sha256sum --check --quiet SHA256SUMS' names what is damaged. Copy the kit again."
+
 COMPILER_HINTS = {
     "Linux": "A C++ compiler is needed. Debian, Ubuntu: sudo apt install build-essential    Fedora: sudo dnf install gcc-c++ make",
     "Darwin": "A C++ compiler is needed. Run: xcode-select --install",
@@ -314,11 +316,15 @@ class Folder:
 
     @property
     def kit(self) -> dict[str, str]:
-        """Which computers the wheels are for, where a kit's note says so."""
+        """Which computers the wheels are for, where a kit's note says so. Raises SetupError for a note that is damaged."""
         try:
-            card: dict[str, str] = json.loads((self.wheels / KIT_CARD).read_text(encoding="utf-8"))
+            card = json.loads((self.wheels / KIT_CARD).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
+        except ValueError:
+            card = None
+        if not isinstance(card, dict) or any(not isinstance(card.get(name), str) for name in this_python()):
+            raise SetupError(f"The kit did not arrive whole: {self.wheels / KIT_CARD} is damaged.", DAMAGED_KIT_HINT)
         return card
 
     @property

@@ -655,3 +655,14 @@ def test_the_stamp_survives_being_read_by_a_person(folder: Folder) -> None:
     folder.record("packages", "a")
     folder.record("llama", "b")
     assert json.loads(folder.stamp.read_text()) == {"packages": "a", "llama": "b"}
+
+
+@pytest.mark.parametrize(
+    "note", ["", "[]", "{", '{"python": 3}', '{"python": "3.99"}', "\u00ff", '{"python": null, "system": {}, "processor": []}']
+)
+def test_a_damaged_note_on_what_a_kit_is_for_is_said(folder: Folder, note: str) -> None:
+    folder.wheels.mkdir()
+    (folder.wheels / start.KIT_CARD).write_bytes(note.encode("latin-1"))
+    with pytest.raises(SetupError) as caught:
+        Setup(folder, {}, Recorder()).bring_about()
+    assert "SHA256SUMS" in caught.value.hint or "Python 3.99" in caught.value.message
