@@ -17,9 +17,9 @@ FLOORS = [
     {"records", "errors"},
     {"events", "settings", "markup", "gguf", "presets"},
     {"prompt"},
-    {"runtime", "weights", "store", "library"},  # rooms side by side: none knows another
-    {"chat", "loading"},
-    {"jobs", "bin"},
+    {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
+    {"chat", "loading", "reference"},
+    {"jobs", "bin", "reference_command"},
     {"services"},
     {"ui"},
     {"guard", "window"},

@@ -1,0 +1,121 @@
+"""Text as a check sees it: sentences, marks such as [1], quotations, and the form in which layout makes no difference. Pure."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\]")
+
+# A new block: an empty line, or a line that begins like a list, a heading, a table's row or a quotation. Other line ends are layout.
+_BLOCK = re.compile(r"\n(?=[ \t]*(?:\n|[-*+•][ \t]|\d{1,2}[.)][ \t]|#|\||>))|(?<=\|)[ \t]*\n|(?m:(?<=\n)|^)(?=#)")
+_LEAD = re.compile(r"(?:\s|[-*+•#>|](?=[\s#>|])|\d{1,2}[.)](?=\s))*")
+_END = re.compile(r"[.!?…][\"”’»')*_]*(?:\s?\[\d[\d,;\s–-]*\])*(?=\s+[\"“‘«(\[*_]*[^\Wa-zß-ÿ_])")
+# What a full stop may follow without ending a sentence.
+_SHORT = re.compile(
+    r"(?:^|[\s(])(?:e\.g|i\.e|i\.[mv]|p\.[or]|s\.c|b\.[di]\.?d?|t\.[di]\.?[ds]|vs|cf|approx|fig|dr|mr|mrs|prof|st|et al|resp|[A-Z])$",
+    re.IGNORECASE,
+)
+# Straight and curly; single ones only where an apostrophe cannot be meant.
+_QUOTED = re.compile(
+    r"“([^“”]{1,900})”|\"([^\"]{1,900})\"|«([^«»]{1,900})»|(?<!\w)‘([^‘]{1,900}?)’(?!\w)|(?<![\w'])'([^'\n]{1,900})'(?!\w)"
+)
+
+_LETTERS = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
+_LIGATURES = str.maketrans(_LETTERS)
+_SAME = str.maketrans(
+    {
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+        **dict.fromkeys("“”„‟«»″", '"'),
+        **dict.fromkeys("‘’‚‛′`´", "'"),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff*", ""),
+        **dict.fromkeys("⁄∕", "/"),
+        "μ": "µ",
+        **_LETTERS,
+    }
+)
+_LEVEL = str.maketrans("‐‑‒–—−\u00a0\u202f*`μ’⁄∕", "------ \u2009  µ'//")
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
+_LAYOUT = (
+    (re.compile(r"\u00ad\s*"), ""),  # a soft hyphen, and the line end after it
+    (re.compile(r"(?<=\d)(?=[⁰¹²³⁴⁵⁶⁷⁸⁹])"), "^"),  # 10⁹ is not 109
+    (re.compile(r"(?<=[^\W\d_])-\s*(?=[^\W\d_])"), ""),  # a word broken at a line end, which may have had its hyphen before
+    (re.compile(r"(?<=\d)-\s+(?=\w)|(?<=\d)\s+-\s+(?=\d)"), "-"),
+    (re.compile(r"\s+"), " "),
+    (re.compile(r"(?<=\d) (?=[^\W\d_]|[%°])|(?<=[<>≤≥±=(\[]) | (?=[,.;:!?)\]])"), ""),  # 5 mg is 5mg
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a text: `text` stands at `start` of the whole."""
+
+    start: int
+    text: str
+
+    @property
+    def end(self) -> int:
+        """Where it ends in the whole."""
+        return self.start + len(self.text)
+
+
+def sentences(text: str) -> Iterator[Span]:
+    """The text's sentences, list items, headings and rows, without what stands in front of a list item.
+
+    A mark after the full stop belongs to the sentence before it, and a quotation is never cut.
+    """
+    for block in _cut(text, 0, [found.end() for found in _BLOCK.finditer(text)]):
+        quoted = [(quotation.start, quotation.end) for quotation in quotations(block.text)]
+        ends = [end for end in _ends(block.text) if not any(start < end < stop for start, stop in quoted)]
+        yield from _cut(block.text, block.start, ends)
+
+
+def _ends(text: str) -> Iterator[int]:
+    return (found.end() for found in _END.finditer(text) if not _SHORT.search(text, max(0, found.start() - 12), found.start()))
+
+
+def _cut(text: str, offset: int, ends: list[int]) -> Iterator[Span]:
+    for start, end in zip([0, *ends], [*ends, len(text)], strict=True):
+        lead = _LEAD.match(text, start, end)
+        begin = lead.end() if lead else start
+        words = text[begin:end].rstrip()
+        if words:
+            yield Span(offset + begin, words)
+
+
+def quotations(text: str) -> Iterator[Span]:
+    """What stands between quotation marks, without them."""
+    for found in _QUOTED.finditer(text):
+        group = found.lastindex or 0
+        yield Span(found.start(group), found[group])
+
+
+def marked(mark: str) -> frozenset[int]:
+    """The numbers that a mark names: {2, 3, 4} for '2-4', {1, 3} for '1, 3'."""
+    numbers: set[int] = set()
+    for part in re.split(r"\s*[,;]\s*", mark):
+        first, *_, last = [int(number) for number in re.split(r"\s*[–-]\s*", part)] * 2
+        numbers.update(range(min(first, last), max(first, last) + 1))
+    return frozenset(numbers)
+
+
+def plain(text: str) -> str:
+    """The form in which two texts are the same when only layout differs.
+
+    Line breaks, hyphenation, ligatures, kinds of spaces, dashes and quotation marks, capitals, emphasis and marks make no difference.
+    Every digit, sign, unit and word does.
+    """
+    text = unicodedata.normalize("NFC", MARK.sub("", text)).translate(_SAME)
+    for pattern, replacement in _LAYOUT:
+        text = pattern.sub(replacement, text)
+    return text.translate(_RAISED).casefold().strip()
+
+
+def unbroken(text: str) -> str:
+    """The text with ligatures taken apart and words joined that a line end broke: what a passage is read as."""
+    return re.sub(r"(?<=[a-z])(?:-[ \t]*\n|\u00ad)\s*(?=[a-z])", "", text).translate(_LIGATURES)
+
+
+def level(text: str) -> str:
+    """The text with the same number of characters, in which dashes, spaces and the letter µ are always the same one."""
+    return text.translate(_LEVEL)
