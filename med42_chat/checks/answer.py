@@ -7,7 +7,6 @@ whether a sentence follows from its source in any other respect, and whether the
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from med42_chat.checks import words
 from med42_chat.checks.figures import Measure, codes
 from med42_chat.checks.finding import Finding, Kind, State
 from med42_chat.checks.medicines import Medicines
@@ -15,6 +14,7 @@ from med42_chat.checks.passages import Nearest, Passage, Statement, exchanged, n
 from med42_chat.checks.polarity import contradiction, negated
 from med42_chat.checks.references import Reference, names, references
 from med42_chat.checks.text import MARK, Span, marked, plain, quotations, sentences
+from med42_chat.checks.words import elsewhere, listed, out_of_place, place, written
 from med42_chat.records import Source
 
 # A word or two between quotation marks are a term more often than a quotation.
@@ -85,7 +85,7 @@ def _marks(sentence: _Sentence, passages: Sequence[Passage]) -> Iterator[Finding
     for mark in MARK.finditer(sentence.span.text):
         missing = marked(mark[1]) - numbers
         if missing:
-            there = f"This answer was given {words.listed(numbers)}." if numbers else "This answer was given no sources."
+            there = f"This answer was given {listed(numbers)}." if numbers else "This answer was given no sources."
             yield sentence.finding(*mark.span(), "mark", "not_found", f"{mark[0]} names a source that does not exist. {there}")
         else:
             (first, *_) = (passage for passage in sentence.cited if passage.number in marked(mark[1]))
@@ -96,10 +96,10 @@ def _references(sentence: _Sentence, passages: Sequence[Passage]) -> Iterator[Fi
     for one in sentence.references:
         holder = next((passage for passage in passages if names(f"{passage.source.title}\n{passage.source.text}", one)), None)
         if holder:
-            told = f"{words.written(one.text)} is named in {words.place(holder)}."
+            told = f"{written(one.text)} is named in {place(holder)}."
             yield sentence.finding(one.start, one.end, "reference", "found", told, holder)
         else:
-            told = f"{words.written(one.text)} is named in none of the sources. It may not exist: models make up references."
+            told = f"{written(one.text)} is named in none of the sources. It may not exist: models make up references."
             yield sentence.finding(one.start, one.end, "reference", "not_found", told)
 
 
@@ -123,14 +123,14 @@ def _quoted(parts: list[str], negates: bool, sentence: _Sentence, passages: Sequ
     if holder:
         negations = [negation_before(holder, start) for start in stands_in(parts[0], holder)]
         if all(negations) and not negates:
-            told = f"These words stand in {words.place(holder)}, right after {words.written(negations[0])}, which is left out here."
+            told = f"These words stand in {place(holder)}, right after {written(negations[0])}, which is left out here."
             return "doubtful", told, holder
         unmarked = "" if sentence.cited else " This sentence does not name it."
-        return "found", f"These words stand in {words.place(holder)}.{unmarked}", holder
+        return "found", f"These words stand in {place(holder)}.{unmarked}", holder
     others = [passage for passage in sentence.others if sentence.cited and _in_order(parts, passage)]
     if sentence.cited:
-        named = words.listed(passage.number for passage in sentence.cited)
-        return "not_found", f"These words do not stand in {named}.{words.elsewhere(others)}", sentence.cited[0]
+        named = listed(passage.number for passage in sentence.cited)
+        return "not_found", f"These words do not stand in {named}.{elsewhere(others)}", sentence.cited[0]
     return (
         ("not_found", "These words stand in none of the sources.", None)
         if passages
@@ -164,7 +164,7 @@ def _measures(sentence: _Sentence, near: Nearest | None) -> Iterator[Finding]:
         if sentence.refers(one.start, one.end) or (counts and one.key not in swapped):
             continue
         if close and one.key in swapped:
-            told = words.exchanged(one.text, close)
+            told = out_of_place(one.text, close)
             somewhere = any(one.key in passage.measures for passage in sentence.cited)
             yield sentence.finding(one.start, one.end, one.kind, "doubtful" if somewhere else "not_found", told, close.passage)
         else:
@@ -176,15 +176,15 @@ def _looked_up(one: Measure, sentence: _Sentence) -> tuple[State, str, Passage]:
     for passage in sentence.cited:
         same = passage.measures.get(one.key) or (passage.numbers.get(one.number) if not one.unit else None)
         if same:
-            as_written = "" if plain(same.text) == plain(one.text) else f" as {words.written(same.text)}"
-            return "found", f"{words.written(one.text)} stands in {words.place(passage)}{as_written}.", passage
+            as_written = "" if plain(same.text) == plain(one.text) else f" as {written(same.text)}"
+            return "found", f"{written(one.text)} stands in {place(passage)}{as_written}.", passage
     for passage in sentence.cited:
         bare = passage.numbers.get(one.number)
         if bare and not bare.unit and one.kind == "figure":
-            return "doubtful", f"{words.place(passage).capitalize()} has the number {words.written(bare.text)}, without this unit.", passage
-    named = words.listed(passage.number for passage in sentence.cited)
+            return "doubtful", f"{place(passage).capitalize()} has the number {written(bare.text)}, without this unit.", passage
+    named = listed(passage.number for passage in sentence.cited)
     others = [passage for passage in sentence.others if one.key in passage.measures]
-    return "not_found", f"{words.written(one.text)} does not stand in {named}.{words.elsewhere(others)}", sentence.cited[0]
+    return "not_found", f"{written(one.text)} does not stand in {named}.{elsewhere(others)}", sentence.cited[0]
 
 
 def _codes(sentence: _Sentence) -> Iterator[Finding]:
@@ -194,7 +194,7 @@ def _codes(sentence: _Sentence) -> Iterator[Finding]:
         there = {other: passage for passage in sentence.cited for other in passage.codes if _letters(other) == letters}
         if there and not sentence.refers(*code.span()) and code[0].casefold() not in there:
             other, passage = min(there.items(), key=lambda entry: entry[0])
-            told = f"{words.written(code[0])} does not stand in {words.place(passage)}, which has {words.written(other.upper())}."
+            told = f"{written(code[0])} does not stand in {place(passage)}, which has {written(other.upper())}."
             yield sentence.finding(*code.span(), "figure", "not_found", told, passage)
 
 
@@ -206,24 +206,24 @@ def _medicines(sentence: _Sentence, near: Nearest | None) -> Iterator[Finding]:
     close = near if near and near.close else None
     swapped = exchanged(sentence.said, close.statement)[1] if close else set()
     for named in sentence.said.medicines:
-        name = words.written(sentence.said.text[named.start : named.end])
+        name = written(sentence.said.text[named.start : named.end])
         holder = next((passage for passage in sentence.cited if named.name in passage.medicines), None)
         if close and holder and named.name in swapped:
-            told = words.exchanged(sentence.said.text[named.start : named.end], close)
+            told = out_of_place(sentence.said.text[named.start : named.end], close)
             yield sentence.finding(named.start, named.end, "drug", "doubtful", told, close.passage)
         elif holder:
-            yield sentence.finding(named.start, named.end, "drug", "found", f"{name} is named in {words.place(holder)}.", holder)
+            yield sentence.finding(named.start, named.end, "drug", "found", f"{name} is named in {place(holder)}.", holder)
         else:
-            cited = words.listed(passage.number for passage in sentence.cited)
+            cited = listed(passage.number for passage in sentence.cited)
             others = [passage for passage in sentence.others if named.name in passage.medicines]
-            told = f"{name} is not named in {cited}.{words.elsewhere(others)}"
+            told = f"{name} is not named in {cited}.{elsewhere(others)}"
             yield sentence.finding(named.start, named.end, "drug", "not_found", told, sentence.cited[0])
 
 
 def _polarity(sentence: _Sentence, near: Nearest | None) -> Iterator[Finding]:
     against = contradiction(sentence.said.wording, near.statement.wording, near.close) if near else None
     if near and against:
-        here, there = (words.written(word) if word else "" for word in against)
+        here, there = (written(word) if word else "" for word in against)
         what = f"{here} here and {there} there" if here and there else f"{here} stands only here" if here else f"{there} stands only there"
-        told = f"This may say the opposite of {words.place(near.passage)}: {what}. It says: {words.written(near.statement.text)}"
+        told = f"This may say the opposite of {place(near.passage)}: {what}. It says: {written(near.statement.text)}"
         yield sentence.finding(0, len(sentence.span.text), "polarity", "doubtful", told, near.passage)

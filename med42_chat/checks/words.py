@@ -28,7 +28,7 @@ def written(text: str) -> str:
     return f"“{' '.join(text.split())}”"
 
 
-def exchanged(text: str, near: Nearest) -> str:
+def out_of_place(text: str, near: Nearest) -> str:
     """On a figure or a medicine that stands where the source has another."""
     instead = f"the sentence of {place(near.passage)} that says nearly the same"
     return f"{written(text)} does not stand in {instead}: {written(near.statement.text)}"
