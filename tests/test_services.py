@@ -276,7 +276,6 @@ class TestSpeedTest:
         with pytest.raises(RuntimeFailure):
             opened.speed_test(threading.Event())
 
-
     def test_two_of_them_are_not_measured_against_each_other(self, opened: Services, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("med42_chat.services._TEST_ENDS_S", 0.1)
         first = opened.speed_test(threading.Event())

@@ -56,8 +56,12 @@ med42.models = (element, props, trigger, watch) => {
   /** Shows a part. What was open in it stays open, and the focus stays where it was, or with the same model. */
   const put = ({ name, html }, fromTest = false) => {
     const place = body.querySelector(`[data-part="${CSS.escape(name)}"]`);
-    if (name === "speed" && !fromTest) idle = html;
+    if (name === "speed" && !fromTest) {
+      if (html === idle && place.dataset.result) return; // told again after a pause: what came out is still true of this model
+      idle = html;
+    }
     if (!place || (name === "speed" && test && !fromTest)) return;
+    if (name === "speed") place.dataset.result = fromTest ? "yes" : "";
     const held = place.contains(document.activeElement) ? document.activeElement : null;
     const open = new Set([...place.querySelectorAll("details[open]")].map((one) => one.dataset.open));
     place.innerHTML = html;
@@ -160,9 +164,16 @@ med42.models = (element, props, trigger, watch) => {
   const endTest = () => {
     if (!test) return;
     stopListening();
+    body.querySelector('[data-part="speed"]').dataset.result = "";
     put({ name: "speed", html: idle });
   };
 
+  // The second click of a double click would meet what the first one has put in its place: 'Stop', or the question's 'Remove'.
+  dialog.addEventListener("click", (event) => {
+    if (event.detail < 2 || event.target.closest("summary, a, input")) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+  }, true);
   dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => {

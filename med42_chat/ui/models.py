@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import gradio as gr
 
@@ -69,8 +71,10 @@ class ModelsDialog:
                 services.models.dismiss(card.work.id)  # that it has come is no news any more
 
     def _bring(self, path: str) -> None:
-        # As a file manager gives it: between quotation marks, or with spaces around it.
+        # As a file manager gives it: between quotation marks, with spaces around it, or as an address.
         name = path.strip().strip("\"'")
+        if name.startswith("file:"):
+            name = url2pathname(urlsplit(name).path)
         if not name:
             raise InputError(self._desk.words("models.no_path"), self._desk.words("models.no_path_hint"))
         self._desk.services.models.bring(Path(name))

@@ -322,8 +322,9 @@ class Sheet:
 def speed(words: Words, now: Speed) -> str:
     """How far a speed test is, or what came out of it."""
     rows = [("words", now.words_s), ("write", now.write_tokens_s), ("read", now.read_tokens_s)]
+    none = "–" if now.done else "…"
     shown = "".join(
-        f"<div><dt>{escape(words(f'models.speed_{name}'))}</dt><dd>{f'{value:,.1f}' if value else '…'}</dd></div>" for name, value in rows
+        f"<div><dt>{escape(words(f'models.speed_{name}'))}</dt><dd>{f'{value:,.1f}' if value else none}</dd></div>" for name, value in rows
     )
     label = escape(words("models.speed_running"))
     progress = "" if now.done else f'<progress max="{_TEST_S}" value="{min(now.seconds, _TEST_S):.1f}" aria-label="{label}"></progress>'

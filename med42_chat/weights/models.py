@@ -261,12 +261,14 @@ class Models:
 
     def bring(self, source: Path) -> None:
         """Imports a file or a folder. What is wrong with it is said by the work, whose id is the source's name."""
-        source = source.expanduser()
+        with suppress(RuntimeError):  # '~' before the name of somebody whom this computer does not know
+            source = source.expanduser()
         if not source.is_absolute():  # a page has no folder that one could begin from
             raise WeightsError("That is no whole path.", "Such as /media/stick/model.gguf, or E:\\model.gguf on Windows.")
-        if not source.exists():
-            raise WeightsError(f"There is nothing at {source}.", "Check the path; for a stick, that it is plugged in.")
-        importing.refuse_used(source, self.folder, self._in_use())
+        with disk_errors(source):  # a name may be too long, a folder nobody's to look into
+            if not source.exists():
+                raise WeightsError(f"There is nothing at {source}.", "Check the path; for a stick, that it is plugged in.")
+            importing.refuse_used(source, self.folder, self._in_use())
         self._start(Work(source.name or str(source), "import", phase="checking"), lambda task: self._bringing(source))
 
     def verify(self, id: str) -> None:

@@ -185,6 +185,7 @@ def test_a_speed_test_shows_what_it_knows_and_ends_with_a_result() -> None:
     assert begun.count("…") == 3 and "<progress" in begun and 'data-act="end-speed"' in begun
     done = models_view.speed(WORDS, Speed(412.0, 9.5, 7.1, 19.0, done=True))
     assert "7.1" in done and "<progress" not in done and 'data-act="speed"' in done
+    assert models_view.speed(WORDS, Speed(done=True)).count("–") == 3, "nothing is waited for any more"
 
 
 @pytest.fixture

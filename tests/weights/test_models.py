@@ -197,7 +197,8 @@ def test_a_file_without_a_checksum_in_the_catalogue_is_not_called_right(shelf: M
 
 
 def test_an_import_needs_a_whole_path(shelf: Models, tmp_path: Path) -> None:
-    for path, reason in [(Path(), "whole path"), (Path("model.gguf"), "whole path"), (tmp_path / "none", "nothing at")]:
+    wrong = [(Path(), "whole path"), (Path("model.gguf"), "whole path"), (Path("~nobody-here/model.gguf"), "whole path")]
+    for path, reason in [*wrong, (tmp_path / "none", "nothing at"), (tmp_path / ("a" * 300), "cannot be used")]:
         with pytest.raises(WeightsError, match=reason):
             shelf.bring(path)
 
