@@ -14,16 +14,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from med42_chat import __version__, services, settings
+from med42_chat import __version__, reference_command, services, settings
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.jobs import Job, JobState
 from med42_chat.library.read import read_text
 from med42_chat.records import Conversation, Message, Turn
+from med42_chat.reference import Library
 from med42_chat.settings import Settings
 from med42_chat.store.backup import backup, restore
 from med42_chat.store.database import Store
 from med42_chat.store.keys import wrapped_key
-from med42_chat.weights.command import add_commands
+from med42_chat.weights import command as models_command
 
 _MARKS = {"ok": "ok     ", "repaired": "mended ", "warning": "warning", "error": "ERROR  "}
 _ENDINGS = {
@@ -77,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     _conversation_commands(command)
     _upkeep_commands(command)
     text = "model files: which there are, what fits here, fetch, import, check, remove, take along"
-    add_commands(commands.add_parser("models", help=text, description=text, parents=[common]), common)
+    models_command.add_commands(commands.add_parser("models", help=text, description=text, parents=[common]), common)
+    text = "your own documents: add, list, search, show, remove"
+    reference_command.add_commands(commands.add_parser("library", help=text, description=text, parents=[common]), common, _library)
     for name in ("ask", "again", "tokens", "check", "serve"):
         commands.choices[name].add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
     return parser
@@ -356,6 +359,12 @@ def _serve(options: Any, chosen: Settings) -> None:
 def _store(chosen: Settings) -> Iterator[Store]:
     with services.open_store(chosen, _ask_passphrase)[0] as store:
         yield store
+
+
+@contextmanager
+def _library(chosen: Settings) -> Iterator[Library]:
+    with _store(chosen) as store:
+        yield Library(store.documents)
 
 
 def _ask_passphrase(prompt: str = "Passphrase of this data folder: ") -> str:

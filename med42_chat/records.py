@@ -208,6 +208,79 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a document. `number` counts from 1, None for a kind of file that has no pages: it is all one.
+
+    `boxes` says where each character of `text` stands, packed as library/boxes.py does it; empty where there is no picture of the page.
+    """
+
+    number: int | None
+    text: str
+    boxes: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of one page, `text[start:end]` of it, under its headings. `number` counts from 1 in its document."""
+
+    number: int
+    page: int | None
+    heading_path: tuple[str, ...]
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file says, read whole. What it does not say of itself is empty; `date` is ISO 8601, to the year, month or day.
+
+    `abbreviations` are pairs as the document explains them ('AKI', 'acute kidney injury'); `notes` are what the person should know of
+    the reading ('Page 7 holds no text that can be read.').
+    """
+
+    title: str
+    media_type: str
+    pages: tuple[Page, ...]
+    passages: tuple[Passage, ...]
+    publisher: str = ""
+    date: str = ""
+    version: str = ""
+    abbreviations: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A document as the library keeps it. `superseded_by` is the id of a newer version that is searched in its place, else empty."""
+
+    id: str
+    sha256: str  # of the original file
+    name: str  # the file's, as it was added
+    media_type: str
+    size_bytes: int
+    title: str
+    publisher: str
+    date: str
+    version: str
+    added_at: int
+    pages: int | None
+    passages: int
+    superseded_by: str = ""
+    collections: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """A passage that a search of the library came upon. A higher `score` is a better one; it means nothing from search to search."""
+
+    holding: Holding
+    passage: Passage
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Feedback:
     """What the reader thought of an answer, and why."""
 

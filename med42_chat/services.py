@@ -17,6 +17,7 @@ from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure, 
 from med42_chat.jobs import Jobs
 from med42_chat.loading import model_file, way_of, ways_to_load
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
+from med42_chat.reference import Library
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Runtime
 from med42_chat.runtime.speed import measure
@@ -62,6 +63,7 @@ class Services:
     start_runtime: Callable[[Settings], Runtime] = field(default_factory=lambda: open_runtime, repr=False)
     ended: threading.Event = field(default_factory=threading.Event, repr=False)
     erased: bool = False
+    library: Library = field(init=False)
     models: Models = field(init=False)
     in_use: Path = field(init=False)  # the model file that the runtime was opened with
     switching: str = ""
@@ -71,6 +73,7 @@ class Services:
 
     def __post_init__(self) -> None:
         self.in_use = model_file(self.settings)
+        self.library = Library(self.store.documents)
         self.models = Models(
             self.settings.models,
             own_catalogue(self.settings),
@@ -197,7 +200,9 @@ class Services:
 
     def _tested(self, stop: threading.Event) -> Iterator[Speed]:
         if not self._testing.acquire(timeout=_TEST_ENDS_S):
-            raise InputError("The speed is being tested already.", "Wait for that test, or stop it: two at once would slow each other down.")
+            raise InputError(
+                "The speed is being tested already.", "Wait for that test, or stop it: two at once would slow each other down."
+            )
         try:
             yield from measure(self.runtime, lambda: stop.is_set() or self.jobs.any_running())
         finally:

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 _PDF_PASSWORD = 4  # fpdfview.h: FPDF_ERR_PASSWORD
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
-_HTML = (".html", ".htm", ".xhtml")
-_MARKDOWN = (".md", ".markdown")
-_OFFICE = (".doc", ".docx", ".odt", ".rtf", ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".pages")
+HTML = (".html", ".htm", ".xhtml")
+MARKDOWN = (".md", ".markdown")
+OFFICE = (".doc", ".docx", ".odt", ".rtf", ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".pages")
 
 # The endings that say something. Of any other name's last part nobody need know.
-ENDINGS = frozenset((".pdf", *_HTML, *_MARKDOWN, *_OFFICE))
+ENDINGS = frozenset((".pdf", *HTML, *MARKDOWN, *OFFICE))
 
 # Tags that begin a line of their own, and tags whose content nobody reads.
 _PARAGRAPHS = frozenset(
@@ -75,18 +75,18 @@ def _extract(data: bytes, suffix: str, most_characters: int) -> Extract:
         return _pdf(data, most_characters)
     if suffix == ".pdf":
         raise Fault("damaged" if data else "empty")
-    if suffix in _OFFICE:
+    if suffix in OFFICE:
         raise Fault("office")
-    text = _decode(data)
-    if suffix in _HTML or re.match(r"\s*<(!doctype html|html)\b", text, re.IGNORECASE):
+    text = decode(data)
+    if suffix in HTML or re.match(r"\s*<(!doctype html|html)\b", text, re.IGNORECASE):
         return Extract(_html(text), "text/html")
-    return Extract(_tidy(text), "text/markdown" if suffix in _MARKDOWN else "text/plain")
+    return Extract(tidy(text), "text/markdown" if suffix in MARKDOWN else "text/plain")
 
 
 # Texts
 
 
-def _decode(data: bytes) -> str:
+def decode(data: bytes) -> str:
     """UTF-8 or UTF-16 by their marks, else UTF-8, else what the file says of itself, else what Windows wrote in the west."""
     for mark, encoding in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if data.startswith(mark):
@@ -109,7 +109,7 @@ def _first_that_fits(data: bytes) -> str:
     raise Fault("binary")
 
 
-def _tidy(text: str) -> str:
+def tidy(text: str) -> str:
     lines = (line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
@@ -118,13 +118,13 @@ def _tidy(text: str) -> str:
 
 
 def _html(text: str) -> str:
-    reader = _Html()
+    reader = HtmlLines()
     reader.feed(text)
     reader.close()
-    return _tidy("".join(reader.pieces))
+    return tidy("".join(reader.pieces))
 
 
-class _Html(HTMLParser):
+class HtmlLines(HTMLParser):
     """Collects what a reader would see: a line for each block, ' | ' between the cells of a table, a hyphen before a list's entry."""
 
     def __init__(self) -> None:
@@ -210,4 +210,4 @@ def _without_layout(text: str) -> str:
 
     U+2010 comes from automatic hyphenation alone, and goes.
     """
-    return _tidy(re.sub(r"(?<=\w)\u2010\s*\n\s*(?=\w)", "", text.replace("\x02", "-")))
+    return tidy(re.sub(r"(?<=\w)\u2010\s*\n\s*(?=\w)", "", text.replace("\x02", "-")))

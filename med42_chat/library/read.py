@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path, PurePath
-from typing import IO
+from typing import IO, Literal
 
 from med42_chat.errors import UnreadableFile
 from med42_chat.library.formats import ENDINGS
@@ -56,25 +56,32 @@ def read_text(path: Path, name: str, time_s: float = TIME_S) -> Attachment:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError:
-        raise _unreadable("missing", _plain_name(name)) from None
+        raise _unreadable("missing", plain_name(name)) from None
     return text_of(data, name, time_s)
 
 
 def text_of(data: bytes | bytearray, name: str, time_s: float = TIME_S) -> Attachment:
     """Like `read_text`, of a file's bytes."""
-    name = _plain_name(name)
+    name = plain_name(name)
     if len(data) > MOST_BYTES:
         raise _unreadable("big", name)
     began = time.monotonic()
-    answer = _ask(data, PurePath(name).suffix.lower(), time_s)
+    answer = ask("text", data, PurePath(name).suffix.lower(), time_s)
     if not answer.endswith(b"\n"):  # it died, or was ended, before all was said
         raise _unreadable("slow" if time.monotonic() - began >= time_s else "damaged", name, time_s)
     return _attachment(answer, name)
 
 
-def _ask(data: bytes | bytearray, suffix: str, time_s: float) -> bytes:
-    """What the process says, until it ends or its time has come."""
-    with _child(suffix, time_s) as child:
+def ask(
+    what: Literal["text", "document"],
+    data: bytes | bytearray,
+    suffix: str,
+    time_s: float,
+    most_characters: int = MOST_CHARACTERS,
+    most_answer: int = _MOST_ANSWER,
+) -> bytes:
+    """What the process says, until it ends or its time has come, and no more than `most_answer` bytes of it."""
+    with _child(what, suffix, time_s, most_characters) as child:
         assert child.stdin is not None and child.stdout is not None
         timer = threading.Timer(time_s, child.kill)
         # A thread of its own: a process that answers before it has read everything would wait for us, and we for it.
@@ -82,7 +89,7 @@ def _ask(data: bytes | bytearray, suffix: str, time_s: float) -> bytes:
         timer.start()
         feeder.start()
         try:
-            return child.stdout.read(_MOST_ANSWER)
+            return child.stdout.read(most_answer)
         finally:
             timer.cancel()
             child.kill()
@@ -94,12 +101,12 @@ def _feed(pipe: IO[bytes], data: bytes | bytearray) -> None:
         pipe.write(data)
 
 
-def _child(suffix: str, time_s: float) -> subprocess.Popen[bytes]:
+def _child(what: str, suffix: str, time_s: float, most_characters: int) -> subprocess.Popen[bytes]:
     # A command line can be read by every user of the computer: of 'Letter.John Doe' not even the ending stands on it.
     ending = suffix if suffix in ENDINGS else ""
     return subprocess.Popen(
         # -P: a file in the current folder must not stand in for a module.
-        [sys.executable, "-P", "-m", "med42_chat.library.child", ending, str(MOST_CHARACTERS), str(round(time_s) + 1)],
+        [sys.executable, "-P", "-m", "med42_chat.library.child", what, ending, str(most_characters), str(round(time_s) + 1)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # what a library says of a file may be a patient's
@@ -121,7 +128,7 @@ def _attachment(answer: bytes, name: str) -> Attachment:
         said = json.loads(answer)
     match said:
         case {"text": str(text), "media_type": str(kind), "pages": int() | None as pages} if len(text) <= MOST_CHARACTERS:
-            return Attachment(name, _clean(text), kind, pages)
+            return Attachment(name, clean(text), kind, pages)
         case {"fault": str(fault)} if fault in _WORDS:
             raise _unreadable(fault, name)
         case _:
@@ -134,13 +141,13 @@ def _unreadable(fault: str, name: str, time_s: float = TIME_S) -> UnreadableFile
     return UnreadableFile(message.format(name=f"‘{name}’", **figures), hint)
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
     """The last part of a path of any system, on one line. A long name keeps its ending."""
-    plain = _clean(re.split(r"[\\/]", name)[-1]).replace("\n", " ").replace("\t", " ").strip() or "file"
+    plain = clean(re.split(r"[\\/]", name)[-1]).replace("\n", " ").replace("\t", " ").strip() or "file"
     return plain if len(plain) <= _LONGEST_NAME else f"{plain[: _LONGEST_NAME - 20]}…{plain[-19:]}"
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Without control characters and halves of characters, which no store and no page takes."""
     whole = text.encode("utf-8", "ignore").decode("utf-8")
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]", "", whole)

@@ -11,6 +11,7 @@ from med42_chat.records import Health
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import DATABASE, RESTORING, Connections, engine
 from med42_chat.store.conversations import Conversations
+from med42_chat.store.documents import Documents
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import STEPS, migrate, schema_version
 from med42_chat.store.private import cannot_write, keep_private, make_private_folder
@@ -21,6 +22,7 @@ class Store:
     """An open data folder. Made by `open`; every part may be used from any thread until `close`."""
 
     conversations: Conversations
+    documents: Documents
     audit: Audit
 
     def __init__(self, home: Path, key: bytes, connections: Connections, lock: FolderLock) -> None:
@@ -29,6 +31,7 @@ class Store:
         self.key = key
         self.audit = Audit(connections)
         self.conversations = Conversations(connections, self.audit)
+        self.documents = Documents(connections, self.audit)
         self._connections = connections
         self._lock = lock
 
@@ -51,6 +54,7 @@ class Store:
                 migrate(db, path, key)
             store = cls(home, key, connections, lock)
             store.conversations.recover()
+            store.documents.recover()
             connections.empty_log()  # a crash may have come between a deletion and this
             undo.pop_all()
         return store
@@ -88,12 +92,12 @@ class Store:
             self._tell_indexes("insert into {0}({0}, rank) values ('integrity-check', 1)")
         except StoreCorrupt:
             self._tell_indexes("insert into {0}({0}) values ('rebuild')")
-            return Health("search", "warning", "The search index did not agree with the messages. It has been made anew.")
-        return Health("search", "ok", "The search index agrees with the messages.")
+            return Health("search", "warning", "The search index did not agree with what is stored. It has been made anew.")
+        return Health("search", "ok", "The search index agrees with the messages and the library.")
 
     def _tell_indexes(self, command: str) -> None:
         with self._connections.write() as db:
-            for index in ("messages_fts", "titles_fts"):
+            for index in ("messages_fts", "titles_fts", "passages_fts", "headings_fts"):
                 db.conn.execute(command.format(index))
 
 

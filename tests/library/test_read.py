@@ -171,7 +171,7 @@ class TestHarm:
         ids=["nothing", "number", "deep", "text", "pages", "long", "fault"],
     )
     def test_an_answer_of_another_shape_counts_as_damage(self, opened: Any, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-        monkeypatch.setattr(read, "_ask", lambda *_: answer)
+        monkeypatch.setattr(read, "ask", lambda *_: answer)
         with pytest.raises(UnreadableFile, match="it is damaged"):
             opened(b"words", "x.txt")
 

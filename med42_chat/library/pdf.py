@@ -1,0 +1,131 @@
+"""PDF files, read with PDFium: every character with its place, and what the file says of itself. Runs in the child process."""
+
+import ctypes
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from med42_chat.library.flow import Strip, sheets, strip
+from med42_chat.library.formats import Fault
+from med42_chat.library.layout import SPACE, Glyph, lines
+from med42_chat.library.sheets import Sheet
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfDocument, PdfPage  # imported where a PDF has come: a text is read without it
+
+MOST_PAGES = 5_000
+_PASSWORD = 4  # fpdfview.h: FPDF_ERR_PASSWORD
+_FINE = 1 << 24  # steps in which PDFium is asked for a place on the page: it answers in whole ones
+_BOLD = re.compile(rb"bold|black|heavy|semibd|demi", re.IGNORECASE)
+
+
+def read(data: bytes, most_characters: int) -> tuple[list[Sheet], dict[str, str], list[int]]:
+    """The pages, what the file says of itself, and the numbers of pages that show something without text. Raises Fault."""
+    import pypdfium2
+
+    try:
+        with pypdfium2.PdfDocument(data) as document:
+            return _read(document, most_characters)
+    except pypdfium2.PdfiumError as error:
+        raise Fault("locked" if error.err_code == _PASSWORD else "damaged") from None
+
+
+def _read(document: "PdfDocument", most_characters: int) -> tuple[list[Sheet], dict[str, str], list[int]]:
+    if len(document) > MOST_PAGES:
+        raise Fault("pages")
+    pages: list[list[Strip]] = []
+    silent: list[int] = []
+    for number in range(len(document)):
+        found = _strips(document, number)
+        if found is None:
+            silent.append(number + 1)
+        pages.append(found or [])
+        most_characters -= sum(len(line.text) for line in pages[-1])
+        if most_characters < 0:
+            raise Fault("long")
+    if not any(pages):
+        raise Fault("pictures" if silent else "empty")
+    return sheets(pages), document.get_metadata_dict(skip_empty=True), silent
+
+
+def _strips(document: "PdfDocument", number: int) -> list[Strip] | None:
+    """None for a page that shows something and says nothing, or cannot be read."""
+    import pypdfium2
+
+    try:
+        with closing(document[number]) as page:
+            width, height = page.get_size()
+            found = [strip(line, width, height) for line in lines(glyphs(page))]
+            return found or (None if any(page.get_objects(max_depth=1)) else [])
+    except pypdfium2.PdfiumError:
+        return None
+
+
+def glyphs(page: "PdfPage") -> Iterator[Glyph]:
+    """The page's characters in the file's order, in points from the upper left corner of the page as it is shown."""
+    import pypdfium2.raw as pdfium
+
+    place = _Place(page)
+    with closing(page.get_textpage()) as text:
+        box = pdfium.FS_RECTF()
+        bold = _Bold(text.raw)
+        for index in range(pdfium.FPDFText_CountChars(text.raw)):
+            code = pdfium.FPDFText_GetUnicode(text.raw, index)
+            if code in (0, 0xFFFE, 0xFFFF) or 0xD800 <= code < 0xE000:
+                continue
+            char = chr(code)
+            if char.isspace():
+                yield Glyph(SPACE, 0, 0, 0, 0)
+            elif pdfium.FPDFText_GetLooseCharBox(text.raw, index, box):
+                yield Glyph(char, *place.of(box), bold.at(index))
+
+
+class _Place:
+    """From the file's own coordinates, which a page may turn or crop, to points from its upper left corner as it is shown."""
+
+    def __init__(self, page: "PdfPage") -> None:
+        self._page = page
+        self._size = page.get_size()
+        (x, y), across, up = self._ask(0, 0), self._ask(1000, 0), self._ask(0, 1000)
+        self._origin = x, y
+        self._across = (across[0] - x) / 1000, (across[1] - y) / 1000
+        self._up = (up[0] - x) / 1000, (up[1] - y) / 1000
+
+    def of(self, box: Any) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of a rectangle."""
+        corners = self._point(box.left, box.top), self._point(box.right, box.bottom)
+        across, down = sorted(one[0] for one in corners), sorted(one[1] for one in corners)
+        return across[0], down[0], across[1], down[1]
+
+    def _point(self, x: float, y: float) -> tuple[float, float]:
+        return (
+            self._origin[0] + x * self._across[0] + y * self._up[0],
+            self._origin[1] + x * self._across[1] + y * self._up[1],
+        )
+
+    def _ask(self, x: float, y: float) -> tuple[float, float]:
+        import pypdfium2.raw as pdfium
+
+        across, down = ctypes.c_int(), ctypes.c_int()
+        pdfium.FPDF_PageToDevice(self._page.raw, 0, 0, _FINE, _FINE, 0, x, y, across, down)
+        return across.value / _FINE * self._size[0], down.value / _FINE * self._size[1]
+
+
+class _Bold:
+    """Whether a character is bold, as its font's name says. (The weight that PDFium gives is a guess: 704 for a plain Noto Serif.)"""
+
+    def __init__(self, text: Any) -> None:
+        self._text = text
+        self._name = ctypes.create_string_buffer(128)
+        self._known: dict[bytes, bool] = {}
+
+    def at(self, index: int) -> bool:
+        """For the character of that number."""
+        import pypdfium2.raw as pdfium
+
+        size = pdfium.FPDFText_GetFontInfo(self._text, index, self._name, len(self._name), None)
+        name = self._name.raw[: min(size, len(self._name))]
+        if name not in self._known:
+            self._known[name] = _BOLD.search(name) is not None
+        return self._known[name]

@@ -1,0 +1,139 @@
+"""`library add|list|search|show|remove` without a screen. With `--json` the result is one JSON value on standard output."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from med42_chat.errors import InputError
+from med42_chat.records import Find, Holding
+from med42_chat.reference import Added, Library
+from med42_chat.settings import Settings
+
+Opening = Callable[[Settings], AbstractContextManager[Library]]
+
+
+def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParser, opening: Opening) -> None:
+    """Gives `parser` the subcommands; `common` holds the options that every command takes, `opening` opens the library."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[Any, Library], int | None], text: str) -> argparse.ArgumentParser:
+        def opened(options: Any, chosen: Settings) -> int | None:
+            with opening(chosen) as library:
+                return run(options, library)
+
+        made = commands.add_parser(name, help=text, description=text, parents=[common])
+        made.set_defaults(run=opened)
+        return made
+
+    adding = command("add", add, "add files, or all documents in folders: PDF, DOCX, HTML, Markdown, text")
+    adding.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    adding.add_argument("--collection", metavar="NAME", action="append", default=[], help="put them into this collection")
+    adding.add_argument("--replaces", metavar="ID", default="", help="the document of which the one file is a newer version")
+    listing = command("list", list_, "the documents")
+    listing.add_argument("--collection", metavar="NAME", default="", help="only those in this collection")
+    searching = command("search", search, "the passages that a question is about, the best first")
+    searching.add_argument("question")
+    searching.add_argument("--collection", metavar="NAME", action="append", default=[], help="only in this collection")
+    searching.add_argument("--limit", type=int, choices=range(1, 101), metavar="N", default=5, help="at most this many, 1 to 100")
+    showing = command("show", show, "a document with its passages")
+    showing.add_argument("id")
+    showing.add_argument("--original", metavar="FILE", type=Path, help="write the file as it was added to this new file")
+    command("remove", remove, "remove a document for good, from the search and from the disk").add_argument("id", nargs="+")
+
+
+def add(options: Any, library: Library) -> int:
+    """A line for each file while they are read; 1 when one of them could not be."""
+    each: Iterator[Added]
+    if options.replaces:
+        if len(options.paths) > 1 or options.paths[0].is_dir():
+            raise InputError("--replaces goes with one file.", "Add the others without it.")
+        each = iter([library.add(options.paths[0], options.collection, options.replaces)])
+    else:
+        each = library.add_all(options.paths, options.collection)
+    results = []
+    for result in each:
+        results.append(result)
+        _say(options, result)
+    if options.json:
+        _print_json([asdict(result) for result in results])
+    return int(any(result.error for result in results))
+
+
+def _say(options: Any, result: Added) -> None:
+    if options.json:
+        return
+    if result.holding is None:
+        print(f"error: {result.error}" + (f" {result.hint}" if result.hint else ""), file=sys.stderr)
+        return
+    print(_line(result.holding))
+    for note in (result.note, *result.holding.notes):
+        if note:
+            print(f"{'':18}{note}")
+
+
+def list_(options: Any, library: Library) -> None:
+    """One line a document."""
+    found = library.documents.all(options.collection)
+    if options.json:
+        _print_json([asdict(holding) for holding in found])
+    for holding in () if options.json else found:
+        print(_line(holding))
+
+
+def _line(holding: Holding) -> str:
+    pages = f"{holding.pages} {'page' if holding.pages == 1 else 'pages'}" if holding.pages else f"{holding.passages} passages"
+    version = holding.version and f"version {holding.version}"
+    about = filter(None, [holding.publisher, version, holding.date, pages, *(f"#{name}" for name in holding.collections)])
+    return f"{holding.id}  {holding.title} ({', '.join(about)}){' · superseded' if holding.superseded_by else ''}"
+
+
+def search(options: Any, library: Library) -> None:
+    """Number, document, place and words of each passage."""
+    found = library.search(options.question, options.limit, options.collection)
+    if options.json:
+        _print_json([asdict(find) for find in found])
+        return
+    for number, find in enumerate(found, start=1):
+        print(f"[{number}] {_place(find)}\n{find.passage.text}\n")
+    if not found:
+        print("Nothing in your library has the words of this question.")
+
+
+def _place(find: Find) -> str:
+    page = f"page {find.passage.page}" if find.passage.page is not None else ""
+    return " · ".join(filter(None, [find.holding.title, page, " › ".join(find.passage.heading_path)]))
+
+
+def show(options: Any, library: Library) -> None:
+    """All that is known of a document; its passages as they are searched."""
+    holding, passages = library.documents.get(options.id), library.documents.passages(options.id)
+    if options.original:
+        with options.original.open("xb") as file:
+            file.write(library.documents.original(options.id))
+    if options.json:
+        _print_json({**asdict(holding), "passages": [asdict(passage) for passage in passages]})
+        return
+    print(_line(holding))
+    for passage in passages:
+        page = f"page {passage.page}" if passage.page is not None else ""
+        print(f"\n— {' · '.join(filter(None, [str(passage.number), page, ' › '.join(passage.heading_path)]))}\n{passage.text}")
+
+
+def remove(options: Any, library: Library) -> None:
+    """Each of them; what cannot be found ends it."""
+    for id in options.id:
+        title = library.documents.get(id).title
+        library.documents.remove(id)
+        if not options.json:
+            print(f"Removed: {title}")
+    if options.json:
+        _print_json({"removed": options.id})
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))

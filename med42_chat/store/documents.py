@@ -1,0 +1,268 @@
+"""The library's documents: their originals, pages and passages, and the search in them. Knows nothing of files or their formats."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from med42_chat.errors import InputError, NotFound
+from med42_chat.records import Document, Find, Holding, Page, Passage
+from med42_chat.store import tree
+from med42_chat.store.audit import Audit
+from med42_chat.store.connection import Connections, Row
+from med42_chat.store.passages import ranked
+from med42_chat.store.texts import names, one_line
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+_STEP = 50  # passages removed in one transaction: streaming answers are saved between them
+
+_HOLDING = """
+select d.*, n.uid as newer,
+  (select count(*) from passages p where p.document_id = d.id) as passages,
+  (select max(number) from pages p where p.document_id = d.id) as pages,
+  (select json_group_array(name) from (select name from collections c where c.document_id = d.id order by name)) as collections
+from documents d left join documents n on n.id = d.superseded_by
+"""
+_LISTED = "where d.sha256 not like 'removed %'"  # what is being removed has no place in any list
+
+
+class Documents:
+    """Every method may be called from any thread; what a method wrote is on the disk when it returns."""
+
+    def __init__(self, connections: Connections, audit: Audit) -> None:
+        self._connections = connections
+        self._audit = audit
+
+    # Reading
+
+    def all(self, collection: str = "") -> list[Holding]:
+        """All, or those in a collection, by title; superseded ones too."""
+        within = " and d.id in (select document_id from collections where name = :collection)" if collection else ""
+        rows = self._connections.rows(
+            f"{_HOLDING} {_LISTED}{within} order by d.title collate nocase, d.added_at desc, d.id desc", {"collection": collection}
+        )
+        return [_holding(row) for row in rows]
+
+    def get(self, id: str) -> Holding:
+        """Raises NotFound."""
+        row = self._connections.row(f"{_HOLDING} {_LISTED} and d.uid = ?", (id,))
+        if row is None:
+            raise NotFound(f"There is no document {id} in the library.", "'library list' shows those that are there.")
+        return _holding(row)
+
+    def with_content(self, sha256: str) -> Holding | None:
+        """The document made from exactly this file, if it is here."""
+        row = self._connections.row(f"{_HOLDING} where d.sha256 = ?", (sha256,))
+        return _holding(row) if row else None
+
+    def collections(self) -> list[tuple[str, int]]:
+        """The collections' names with how many documents each holds, by name."""
+        rows = self._connections.rows("select name, count(*) as n from collections group by name order by name collate nocase, name")
+        return [(row["name"], row["n"]) for row in rows]
+
+    def passages(self, id: str) -> list[Passage]:
+        """All passages of a document, in its order. Raises NotFound."""
+        self.get(id)
+        rows = self._connections.rows(
+            "select p.* from passages p join documents d on d.id = p.document_id where d.uid = ? order by p.number", (id,)
+        )
+        return [_passage(row) for row in rows]
+
+    def page(self, id: str, number: int | None) -> Page:
+        """One page with its characters' boxes; None for a document without pages. Raises NotFound."""
+        row = self._connections.row(
+            "select p.* from pages p join documents d on d.id = p.document_id where d.uid = ? and p.number is ?", (id, number)
+        )
+        if row is None:
+            raise NotFound(f"The document {id} has no page {number}.")
+        return Page(row["number"], row["text"], row["boxes"])
+
+    def original(self, id: str) -> bytes:
+        """The file as it was added. Raises NotFound."""
+        self.get(id)
+        row = self._connections.row("select o.content from originals o join documents d on d.id = o.document_id where d.uid = ?", (id,))
+        return bytes(row["content"]) if row else b""
+
+    def search(self, question: str, limit: int = 10, collections: Sequence[str] = ()) -> list[Find]:
+        """The passages that the question is about, the best first; superseded documents are left out."""
+        best = {row["id"]: row["score"] for row in ranked(self._connections, question, limit, collections)}
+        chosen = (json.dumps(list(best)),)
+        rows = self._connections.rows("select * from passages where id in (select value from json_each(?))", chosen)
+        among = "select document_id from passages where id in (select value from json_each(?))"
+        holdings = {row["id"]: _holding(row) for row in self._connections.rows(f"{_HOLDING} {_LISTED} and d.id in ({among})", chosen)}
+        passages = {row["id"]: row for row in rows if row["document_id"] in holdings}
+        return [Find(holdings[passages[id]["document_id"]], _passage(passages[id]), best[id]) for id in best if id in passages]
+
+    # Writing
+
+    def add(self, document: Document, original: bytes, name: str, collections: Sequence[str] = ()) -> Holding:
+        """Keeps a document with the file it was read from. Raises InputError when that very file is here already."""
+        sha256, uid = hashlib.sha256(original).hexdigest(), tree.new_id()
+        with self._connections.write() as db:
+            if db.conn.execute("select 1 from documents where sha256 = ?", (sha256,)).fetchone():
+                raise InputError("This file is in the library already.", "'library list' shows it.")
+            id = _insert(db, document, (uid, sha256, one_line(name), len(original)))
+            db.conn.execute("insert into originals values (?, ?)", (id, original))
+            _insert_parts(db, id, document)
+            _set_collections(db, id, collections)
+            self._audit.append("document.added", uid, {"passages": str(len(document.passages))})
+        return self.get(uid)
+
+    def set_details(self, id: str, title: str, publisher: str, date: str, version: str) -> Holding:
+        """Puts right what was read of a document. A title cannot be empty. Raises NotFound, InputError."""
+        if not one_line(title):
+            raise InputError("A document needs a title.")
+        with self._connections.write() as db:
+            row = _row(db, id)
+            db.conn.execute(
+                "update documents set title = ?, publisher = ?, dated = ?, version = ? where id = ?",
+                (*map(one_line, (title, publisher, date, version)), row["id"]),
+            )
+            if one_line(title) != row["title"]:
+                db.conn.execute(
+                    "update passages set headings = ? || substr(headings, ?) where document_id = ?",
+                    (one_line(title), len(row["title"]) + 1, row["id"]),
+                )
+        return self.get(id)
+
+    def set_collections(self, id: str, collections: Sequence[str]) -> Holding:
+        """Sets all of the collections that a document is in. Raises NotFound."""
+        with self._connections.write() as db:
+            _set_collections(db, _row(db, id)["id"], collections)
+        return self.get(id)
+
+    def supersede(self, old: str, new: str) -> None:
+        """From now on `new` is searched in the place of `old`, which stays and can be read. Raises NotFound, InputError."""
+        with self._connections.write() as db:
+            older, newer = _row(db, old), _row(db, new)
+            if older["id"] == newer["id"] or newer["superseded_by"] is not None:
+                raise InputError("A document is superseded by another one that is in use itself.")
+            both = "update documents set superseded_by = :new where id = :old or superseded_by = :old"
+            db.conn.execute(both, {"new": newer["id"], "old": older["id"]})
+            db.conn.execute("update passages set searched = 0 where document_id = ? and searched", (older["id"],))
+            self._audit.append("document.superseded", old, {"by": new})
+
+    def remove(self, id: str) -> None:
+        """Removes a document with all that belongs to it, from the indexes and the file's free space too. Raises NotFound.
+
+        What it superseded is searched again. The document is gone from every list and search at once; its parts go in small steps,
+        so that answers are saved meanwhile, and go on after a crash.
+        """
+        with self._connections.write() as db:
+            row = _row(db, id)
+            self._hide(db, row)
+            self._audit.append("document.removed", id, {})
+        self._remove(row["id"])
+        self._connections.empty_log()
+
+    def recover(self) -> None:
+        """Ends the removals that a crash cut short."""
+        for row in self._connections.rows("select id from documents where sha256 like 'removed %'"):
+            self._remove(row["id"])
+
+    def _hide(self, db: "Database", row: Row) -> None:
+        for older in db.conn.execute("select id from documents where superseded_by = ?", (row["id"],)).fetchall():
+            db.conn.execute("update documents set superseded_by = null where id = ?", (older["id"],))
+            db.conn.execute("update passages set searched = 1 where document_id = ? and not searched", (older["id"],))
+        # Its place is free at once: the same file can be added again while this one is still being removed.
+        db.conn.execute("update documents set sha256 = 'removed ' || uid, superseded_by = null where id = ?", (row["id"],))
+        db.conn.execute("delete from abbreviations where document_id = ?", (row["id"],))
+        db.conn.execute("delete from collections where document_id = ?", (row["id"],))
+
+    def _remove(self, id: int) -> None:
+        removed = _STEP
+        while removed == _STEP:
+            with self._connections.write() as db:
+                statement = "delete from passages where id in (select id from passages where document_id = ? limit ?)"
+                removed = db.conn.execute(statement, (id, _STEP)).rowcount
+        with self._connections.write() as db:
+            db.conn.execute("delete from documents where id = ?", (id,))
+
+
+def same_work(one: Holding, other: Holding) -> bool:
+    """Whether two documents seem to be versions of one: the same title, but for case and figures, and no two different publishers."""
+    publishers = {holding.publisher.casefold() for holding in (one, other)} - {""}
+    return len(publishers) < 2 and _work(one.title) == _work(other.title)
+
+
+def is_older(one: Holding, other: Holding) -> bool:
+    """Whether `one` says that it is of an earlier version or date than `other`, where both say it."""
+    if one.version and other.version and one.version != other.version:
+        return _numbers(one.version) < _numbers(other.version)
+    return bool(one.date and other.date) and one.date < other.date
+
+
+def _work(title: str) -> str:
+    plain = re.sub(r"\b(version|edition|revision|v|ed)?\.?\s*\d[\d.]*\b", " ", title.casefold())
+    return " ".join(re.findall(r"[^\W_]+", plain))
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+def _row(db: "Database", id: str) -> Row:
+    found: Row | None = db.conn.execute("select * from documents where uid = ? and sha256 not like 'removed %'", (id,)).fetchone()
+    if found is None:
+        raise NotFound(f"There is no document {id} in the library.", "'library list' shows those that are there.")
+    return found
+
+
+def _insert(db: "Database", document: Document, file: tuple[str, str, str, int]) -> int:
+    uid, sha256, name, size = file
+    details = map(one_line, (document.media_type, document.title, document.publisher, document.date, document.version))
+    cursor = db.conn.execute(
+        """insert into documents(uid, sha256, name, bytes, media_type, title, publisher, dated, version, notes, added_at)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (uid, sha256, name, size, *details, json.dumps(document.notes), tree.now()),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _insert_parts(db: "Database", id: int, document: Document) -> None:
+    title = one_line(document.title)
+    db.conn.executemany(
+        "insert into pages(document_id, number, text, boxes) values (?, ?, ?, ?)",
+        ((id, page.number, page.text, page.boxes) for page in document.pages),
+    )
+    db.conn.executemany(
+        "insert into passages(document_id, number, page, headings, text, char_from, char_to) values (?, ?, ?, ?, ?, ?, ?)",
+        (
+            (id, passage.number, passage.page, "\n".join([title, *passage.heading_path]), passage.text, passage.start, passage.end)
+            for passage in document.passages
+        ),
+    )
+    db.conn.executemany("insert or ignore into abbreviations values (?, ?, ?)", ((id, *pair) for pair in document.abbreviations))
+
+
+def _set_collections(db: "Database", id: int, collections: Sequence[str]) -> None:
+    db.conn.execute("delete from collections where document_id = ?", (id,))
+    db.conn.executemany("insert into collections values (?, ?)", [(id, name) for name in names(collections)])
+
+
+def _holding(row: Row) -> Holding:
+    return Holding(
+        id=row["uid"],
+        sha256=row["sha256"],
+        name=row["name"],
+        media_type=row["media_type"],
+        size_bytes=row["bytes"],
+        title=row["title"],
+        publisher=row["publisher"],
+        date=row["dated"],
+        version=row["version"],
+        added_at=row["added_at"],
+        pages=row["pages"],
+        passages=row["passages"],
+        superseded_by=row["newer"] or "",
+        collections=tuple(json.loads(row["collections"])),
+        notes=tuple(json.loads(row["notes"])),
+    )
+
+
+def _passage(row: Row) -> Passage:
+    path = tuple(row["headings"].split("\n")[1:])
+    return Passage(row["number"], row["page"], path, row["text"], row["char_from"], row["char_to"])

@@ -1,0 +1,98 @@
+"""Finding the passages that a question is about. Any text a person can type is a safe search.
+
+Every word of the question may match, those that say nothing left out; what two or three rare words agree on is ranked above what one common
+word says. An abbreviation that one of the documents explains is searched as its long form too, as a phrase, and the other way round.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from med42_chat.store.connection import Connections, Row
+
+_CANDIDATES = 300
+_MOST_WORDS = 32
+_SMALL = 500  # passages; of fewer, no word is too frequent to be searched
+_FREQUENT = 0.05  # of all passages: words in more of them cost much time and rank little
+_FEWEST = 2  # words that are searched whatever their frequency
+_HEADING = 2.0  # times the weight of a word in the text
+
+# What questions are made of, and says nothing about what they are about.
+_COMMON = (
+    "a about all also am an and any are as ask at be because been being but by can could describe did do does doing done else explain "
+    "for from get give given go had has have having he her him his how i if in into is it its just know like list long many may me might "
+    "more most much must my need no of on one or our out over please same say shall she should so some such tell than that the their "
+    "them then there these they this those to too us used using very was we were what when where whether which while who whom whose why "
+    "will with within would you your"
+)
+
+_SEARCH = """
+with found as (
+  select * from (select rowid as id, -bm25(passages_fts) as score from passages_fts where passages_fts match :match{within}
+    order by score desc limit :candidates)
+  union all
+  select * from (select rowid as id, :heading * -bm25(headings_fts) as score from headings_fts where headings_fts match :match{within}
+    order by score desc limit :candidates)
+)
+select id, sum(score) as score from found group by id order by score desc, id limit :limit
+"""
+_WITHIN = """ and rowid in (select p.id from passages p join collections c on c.document_id = p.document_id
+  where c.name in (select value from json_each(:collections)))"""
+_COUNT = "select count(*) as n from (select 1 from passages_fts where passages_fts match ? limit ?)"
+_LONG_FORMS = """
+select distinct long as form from abbreviations where short in (select value from json_each(:words))
+  or (length(short) > 4 and lower(short) in (select lower(value) from json_each(:words))) limit 16
+"""
+_SHORT_FORMS = "select distinct short as form from abbreviations where instr(:question, ' ' || long || ' ') limit 16"
+
+
+def ranked(connections: Connections, question: str, limit: int, collections: Sequence[str] = ()) -> list[Row]:
+    """`id` and `score` of the best passages, the best first; of all that is searched, or of these collections only."""
+    match = match_of(connections, question)
+    if not match or limit < 1:
+        return []
+    parameters = {
+        "match": match,
+        "heading": _HEADING,
+        "candidates": max(_CANDIDATES, limit),
+        "limit": limit,
+        "collections": _json(collections),
+    }
+    return connections.rows(_SEARCH.format(within=_WITHIN if collections else ""), parameters)
+
+
+def match_of(connections: Connections, question: str) -> str:
+    """The question in the index's language, '' where it has no word. Everything stands in quotes: nothing typed is an operator."""
+    words = words_of(question)
+    lower = list(dict.fromkeys(word.lower() for word in words))
+    common = _COMMON.split()
+    telling = [word for word in lower if word not in common] or lower
+    alternatives = [*_rare(connections, telling[:_MOST_WORDS]), *_other_forms(connections, words)]
+    return " OR ".join(f'"{one}"' for one in dict.fromkeys(alternatives))
+
+
+def words_of(text: str) -> list[str]:
+    """Letters and digits, in the order typed."""
+    return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text[:4000]))
+
+
+def _rare(connections: Connections, words: list[str]) -> list[str]:
+    """Without those that are in too many passages, as long as enough are left."""
+    total = connections.row("select max(id) as n from passages")
+    most = int(_FREQUENT * (total["n"] or 0)) if total else 0
+    if most < _FREQUENT * _SMALL:
+        return words
+    rare = [word for word in words if (connections.rows(_COUNT, (f'"{word}"', most + 1))[0]["n"]) <= most]
+    return rare if len(rare) >= _FEWEST else words
+
+
+def _other_forms(connections: Connections, words: list[str]) -> list[str]:
+    """'acute kidney injury' for AKI and the reverse. Short ones count only as they are written: 'all' is no ALL."""
+    long = connections.rows(_LONG_FORMS, {"words": _json(words)})
+    short = connections.rows(_SHORT_FORMS, {"question": f" {' '.join(words).lower()} "})
+    return [" ".join(words_of(row["form"])) for row in (*long, *short)]
+
+
+def _json(values: Sequence[str]) -> str:
+    return json.dumps(list(values))
