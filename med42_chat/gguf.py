@@ -30,6 +30,7 @@ _INPUT, _OUTPUT = "token_embd.weight", "output.weight"
 _MOST_ENTRIES = 1 << 24  # entries in one table; the largest vocabularies have a quarter of a million
 _MOST_VALUES, _MOST_TENSORS = 1 << 10, 1 << 17
 _MOST_LAYERS = 1 << 12  # the largest models have some hundred
+_MOST_NAME = 100  # characters of what a model calls itself
 _MOST_TEXT = 1 << 20  # bytes of one text that is kept, a chat template at most
 _KEPT_ENTRIES = 1024  # arrays up to this length are kept (per-layer head counts); longer ones are only counted
 _DOWNLOAD = "Download the file again, or choose another model file."
@@ -240,7 +241,10 @@ def _header(cursor: _Cursor, version: int, size: int, values: dict[str, Value], 
         raise ModelFileError(f"The model file {cursor.path.name} does not say what kind of model it holds.", _DOWNLOAD)
 
     def own(key: str) -> int:
-        return _number(values, f"{architecture}.{key}") or 0
+        number = _number(values, f"{architecture}.{key}") or 0
+        if number < 0:
+            raise cursor.damaged(f"{key} as {number:,}")
+        return number
 
     if own("block_count") > _MOST_LAYERS:
         raise cursor.damaged(f"{own('block_count'):,} layers")
@@ -252,7 +256,7 @@ def _header(cursor: _Cursor, version: int, size: int, values: dict[str, Value], 
         expected_bytes=_expected_bytes(cursor, values, tensors),
         version=version,
         architecture=architecture,
-        name=_text(values, "general.name"),
+        name=_label(_text(values, "general.name")),
         file_type=_number(values, "general.file_type"),
         context_length=own("context_length"),
         block_count=own("block_count"),
@@ -285,6 +289,11 @@ def _expected_bytes(cursor: _Cursor, values: dict[str, Value], tensors: list[_Te
 def _text(values: dict[str, Value], key: str) -> str:
     value = values.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _label(text: str) -> str:
+    """A name as it can stand in a line, whatever a file calls itself."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())[:_MOST_NAME]
 
 
 def _number(values: dict[str, Value], key: str) -> int | None:

@@ -86,6 +86,8 @@ HOSTILE = {
     "an array of arrays": gguf(text("k") + struct.pack("<IIQ", 9, 9, 1), value_count=1),
     "an unknown type": gguf(text("k") + struct.pack("<I", 99), value_count=1),
     "16 million layers": gguf(ARCHITECTURE + text("llama.block_count") + struct.pack("<II", 4, 2**24), value_count=2),
+    "a negative number of layers": gguf(ARCHITECTURE + text("llama.block_count") + struct.pack("<Ii", 5, -5), value_count=2),
+    "a negative context": gguf(ARCHITECTURE + text("llama.context_length") + struct.pack("<Iq", 11, -5), value_count=2),
     "2^63 values": gguf(ARCHITECTURE, value_count=2**63),
     "2^63 tensors": gguf(ARCHITECTURE, value_count=1, tensor_count=2**63),
     "a tensor of 2^31 dimensions": gguf(ARCHITECTURE, value_count=1, tensors=text("t") + struct.pack("<I", 2**31), tensor_count=1),
@@ -98,6 +100,13 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_header_is_refused_and_allocates_nothing(tmp_path: Path, name: str) -> None:
     assert refusal(tmp_path / "a.gguf", HOSTILE[name])
+
+
+def test_a_model_s_name_is_a_line_whatever_it_calls_itself(tmp_path: Path) -> None:
+    name = "Med42\x1b[2J\n\u202eevil " + "x" * 5000
+    (tmp_path / "a.gguf").write_bytes(gguf(ARCHITECTURE + text("general.name") + struct.pack("<I", 8) + text(name), value_count=2))
+    said = read_header(tmp_path / "a.gguf").name
+    assert said.startswith("Med42 [2J evil") and said.isprintable() and len(said) == 100
 
 
 @settings(max_examples=150, deadline=None)
