@@ -166,7 +166,7 @@ class Models:
 
     def entries(self) -> tuple[Entry, ...]:
         """The catalogue, a person's own entries included; read again when those change. Raises CatalogueError."""
-        changed = self._own.stat().st_mtime_ns if self._own.exists() else 0
+        changed = _time_of(self._own)
         with self._changing:
             if self._entries is None or self._entries[0] != changed:
                 self._entries = changed, catalogue.read(CATALOGUE, self._own)
@@ -188,7 +188,7 @@ class Models:
     def changed(self) -> int:
         """A number that grows with every change that could be seen, one that another program makes in the folder too."""
         places = (self.folder, self.folder / UNFINISHED, self._own)
-        seen = tuple(place.stat().st_mtime_ns if place.exists() else 0 for place in places)
+        seen = tuple(map(_time_of, places))
         with self._changing:
             if seen != self._seen:
                 self._seen, self._count = seen, self._count + 1
@@ -282,10 +282,13 @@ class Models:
         item = inventory.find(id, self.entries(), self.folder)
         if item is None or item.state == "absent":
             raise NotFound(f"Nothing of '{id}' is here.", "")
+        self._refuse_used(item)
+        self._start(Work(id, "remove", total=item.fetched), lambda task: self._removing(item))
+
+    def _refuse_used(self, item: Item) -> None:
         used = self._in_use()
         if used is not None and used.exists() and any(file.exists() and file.samefile(used) for file in item.files):
             raise WeightsError(f"{item.title} is in use.", "Use another model first; then this one can be removed.")
-        self._start(Work(id, "remove", total=item.fetched), lambda task: self._removing(item))
 
     def stop(self, id: str) -> None:
         """Stops what is being done with a model; what has come of it stays. Does nothing where nothing is being done."""
@@ -415,8 +418,16 @@ class Models:
 
     def _removing(self, item: Item) -> Steps:
         yield from ()
+        self._refuse_used(item)  # once more: it may have been taken into use meanwhile
         freed = inventory.remove(item.id, self.entries(), self.folder)
         return f"{gigabytes(freed)} are free again."
+
+
+def _time_of(place: Path) -> int:
+    """When a file or folder changed last; 0 where there is none, or none that can be asked: whoever reads it says why."""
+    with suppress(OSError):
+        return place.stat().st_mtime_ns
+    return 0
 
 
 def _card(item: Item, planner: _Planner | None, best: Plan | None, work: Work | None) -> Card:

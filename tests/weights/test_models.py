@@ -283,3 +283,11 @@ def test_cards_are_quick(shelf: Models) -> None:
     begun = time.perf_counter()
     shelf.cards()
     assert time.perf_counter() - begun < 0.05
+
+
+def test_a_folder_that_cannot_be_asked_is_said_where_cards_are_and_nowhere_else(home: Path) -> None:
+    home.mkdir()
+    shelf = Models(home / ("m" * 300), home / "catalogue.toml", read_hardware=a_computer)
+    assert shelf.changed() == shelf.changed()
+    with pytest.raises(WeightsError, match="cannot be used"):
+        shelf.cards()
