@@ -28,6 +28,7 @@ from med42_chat.services import Services
 from med42_chat.settings import ASSETS, PROJECT
 from med42_chat.ui.intake import Intake
 from med42_chat.ui.words import Words, read_words
+from med42_chat.weights.download import stay_offline
 
 _MANIFEST = {
     "name": "Med42 Chat",
@@ -161,9 +162,9 @@ def _prepare_gradio(services: Services) -> None:
     os.environ |= {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_TEMP_DIR": str(folder),
-        "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
+    stay_offline()
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from med42_chat.errors import ConnectionLost, Med42Error
 from med42_chat.weights import catalogue
 from med42_chat.weights.progress import Progress
 
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_OFFLINE = "HF_HUB_OFFLINE"
+_OURS = "MED42_SET_OFFLINE"  # says that the program has set it, and not the person, whose word would hold for downloads, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,15 @@ class Download:
         self._popen.stdin.close()
 
 
+def stay_offline() -> None:
+    """Tells huggingface-hub, before it is imported, that this process asks no network; downloads in their own processes still may.
+
+    Where the person has said that already, it holds for downloads as well.
+    """
+    if _OFFLINE not in os.environ:
+        os.environ |= {_OFFLINE: "1", _OURS: "1"}
+
+
 def _raised(error: str, message: str, hint: str) -> Med42Error:
     kind = getattr(errors, error, Med42Error)
     made: Med42Error = kind(message, hint)
@@ -88,7 +98,8 @@ def _raised(error: str, message: str, hint: str) -> Med42Error:
 def _environment() -> dict[str, str]:
     paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     # Without our settings either, of which one is the passphrase: the process is about to speak with a stranger.
-    kept = {name: value for name, value in os.environ.items() if name not in _OFFLINE and not name.startswith("MED42_")}
+    ours = {_OFFLINE} if _OURS in os.environ else set()
+    kept = {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("MED42_")}
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 

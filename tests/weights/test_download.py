@@ -23,7 +23,7 @@ from huggingface_hub.utils import close_session
 from med42_chat.errors import ConnectionLost, DownloadFailed
 from med42_chat.weights import download, hardware
 from med42_chat.weights.catalogue import Entry
-from med42_chat.weights.download import Download, Order
+from med42_chat.weights.download import Download, Order, stay_offline
 from med42_chat.weights.fetch import fetch
 from med42_chat.weights.hub import Hub
 from med42_chat.weights.place import UNFINISHED
@@ -38,7 +38,10 @@ NAME = "tiny.Q4_K_M.gguf"
 def order(server: State, offered: Offered, model: bytes, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
     """An order for a process that finds the hub by HF_ENDPOINT, given by one that is told to stay offline."""
     monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for name in ("HF_HUB_OFFLINE", "MED42_SET_OFFLINE"):
+        monkeypatch.setenv(name, "")  # so that what comes now is taken back
+        monkeypatch.delenv(name)
+    stay_offline()
     entry = offered((NAME, model))
     return Order(entry.id, str(write_catalogue(tmp_path / "catalogue.toml", entry)), "", str(models))
 
@@ -197,3 +200,12 @@ def test_a_fault_of_the_program_is_not_called_a_stop(order: Order) -> None:
 def test_no_helper_process_learns_the_passphrase(environment: Callable[[], dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MED42_PASSPHRASE", "a secret")
     assert "a secret" not in environment().values()
+
+
+def test_a_person_s_own_word_that_nothing_is_fetched_holds(order: Order, server: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MED42_SET_OFFLINE")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    stay_offline()
+    with pytest.raises(DownloadFailed, match="HF_HUB_OFFLINE"):
+        list(Download(order))
+    assert server.asked == []
