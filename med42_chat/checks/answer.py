@@ -11,7 +11,7 @@ from med42_chat.checks.figures import Measure, codes
 from med42_chat.checks.finding import Finding, Kind, State
 from med42_chat.checks.medicines import Medicines
 from med42_chat.checks.passages import Nearest, Passage, Statement, exchanged, nearest, negation_before, read, stands_in, statement
-from med42_chat.checks.polarity import contradiction, negated
+from med42_chat.checks.polarity import contradiction, wording
 from med42_chat.checks.references import Reference, names, references
 from med42_chat.checks.text import MARK, Span, marked, plain, quotations, sentences
 from med42_chat.checks.words import elsewhere, listed, out_of_place, place, written
@@ -107,8 +107,8 @@ def _quotations(sentence: _Sentence, passages: Sequence[Passage]) -> Iterator[Fi
     for quotation in quotations(sentence.span.text):
         parts = [part for part in (plain(part).strip(" .,;:!?") for part in _around_gaps(quotation.text)) if part]
         if sum(len(part.split()) for part in parts) >= _FEWEST_QUOTED or any(character.isdigit() for part in parts for character in part):
-            rest = sentence.span.text[: quotation.start] + " , " + sentence.span.text[quotation.end :]
-            state, told, holder = _quoted(parts, bool(negated(rest.replace(",", " "))), sentence, passages)
+            rest = sentence.span.text[: quotation.start] + sentence.span.text[quotation.end :]
+            state, told, holder = _quoted(parts, bool(wording(rest).negations), sentence, passages)
             yield sentence.finding(quotation.start, quotation.end, "quotation", state, told, holder)
 
 

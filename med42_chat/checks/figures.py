@@ -15,7 +15,11 @@ def _any(words: Iterable[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
-_DIGITS = r"\d{1,3}(?:[,\u2009 ]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?(?:\^\d+|[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?[½¼¾]?|\.\d+|[½¼¾]"
+# Longer ones are no figures of a text on medicine, and take long to read.
+_DIGITS = (
+    r"\d{1,3}(?:[,\u2009 ]\d{3}){1,4}(?!\d)(?:\.\d{1,15})?"
+    r"|\d{1,15}(?!\d)(?:[.,]\d{1,15}(?!\d))?(?:\^\d{1,2}|[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})?[½¼¾]?|\.\d{1,15}|[½¼¾]"
+)
 _WORDS = _any(word for word in SPELLED if word not in ("a", "an", "half a", "half an", "once", "twice", "thrice"))
 _NUMBER = rf"(?:{_DIGITS}|\b(?:{_WORDS})\b)"
 _TIME = _any(word for word, (base, _) in UNITS.items() if base in ("s", "month") and len(word) > 1)
@@ -35,7 +39,7 @@ _FREQUENCY = re.compile(
     rf"{_TIMES}(?:\s*(?:to|or|-)\s*(?P<times2>{_NUMBER}))?\s*(?:times|x|doses)?\s*(?:an?|per|each|every|in an?|/|-)?\s*(?P<each>{_PERIOD})"
     rf"|(?:every|each)\s+(?P<gap>{_NUMBER})(?:\s*(?:to|or|-)\s*(?P<gap2>{_NUMBER}))?[\s-]*(?P<of>{_PERIOD})"
     rf"|(?P<hours>{_NUMBER})(?:\s*(?:to|or|-)\s*(?P<hours2>{_NUMBER}))?[\s-]*(?P<ly>hourly)"
-    rf"|q\s?(?P<q>\d+)(?:-(?P<q2>\d+))?\s?(?P<qh>h|hr|hours?)"
+    rf"|q\s?(?P<q>\d{{1,3}})(?:-(?P<q2>\d{{1,3}}))?\s?(?P<qh>h|hr|hours?)"
     rf"|in\s+(?P<divided>{_NUMBER})(?:\s*(?:to|or|-)\s*(?P<divided2>{_NUMBER}))?\s+divided\s+doses"
     rf"|(?P<known>{_any(FREQUENCIES)})"
     rf")(?!\w)",
@@ -78,15 +82,15 @@ def measures(text: str) -> tuple[Measure, ...]:
     text = level(text)
     taken = [found.span() for found in _PAGE.finditer(text)]
     frequencies = [one for found in _FREQUENCY.finditer(text) for one in _frequency(found)]
-    taken += [(one.start, one.end) for one in frequencies] + [found.span() for found in _CODE.finditer(text)]
+    taken += [(one.start, one.end) for one in frequencies] + [found.span() for found in codes(text)]
     figures = [found for found in _FIGURE.finditer(text) if not any(start < found.end() and found.start() < end for start, end in taken)]
     listed = _share_units([one for found in figures for one in _figure(found)], text)
     return tuple(sorted([*frequencies, *listed], key=lambda one: (one.start, one.value)))
 
 
 def codes(text: str) -> Iterator[re.Match[str]]:
-    """Names with a number in them, such as B12, CD4, NG28; not '5mg', which is a figure."""
-    return _CODE.finditer(level(text))
+    """Names with a number in them, such as B12, CD4, NG28; not '5mg', which is a figure, nor cmH2O, which is a unit."""
+    return (found for found in _CODE.finditer(level(text)) if found[0] not in UNITS)
 
 
 def _value(written: str) -> Fraction:
@@ -99,8 +103,7 @@ def _value(written: str) -> Fraction:
     base, power = re.fullmatch(r"([^⁰¹²³⁴⁵⁶⁷⁸⁹^]*)\^?(.*)", digits).groups() if digits else ("0", "")  # type: ignore[union-attr]
     grouped = re.sub(r"[,\u2009 ](?=\d{3}(?:\D|$))", "", base) if re.match(r"\d{1,3}(?:[,\u2009 ]\d{3})+(?!\d)", base) else base
     number = Fraction(grouped.replace(",", "."))
-    # An exponent of more than two digits is no clinical number, and would be a very long one.
-    return (number ** int(power.translate(_RAISED)) if power and len(power) < 3 else number) + part
+    return (number ** int(power.translate(_RAISED)) if power else number) + part
 
 
 def _frequency(found: re.Match[str]) -> Iterator[Measure]:

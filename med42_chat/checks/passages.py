@@ -156,7 +156,7 @@ def negation_before(passage: Passage, start: int) -> str:
 
 
 def _whole(text: str, start: int, end: int) -> bool:
-    """Whether the place begins and ends with whole words and figures: '5mg' is not in '25mg', '0.5mg', '5mg/kg' or '<5mg'."""
+    """Whether the place begins and ends with whole words and figures: '5 mg' is not in '25 mg', '0.5 mg', '5 mg/kg' or '<5 mg'."""
     first, last = text[start], text[end - 1]
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
     if (first.isalnum() and before[-1:].isalnum()) or (last.isalnum() and after[:1].isalnum()):
@@ -164,5 +164,5 @@ def _whole(text: str, start: int, end: int) -> bool:
     if first.isdigit() and (before[-1:] in tuple("<>≤≥±-^") or re.fullmatch(r"\d[.,:/]", before)):
         return False
     cut_unit = last.isalnum() and re.fullmatch(r"/\w", after)
-    cut_figure = last.isdigit() and re.fullmatch(r"[%°].?|[.,:^-]\d", after)
+    cut_figure = last.isdigit() and re.fullmatch(r"[.,:^-]\d", after)
     return not (cut_unit or cut_figure)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\]")
 
+# 'amoxi-' at a line's end, in small letters or in capitals: a hyphen before a capital, as in 'anti-D', is the word's own.
+_BROKEN = re.compile(r"\u00ad\s*|(?:(?<=[a-z])[-‐‑][ \t]*\n\s*(?=[a-z])|(?<=[A-Z])[-‐‑][ \t]*\n\s*(?=[A-Z]))")
 # A new block: an empty line, or a line that begins like a list, a heading, a table's row or a quotation. Other line ends are layout.
 _BLOCK = re.compile(r"\n(?=[ \t]*(?:\n|[-*+•][ \t]|\d{1,2}[.)][ \t]|#|\||>))|(?<=\|)[ \t]*\n|(?m:(?<=\n)|^)(?=#)")
 _LEAD = re.compile(r"(?:\s|[-*+•#>|](?=[\s#>|])|\d{1,2}[.)](?=\s))*")
-_END = re.compile(r"[.!?…][\"”’»')*_]*(?:\s?\[\d[\d,;\s–-]*\])*(?=\s+[\"“‘«(\[*_]*[^\Wa-zß-ÿ_])")
+_END = re.compile(r"[.!?…][\"”’»')*_]*(?:\s?\[\d[\d,;\s–-]*\])*(?!\s?\[\d)(?=\s+[\"“‘«(\[*_]*[^\Wa-zß-ÿ_])")
 # What a full stop may follow without ending a sentence.
 _SHORT = re.compile(
     r"(?:^|[\s(])(?:e\.g|i\.e|i\.[mv]|p\.[or]|s\.c|b\.[di]\.?d?|t\.[di]\.?[ds]|vs|cf|approx|fig|dr|mr|mrs|prof|st|et al|resp|[A-Z])$",
@@ -22,19 +24,22 @@ _QUOTED = re.compile(
 )
 
 _LETTERS = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
-_LIGATURES = str.maketrans(_LETTERS)
+_UNSEEN = dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", "")
+_LIGATURES = str.maketrans({**_LETTERS, **_UNSEEN})
 _SAME = str.maketrans(
     {
         **dict.fromkeys("‐‑‒–—―−", "-"),
         **dict.fromkeys("“”„‟«»″", '"'),
         **dict.fromkeys("‘’‚‛′`´", "'"),
-        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff*", ""),
+        **_UNSEEN,
+        "*": "",
         **dict.fromkeys("⁄∕", "/"),
         "μ": "µ",
         **_LETTERS,
     }
 )
-_LEVEL = str.maketrans("‐‑‒–—−\u00a0\u202f*`μ’⁄∕", "------ \u2009  µ'//")
+# The last four are letters that a pattern takes for i, s and k, and a table does not.
+_LEVEL = str.maketrans("‐‑‒–—−\u00a0\u202f*`μ’⁄∕İıſ\u212a", "------ \u2009  µ'//iisK")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
 _LAYOUT = (
     (re.compile(r"\u00ad\s*"), ""),  # a soft hyphen, and the line end after it
@@ -42,7 +47,8 @@ _LAYOUT = (
     (re.compile(r"(?<=[^\W\d_])-\s*(?=[^\W\d_])"), ""),  # a word broken at a line end, which may have had its hyphen before
     (re.compile(r"(?<=\d)-\s+(?=\w)|(?<=\d)\s+-\s+(?=\d)"), "-"),
     (re.compile(r"\s+"), " "),
-    (re.compile(r"(?<=\d) (?=[^\W\d_]|[%°])|(?<=[<>≤≥±=(\[]) | (?=[,.;:!?)\]])"), ""),  # 5 mg is 5mg
+    (re.compile(r"(?<=[<>≤≥±=(\[]) | (?=[,.;:!?)\]])"), ""),
+    (re.compile(r"(?<=\d)(?=[^\W\d_]|[%°])"), " "),  # 5mg is 5 mg
 )
 
 
@@ -113,7 +119,7 @@ def plain(text: str) -> str:
 
 def unbroken(text: str) -> str:
     """The text with ligatures taken apart and words joined that a line end broke: what a passage is read as."""
-    return re.sub(r"(?<=[a-z])(?:-[ \t]*\n|\u00ad)\s*(?=[a-z])", "", text).translate(_LIGATURES)
+    return _BROKEN.sub("", unicodedata.normalize("NFC", text).translate(_LIGATURES))
 
 
 def level(text: str) -> str:

@@ -72,7 +72,8 @@ _SPELLINGS: dict[tuple[str, Fraction | int], str] = {
 UNITS: dict[str, tuple[str, Fraction]] = {
     spelling: (base, Fraction(factor)) for (base, factor), spellings in _SPELLINGS.items() for spelling in spellings.split()
 }
-_FOLDED = {spelling.casefold(): unit for spelling, unit in reversed(UNITS.items()) if len(spelling) > 1 and spelling != "mM"}
+# For those who write Mg or KG: the first in the table that is the same but for capitals.
+_FOLDED = {spelling.casefold(): unit for spelling, unit in reversed(UNITS.items())}
 
 _COUNTED = (
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
