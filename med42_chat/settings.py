@@ -222,6 +222,7 @@ def _switch(text: str) -> bool:
 def _word(text: str) -> str:
     if "\0" in text:  # no path, address or passphrase has one, and the system's calls refuse it
         raise ValueError
+    text.encode()  # bytes that are no text could neither be shown nor written down with an answer
     return text
 
 

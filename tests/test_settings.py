@@ -128,3 +128,8 @@ def test_what_the_file_cannot_set_is_said(tmp_path: Path, line: str, told: str) 
     with pytest.raises(SettingsError) as caught:
         settings.read({"home": str(tmp_path)}, {})
     assert told in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_bytes_that_are_no_text_are_no_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="model"):
+        settings.read({"home": str(tmp_path), "model": "/models/\udcff.gguf"}, {})

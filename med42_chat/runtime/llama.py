@@ -6,6 +6,7 @@ end that a model has here.
 """
 
 import ctypes
+import os
 import re
 import sys
 from collections import Counter, deque
@@ -190,7 +191,7 @@ def _load_model(wanted: Load, log: Log, progress: Callable[[float], None]) -> An
     params.n_gpu_layers = wanted.gpu_layers
     overrides = _overrides(wanted.overrides)
     params.kv_overrides = overrides
-    model = native.llama_model_load_from_file(wanted.file.encode(), params)
+    model = native.llama_model_load_from_file(os.fsencode(wanted.file), params)
     if model:
         return model
     name = Path(wanted.file).name

@@ -10,6 +10,7 @@ and work buffers are taken from llama.cpp's log, and the weights, which it logs 
 
 import ctypes
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ def memory(file: str, context: int, cache_type: str, gpu_layers: int) -> dict[st
     """What llama.cpp would take: bytes of the KV cache, of the work buffers by device, and layers by device. {"error"} if it cannot."""
     log = Log()
     native.llama_backend_init()
-    model = native.llama_model_load_from_file(file.encode(), _model_params(gpu_layers))
+    model = native.llama_model_load_from_file(os.fsencode(file), _model_params(gpu_layers))
     if not model:
         return {"error": log.problem()}
     opened = native.llama_init_from_model(model, _context_params(context, _CACHE_TYPES[cache_type]))

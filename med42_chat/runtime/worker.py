@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import BinaryIO
 
 import psutil
 
-from med42_chat.errors import ModelFileError, RuntimeFailure
+from med42_chat.errors import ModelFileError, RuntimeFailure, places
 from med42_chat.gguf import Header, read_header
 from med42_chat.records import ModelInfo
 from med42_chat.runtime import llama
@@ -266,7 +265,7 @@ class _Edge:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if error is not None:
-            traceback.print_exception(error)
+            print(places(error), file=sys.stderr)  # not its message: that may be a patient's words
             os._exit(1)
 
 

@@ -83,14 +83,20 @@ def of_entry(entry: Entry, folder: Path) -> Item:
     if installed(entry, folder):
         return Item(entry.id, entry, files, "here", _size(files))
     begun = [*(folder / UNFINISHED / entry.id).glob("*.gguf"), *files]
-    return Item(entry.id, entry, (), "unfinished" if any(map(Path.exists, begun)) else "absent", _size(begun))
+    fetched = _size(begun)  # nothing, where what had come was thrown away
+    return Item(entry.id, entry, (), "unfinished" if fetched else "absent", fetched)
 
 
 def _unknown(entries: Iterable[Entry], folder: Path) -> list[Item]:
     known = {name for entry in entries for name in entry.file_names}
     # Hidden ones are not meant for people: macOS leaves a '._NAME' beside every file on disks that are not its own.
-    found = sorted(file for file in folder.glob("[!.]*.gguf") if file.name not in known and file.is_file())
+    found = sorted(file for file in folder.glob("[!.]*.gguf") if file.name not in known and file.is_file() and _is_text(file.name))
     return [_of_files(first, found) for first in found if not _LATER_PART.search(first.name)]
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be shown and written down: bytes that are no text would take a whole page or list with them."""
+    return name.encode(errors="replace").decode() == name
 
 
 def _of_files(first: Path, found: Sequence[Path]) -> Item:

@@ -307,3 +307,10 @@ def test_a_model_without_a_chat_template_is_refused(start: Start, tmp_path: Path
 def test_waiting_has_an_end_when_asked_for(start: Start, medium: Path) -> None:
     with pytest.raises(RuntimeFailure, match="still loading"):
         start(medium).wait_until_loaded(0.01)
+
+
+def test_a_fault_of_the_process_is_noted_without_anybody_s_words() -> None:
+    code = "from med42_chat.runtime.worker import _Edge\nwith _Edge(): {}['Mrs Smith, 81']"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "KeyError at" in done.stderr and "Smith" not in done.stderr

@@ -229,3 +229,10 @@ def test_a_file_that_says_it_was_trained_on_a_few_tokens_is_refused_and_no_proce
     few = write_shape(tmp_path / "few.gguf", Shape(64, 2, 4, 2, 128, context=40))
     with pytest.raises(ModelFileError, match="trained on 40 tokens"):
         trying(Load(str(few), 1024, 1)).wait_until_loaded(20)
+
+
+def test_a_folder_whose_name_is_no_text_is_opened_all_the_same(trying: Try, tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "\udcff"
+    folder.mkdir()
+    (folder / "tiny.gguf").write_bytes(tiny.read_bytes())
+    assert trying(Load(str(folder / "tiny.gguf"), 512, 1)).wait_until_loaded(20).context == 512

@@ -139,6 +139,15 @@ def test_what_an_interrupted_program_left_is_shown_as_unfinished(shelf: Models, 
     assert (card(shelf).state, card(shelf).fetched, card(shelf).work) == ("unfinished", 100, None)
 
 
+def test_a_download_that_waits_for_the_server_still_says_what_is_here(shelf: Models, server: State, models: Path) -> None:
+    (models / UNFINISHED / "tiny-q4").mkdir(parents=True)
+    (models / UNFINISHED / "tiny-q4" / "tiny-q4.gguf").write_bytes(b"GGUF" + bytes(96))
+    server.head_faults.append(503)
+    shelf.get("tiny-q4")
+    assert until(shelf, "tiny-q4", lambda work: work.phase == "waiting").done == 100
+    shelf.stop("tiny-q4")
+
+
 def test_a_model_is_verified_and_a_changed_one_found_out(shelf: Models, models: Path, model: bytes) -> None:
     (models / "tiny-q4.gguf").write_bytes(model)
     shelf.verify("tiny-q4")
@@ -291,3 +300,10 @@ def test_a_folder_that_cannot_be_asked_is_said_where_cards_are_and_nowhere_else(
     assert shelf.changed() == shelf.changed()
     with pytest.raises(WeightsError, match="cannot be used"):
         shelf.cards()
+
+
+def test_a_file_whose_name_no_page_can_show_takes_no_other_card_with_it(shelf: Models, models: Path, model: bytes) -> None:
+    (models / "\udcff.gguf").write_bytes(model)
+    (models / "mine.gguf").write_bytes(model)
+    titles = [card.title for card in shelf.cards()]
+    assert "mine.gguf" in titles and all(title.encode() for title in titles)
