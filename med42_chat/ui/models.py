@@ -6,6 +6,7 @@ Its script (assets/js/models.js) opens it and sends what was asked for. What it 
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from urllib.request import url2pathname
 
 import gradio as gr
 
-from med42_chat.errors import InputError, Med42Error
+from med42_chat.errors import InputError, Med42Error, WeightsError
 from med42_chat.ui.desk import Desk, Updates, notice, text
 
 
@@ -66,9 +67,10 @@ class ModelsDialog:
     def _use(self, name: str) -> None:
         services = self._desk.services
         services.use(name)
-        for card in services.models.cards():
-            if card.work and name in [file.name for file in card.files]:
-                services.models.dismiss(card.work.id)  # that it has come is no news any more
+        with suppress(WeightsError):  # is said in the page, and is no fault of this
+            for card in services.models.cards():
+                if card.work and name in [file.name for file in card.files]:
+                    services.models.dismiss(card.work.id)  # that it has come is no news any more
 
     def _bring(self, path: str) -> None:
         # As a file manager gives it: between quotation marks, with spaces around it, or as an address.

@@ -458,5 +458,7 @@ def _moved(work: Work, step: Step, meter: Meter) -> Work:
     """The work after one more step."""
     if isinstance(step, Recognised):
         return replace(work, entry=step.entry.id)
-    now = meter.progress(step.state, step.done, step.total, step.note)
+    # Before the server has answered, a download does not say yet from where it goes on.
+    done = max(step.done, work.done) if step.state in ("asking", "waiting") else step.done
+    now = meter.progress(step.state, done, step.total, step.note)
     return replace(work, phase=now.state, done=now.done, total=now.total, speed=now.bytes_per_s, left_s=now.seconds_left, message=now.note)

@@ -31,6 +31,7 @@ class Meter:
         self._clock = clock
         self._seen: deque[tuple[float, int]] = deque()
         self._reported = float("-inf")
+        self._state: State = "asking"
 
     def due(self) -> bool:
         """Whether it is time for another report."""
@@ -43,8 +44,9 @@ class Meter:
     def progress(self, state: State, done: int, total: int, note: str = "") -> Progress:
         """A report as of now."""
         now = self._clock()
-        if self._seen and done < self._seen[-1][1]:
-            self._seen.clear()  # begun anew
+        if state != self._state or (self._seen and done < self._seen[-1][1]):
+            self._seen.clear()  # begun anew, or gone on with: what was here before did not come in this time
+        self._state = state
         self._seen.append((now, done))
         while now - self._seen[0][0] > _WINDOW_S:
             self._seen.popleft()

@@ -194,7 +194,10 @@ class TestWhatIsShown:
         (shelf.folder.parent / "catalogue.toml").write_text("[[file]\n")
         shelf.page.click("#header .which")
         shelf.page.wait_for_selector("#models .alarm:has-text('cannot be read')")
-        assert shelf.card("demonstration").is_visible()
+        shelf.do("demonstration", "Use this model")
+        until(lambda: shelf.site.services.settings.model == "demonstration", "it is used")
+        shelf.page.wait_for_timeout(300)
+        assert shelf.page.locator("#models .problem").is_hidden()
 
 
 class TestFetching:

@@ -383,6 +383,9 @@ def test_speed_and_time_left_are_those_of_the_last_seconds() -> None:
     now[0] = 102.0
     assert meter.progress("fetching", 600, 1000) == Progress("fetching", 600, 1000, 50.0, 8.0)
     assert meter.progress("fetching", 0, 1000).seconds_left is None
+    meter.progress("asking", 0, 1000)
+    now[0] = 103.0
+    assert meter.progress("fetching", 900, 1000).bytes_per_s == 0, "what was here before has not come in a second"
 
 
 def test_a_part_that_lies_there_under_its_name_is_read_before_it_is_believed(

@@ -148,6 +148,13 @@ def test_a_download_that_waits_for_the_server_still_says_what_is_here(shelf: Mod
     shelf.stop("tiny-q4")
 
 
+def test_what_was_thrown_away_is_not_called_begun(shelf: Models, server: State) -> None:
+    server.faults.append(Fault("flip", at=50_000))
+    shelf.get("tiny-q4")
+    assert "thrown away" in ended(shelf).message
+    assert (card(shelf).state, card(shelf).fetched) == ("absent", 0)
+
+
 def test_a_model_is_verified_and_a_changed_one_found_out(shelf: Models, models: Path, model: bytes) -> None:
     (models / "tiny-q4.gguf").write_bytes(model)
     shelf.verify("tiny-q4")
