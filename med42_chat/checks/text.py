@@ -10,7 +10,7 @@ MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\]")
 # 'amoxi-' at a line's end, in small letters or in capitals: a hyphen before a capital, as in 'anti-D', is the word's own.
 _BROKEN = re.compile(r"\u00ad\s*|(?:(?<=[a-z])[-‐‑][ \t]*\n\s*(?=[a-z])|(?<=[A-Z])[-‐‑][ \t]*\n\s*(?=[A-Z]))")
 # A new block: an empty line, or a line that begins like a list, a heading, a table's row or a quotation. Other line ends are layout.
-_BLOCK = re.compile(r"\n(?=[ \t]*(?:\n|[-*+•][ \t]|\d{1,2}[.)][ \t]|#|\||>))|(?<=\|)[ \t]*\n|(?m:(?<=\n)|^)(?=#)")
+_BLOCK = re.compile(r"\n(?=[ \t]*(?:\n|[-*+•][ \t]|\d{1,2}[.)][ \t]|#|\||>))|(?<=\|)[ \t]*\n|^#[^\n]*\n", re.MULTILINE)
 _LEAD = re.compile(r"(?:\s|[-*+•#>|](?=[\s#>|])|\d{1,2}[.)](?=\s))*")
 _END = re.compile(r"[.!?…][\"”’»')*_]*(?:\s?\[\d[\d,;\s–-]*\])*(?!\s?\[\d)(?=\s+[\"“‘«(\[*_]*[^\Wa-zß-ÿ_])")
 # What a full stop may follow without ending a sentence.

@@ -100,6 +100,7 @@ FREQUENCIES: dict[str, Fraction] = {
     **dict.fromkeys(("tds", "t.d.s.", "tid", "t.i.d."), Fraction(3)),
     **dict.fromkeys(("qds", "q.d.s.", "qid", "q.i.d."), Fraction(4)),
     **dict.fromkeys(("hourly", "every hour", "each hour"), Fraction(24)),
+    **dict.fromkeys(("half-hourly", "half hourly"), Fraction(48)),
     **dict.fromkeys(("every other day", "every second day", "on alternate days", "alternate days"), Fraction(1, 2)),
     **dict.fromkeys(("weekly", "every week", "each week"), Fraction(1, 7)),
     **dict.fromkeys(("fortnightly", "every fortnight", "every other week", "every second week"), Fraction(1, 14)),

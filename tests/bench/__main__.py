@@ -1,6 +1,6 @@
 """`make bench`: every figure that is claimed, against its counterpart in the same run; fails when one falls short.
 
-python -m tests.bench [store|decode|start|list|page|memory …]     all of them by default
+python -m tests.bench [store|decode|start|list|page|memory|checks …]     all of them by default
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import conversations, decode, memory, page, start, store
+from tests.bench import checks, conversations, decode, memory, page, start, store
 from tests.bench.rows import Row
 from tests.model_files import llama3_shape
 
@@ -28,6 +28,7 @@ def main(names: list[str]) -> int:
         "store": store.measure,
         "list": conversations.measure,
         "page": page.measure,
+        "checks": checks.measure,
         "memory": memory.measure,
     }
     rows = [row for name in names or parts for row in _run(name, parts[name])]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from med42_chat.checks import Finding, Medicines
+from med42_chat.checks import Finding, Medicines, check
 from med42_chat.records import Source
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -249,3 +249,37 @@ CHANGES: dict[str, Callable[[random.Random, str], str]] = {
     "mark": change_mark,
     "reference": add_reference,
 }
+
+
+def span(chance: random.Random, text: str) -> str:
+    """Five to twenty-five words of a passage."""
+    words = [found.span() for found in re.finditer(r"\S+", text)]
+    first = chance.randrange(len(words) - 5)
+    last = min(len(words) - 1, first + chance.randrange(4, 25))
+    return text[words[first][0] : words[last][1]]
+
+
+def quoted(quotation: str, source: Source, listed: Medicines) -> str:
+    """The state of the one quotation of an answer."""
+    (state,) = [one.state for one in check(f"The protocol says “{quotation}” [1].", (source,), listed) if one.kind == "quotation"]
+    return state
+
+
+def relaid(chance: random.Random, text: str) -> str:
+    """The same words as another page would have them."""
+    changes: tuple[Callable[[str], str], ...] = (
+        lambda words: words.replace(" ", "\n", 2),
+        lambda words: words.replace(" ", "\u00a0 ", 3),
+        lambda words: re.sub(r"([a-z]{3})([a-z]{3})", r"\1-\n\2", words, count=2),
+        lambda words: re.sub(r"([a-z]{3})([a-z]{3})", "\\1\u00ad\\2", words, count=3),
+        lambda words: words.replace("fi", "ﬁ").replace("fl", "ﬂ").replace("ff", "ﬀ"),
+        lambda words: words.replace("-", "‑").replace("–", "-"),
+        lambda words: re.sub(r"(\d) (mg|g|mL|mmol|%)", r"\1\2", words),
+        str.upper,
+        lambda words: words.replace("given", "**given**"),
+        lambda words: words.replace(". ", ".\n"),
+        lambda words: words.replace("e", "e\u200b", 2),
+    )
+    for change in chance.sample(changes, 3):
+        text = change(text)
+    return text

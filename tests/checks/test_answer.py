@@ -139,13 +139,29 @@ class TestMedicines:
 
 
 class TestPolarity:
-    @pytest.mark.parametrize("answer", ["Give potassium as a bolus [1].", "Tell the renal team if the eGFR is above 30 [1].", "Hyperkalaemia is measured again after 2 days [1].",
-                                        "Vitamin B12 is needed [2].", "Do not tell the renal team if the eGFR is below 30 [1]."])  # fmt: skip
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            "Give potassium as a bolus [1].",
+            "Tell the renal team if the eGFR is above 30 [1].",
+            "Hyperkalaemia is measured again after 2 days [1].",
+            "Vitamin B12 is needed [2].",
+            "Do not tell the renal team if the eGFR is below 30 [1].",
+        ],
+    )
     def test_the_opposite_is_noticed(self, answer: str, listed: Medicines) -> None:
         assert [(one.kind, one.state) for one in amber(check(answer, SOURCES, listed))] == [("polarity", "doubtful")]
 
-    @pytest.mark.parametrize("answer", ["Potassium must not be given as a bolus [1].", "Avoid giving potassium as a bolus [1].", "The renal team is told when the eGFR is < 30 [1].",
-                                        "B12 isn't needed [2].", "Potassium chloride is given over four hours, not quickly [1]."])  # fmt: skip
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            "Potassium must not be given as a bolus [1].",
+            "Avoid giving potassium as a bolus [1].",
+            "The renal team is told when the eGFR is < 30 [1].",
+            "B12 isn't needed [2].",
+            "Potassium chloride is given over four hours, not quickly [1].",
+        ],
+    )
     def test_the_same_in_other_words_is_not(self, answer: str, listed: Medicines) -> None:
         assert not amber(check(answer, SOURCES, listed))
 
@@ -179,7 +195,7 @@ def test_no_answer_and_no_source_is_too_strange(answer: str, text: str, title: s
 
 
 def test_the_words_never_say_verified(listed: Medicines) -> None:
-    answer = "“Never give potassium as a bolus” [1]. Amoxicillin 500 mg bd [2]. NG900. Give 5 mg. PMID 12345678. Give potassium as a bolus [1][9]."
+    answer = "“Never give potassium as a bolus” [1]. Amoxicillin 500 mg bd [2]. NG900. Give 5 mg. Give potassium as a bolus [1][9]."
     findings: tuple[Finding, ...] = check(answer, SOURCES, listed)
     assert len({one.kind for one in findings}) >= 7
     assert not any("verif" in one.words.casefold() for one in findings)

@@ -5,8 +5,8 @@ import pytest
 from med42_chat.checks.references import names, references
 
 ALL = (
-    "PMID: 12345678", "PMC7654321", "NCT01234567", "ISBN 978-3-16-148410-0", "10.1000/xyz.12", "https://example.org/a", "NG28", "CG 180",
-    "SIGN 147", "ESC guidelines 2020", "2020 ESC", "Smith et al., 2019", "Smith and Jones (2020", "Smith (2019", "Müller-Lüdenscheidt, 2001",
+    "PMID: 12345678", "PMC7654321", "NCT01234567", "ISBN 978-3-16-148410-0", "10.1000/xyz.12", "https://example.org/a1", "NG28", "CG 180",
+    "SIGN 147", "ESC guidelines 2020", "2020 ESC", "Smith et al., 2019", "Smith and Jones (2020", "Smith (2019", "Smith-Meyer, 2001",
 )  # fmt: skip
 
 
@@ -19,8 +19,8 @@ def test_each_kind_is_found_whole(text: str) -> None:
 def test_a_source_that_has_it_names_it_and_one_with_another_digit_does_not(text: str) -> None:
     (one,) = references(f"As in {text} guidance.")
     assert names(f"Following {text}, we did.", one)
-    digit = next((char for char in reversed(text) if char.isdigit()), "a")
-    assert not names(f"Following {text.replace(digit, '8' if digit != '8' else '9')}, we did.", one) or digit == "a"
+    digit = text[max(at for at, char in enumerate(text) if char.isdigit())]
+    assert not names(f"Following {text.replace(digit, '8' if digit != '8' else '9')}, we did.", one)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""Checks on answers: how long a sentence takes, what is noticed, what is flagged for nothing.
+
+Run alone with `python -m tests.bench checks`.
+The texts are the tests' own templates (tests/checks/cases.py); docs/checks.md says what that is worth.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+
+from med42_chat.checks import Medicines, check
+from med42_chat.checks.text import plain
+from med42_chat.records import Source
+from tests.bench.rows import Row
+from tests.checks.cases import CHANGES, Case, amber, changed, faithful, medicines, quoted, relaid, span
+
+SENTENCES = 20
+PASSAGES = 5
+QUOTATIONS = 500
+MUTATED = 5_500  # some kinds of change have nothing to change in a sentence
+
+
+def measure() -> list[Row]:
+    """Speed, recall, false alarms, and quotations, on texts with another seed than the tests'."""
+    listed = medicines()
+    return [
+        Row("checks: one sentence, its share of five passages", _speed(listed), "ms", 1.0, "<="),
+        Row("checks: one thing changed, noticed", _flagged(changed(7, MUTATED), listed), "share", 0.97, ">=", "from templates"),
+        Row("checks: the same in other words, flagged", _flagged(faithful(8, 2_000), listed), "share", 0.01, "<=", "from templates"),
+        Row("checks: quotations changed, rejected", 1 - _found(_altered, listed), "share", 1.0, ">="),
+        Row("checks: quotations in another layout, accepted", _found(_relaid, listed), "share", 0.98, ">="),
+    ]
+
+
+def _speed(listed: Medicines) -> float:
+    """Milliseconds, the best of five, of a whole check divided by the answer's sentences."""
+    cases = list(faithful(9, SENTENCES))
+    sources = tuple(Source(number, case.sources[0].title, case.sources[0].text, 1) for number, case in enumerate(cases[:PASSAGES], start=1))
+    answer = " ".join(case.answer.replace("[1]", f"[{index % PASSAGES + 1}]") for index, case in enumerate(cases))
+    return min(_seconds(lambda: check(answer, sources, listed)) for _ in range(5)) * 1000 / SENTENCES
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def _flagged(cases: Iterable[Case], listed: Medicines) -> float:
+    results = [bool(amber(check(case.answer, case.sources, listed))) for case in cases]
+    return sum(results) / len(results)
+
+
+def _found(alter: Callable[[random.Random, str], str], listed: Medicines) -> float:
+    """The share of quotations that are found. Words that stand on the page after all (another dose in the next line) are none of them."""
+    results: list[bool] = []
+    chance = random.Random(11)
+    while len(results) < QUOTATIONS:
+        (case,) = faithful(chance.randrange(10**9), 1)
+        words = alter(chance, span(chance, case.sources[0].text))
+        if words:
+            stands = alter is _altered and plain(words).strip(".") in plain(case.sources[0].text)
+            results += [] if stands else [quoted(words, case.sources[0], listed) != "not_found"]
+    return sum(results) / len(results)
+
+
+def _altered(chance: random.Random, words: str) -> str:
+    return CHANGES[chance.choice(["digit", "unit", "negation", "drug"])](chance, words)
+
+
+def _relaid(chance: random.Random, words: str) -> str:
+    return relaid(chance, words)
