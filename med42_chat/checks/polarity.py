@@ -18,6 +18,7 @@ from med42_chat.checks.english import (
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|[<>≤≥,;:.()]")
 # A negation is about the words near it, as far as the clause goes.
 _REACH = 4
+_FAR = 20  # words that are looked at for these
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,12 @@ def contradiction(said: Wording, source: Wording, close: bool) -> tuple[str, str
     shared = said.stems & source.stems
     here, there = ([word for word, about in one.negations if about & shared] for one in (said, source))
     if (bool(here) != bool(there)) or (close and len(here) != len(there)):
-        return (here[-1], "") if len(here) > len(there) else ("", there[-1])
+        return (_extra(here, there), "") if len(here) > len(there) else ("", _extra(there, here))
     return _contrast(said.words, source.words) or _prefixed(said.words - source.words, source.words - said.words)
+
+
+def _extra(more: list[str], fewer: list[str]) -> str:
+    return next((word for word in more if word not in fewer), more[0])
 
 
 def negated(text: str) -> str:
@@ -62,7 +67,10 @@ def _is_negation(token: str) -> bool:
 def _negations(tokens: Sequence[str]) -> Iterator[tuple[str, frozenset[str]]]:
     for index, token in enumerate(tokens):
         if _is_negation(token):
-            following, before = _near(tokens[index + 1 :], ENDS_AFTER), _near(tokens[:index][::-1], ENDS_BEFORE)
+            following, before = (
+                _near(tokens[index + 1 : index + _FAR], ENDS_AFTER),
+                _near(tokens[max(0, index - _FAR) : index][::-1], ENDS_BEFORE),
+            )
             yield token, frozenset(following + before)
 
 

@@ -45,6 +45,7 @@ def references(text: str) -> Iterator[Reference]:
             continue
         groups = {"issue": ("body", "issue"), "body_after": ("body_after", "year_first"), "year": ("author", "year")}.get(kind, (kind,))
         start, end = min(found.start(group) for group in groups), max(found.end(group) for group in groups)
+        end += text.startswith(")", end) and "(" in text[start:end]
         yield Reference(start, end, text[start:end], tuple(_bare(found[group]) for group in groups))
 
 

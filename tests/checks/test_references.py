@@ -6,7 +6,7 @@ from med42_chat.checks.references import names, references
 
 ALL = (
     "PMID: 12345678", "PMC7654321", "NCT01234567", "ISBN 978-3-16-148410-0", "10.1000/xyz.12", "https://example.org/a1", "NG28", "CG 180",
-    "SIGN 147", "ESC guidelines 2020", "2020 ESC", "Smith et al., 2019", "Smith and Jones (2020", "Smith (2019", "Smith-Meyer, 2001",
+    "SIGN 147", "ESC guidelines 2020", "2020 ESC", "Smith et al., 2019", "Smith and Jones (2020)", "Smith (2019)", "Smith-Meyer, 2001",
 )  # fmt: skip
 
 
