@@ -195,8 +195,9 @@ class Models:
             return self._count
 
     def hardware(self) -> Hardware | None:
-        """This computer, once it is measured."""
-        return self._hardware
+        """This computer, once it is measured; what is free on the disk as of now, since each download changes it."""
+        here = self._hardware
+        return here and replace(here, disk_free=hardware.disk_free(self.folder))
 
     def recommendation(self) -> str:
         """What to use here, in a sentence; empty until the hardware is measured."""
