@@ -86,9 +86,10 @@ def list_(options: Any, library: Library) -> None:
 
 
 def _line(holding: Holding) -> str:
-    pages = f"{holding.pages} {'page' if holding.pages == 1 else 'pages'}" if holding.pages else f"{holding.passages} passages"
+    count, unit = (holding.pages, "page") if holding.pages else (holding.passages, "passage")
+    size = f"{count:,} {unit}{'s' if count != 1 else ''}"
     version = holding.version and f"version {holding.version}"
-    about = filter(None, [holding.publisher, version, holding.date, pages, *(f"#{name}" for name in holding.collections)])
+    about = filter(None, [holding.publisher, version, holding.date, size, *(f"#{name}" for name in holding.collections)])
     return f"{holding.id}  {holding.title} ({', '.join(about)}){' · superseded' if holding.superseded_by else ''}"
 
 

@@ -1,6 +1,7 @@
 """From the lines of all pages to their text: running heads out, broken words whole, lines joined to paragraphs, headings known. Pure."""
 
 import re
+import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -50,7 +51,7 @@ def strip(line: Line, width: float, height: float) -> Strip:
     characters: list[str] = []
     edges = array("H")
     for glyph in line.glyphs:
-        parts = _LIGATURES.get(glyph.char, glyph.char)
+        parts = _parts(glyph.char)
         place = _place(glyph.left / width, glyph.top / height, glyph.right / width, glyph.bottom / height)
         if glyph.height <= 0:
             place = (0, 0, 0, 0)
@@ -62,7 +63,12 @@ def strip(line: Line, width: float, height: float) -> Strip:
     return Strip("".join(characters), edges, line.top, line.bottom, line.left, line.right, all(bold), line.row)
 
 
-_LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
+_PRINTED = re.compile("[\ufb00-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]")
+
+
+def _parts(char: str) -> str:
+    """Ligatures, and the shapes that Arabic letters have in print, as the letters that they stand for."""
+    return unicodedata.normalize("NFKC", char) if _PRINTED.match(char) else char
 
 
 def _place(*fractions: float) -> tuple[int, ...]:
@@ -82,14 +88,15 @@ def sheets(pages: Sequence[Sequence[Strip]]) -> list[Sheet]:
 
 
 def without_running_lines(pages: Sequence[Sequence[Strip]]) -> list[list[Strip]]:
-    """The pages without what stands at the edge of many of them, digits aside, and without their numbers."""
-    counts = Counter(key for page in pages for key in {_key(line) for line in _at_edges(page)})
+    """The pages without what stands at the edge of many of them, page numbers aside, and without those numbers."""
+    counts = Counter(key for number, page in enumerate(pages) for key in {key for line in _at_edges(page) for key in _keys(line, number)})
     often = {key for key, count in counts.items() if count >= max(3, len(pages) / 4)}
 
-    def running(page: Sequence[Strip]) -> list[Strip]:
-        return [line for line in _at_edges(page) if _key(line) in often or _is_page_number(page, line)]
+    def running(number: int, page: Sequence[Strip]) -> list[Strip]:
+        return [line for line in _at_edges(page) if _is_page_number(page, line) or not often.isdisjoint(_keys(line, number))]
 
-    return [[line for line in page if line not in out] for page, out in ((page, running(page)) for page in pages)]
+    found = ((page, running(number, page)) for number, page in enumerate(pages))
+    return [[line for line in page if line not in out] for page, out in found]
 
 
 def _at_edges(page: Sequence[Strip]) -> list[Strip]:
@@ -102,8 +109,15 @@ def _is_page_number(page: Sequence[Strip], line: Strip) -> bool:
     return _PAGE_NUMBER.fullmatch(line.text) is not None and line.top in (min(one.top for one in page), max(one.top for one in page))
 
 
-def _key(line: Strip) -> tuple[str, int]:
-    return re.sub(r"\d+", "#", line.text), round(line.top / 4)
+def _keys(line: Strip, number: int) -> list[tuple[str, int]]:
+    """What a line would have in common with its likes on other pages: its words, but for one number that grows with the pages.
+
+    Only such a number: 'Give 10 mg' and 'Give 20 mg' at the top of two pages are no running head.
+    """
+    height = round(line.top / 4)
+    numbers = list(re.finditer(r"\d{1,5}", line.text))
+    grown = (f"{line.text[: one.start()]}{int(one[0]) - number}th{line.text[one.end() :]}" for one in {*numbers[:1], *numbers[-1:]})
+    return [(text, height) for text in (line.text, *grown)]
 
 
 # Headings

@@ -19,6 +19,8 @@ SPACE = " "
 
 _WIDE = 1.0  # heights of a character: a wider gap parts two cells or columns
 _EVEN = 1.6  # times the narrowest: a line in which no gap is wider was stretched to both margins, and has no cells
+_WORD_GAP = 0.26  # the same; a narrower gap in a script that runs to the left is within a word
+_WIDEST_STRETCH = 2.5  # heights of a character
 _NARROW = 0.08  # a narrower gap is none, whatever space PDFium thinks is there
 _PROSE = 18  # characters; columns whose lines are shorter, mostly, are a table's
 _FILLED = 0.7  # of a column's width: as far as prose goes in most lines, and a table's cells do not
@@ -28,6 +30,7 @@ _BINS = 200  # the page's width is looked at in so many steps
 _TRIED = 12  # places for a gutter
 _DEEPEST = 6  # columns within columns
 _LABEL = re.compile(r"[^\w\s]|\(?(\d{1,2}|[a-z])[.)]|\d+(\.\d+)*\.?|[A-Z]\.")  # what stands before a heading or a list's entry
+_IN_NUMBERS = re.compile(r"[0-9A-Za-z.,/%+µ\u00c0-\u024f-]")
 _RAISED = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
@@ -284,7 +287,7 @@ def _beside(one: Run, other: Run) -> bool:
 
 
 def _line(row: list[Run]) -> Line:
-    row = sorted(row, key=lambda run: run.left, reverse=_runs_to_the_left(row))
+    row = [_leftwards(row)] if _runs_to_the_left(row) else sorted(row, key=lambda run: run.left)
     plain = (len(row) == 2 and _LABEL.fullmatch(row[0].text) is not None) or _is_stretched(row)
     glyphs = list(row[0].glyphs)
     for before, run in pairwise(row):
@@ -301,11 +304,29 @@ def _line(row: list[Run]) -> Line:
     )
 
 
+def _leftwards(row: Sequence[Run]) -> Run:
+    """A line of Arabic or Hebrew, put together anew from where its characters stand: PDFium turns some of its words round and others not.
+
+    From right to left, and within it numbers and Latin words from left to right. Its gaps are spaces, or the ends of cells.
+    """
+    shown = sorted((glyph for run in row for glyph in run.glyphs if glyph.char != SPACE), key=lambda glyph: -(glyph.left + glyph.right))
+    turned: list[Glyph] = []
+    for leftwards, group in groupby(shown, key=lambda glyph: _IN_NUMBERS.match(glyph.char) is None):
+        stretch = list(group)
+        turned += stretch if leftwards else stretch[::-1]
+    glyphs = turned[:1]
+    for last, glyph in pairwise(turned):
+        if _gap(last, glyph) > _WORD_GAP * max(last.height, glyph.height):
+            glyphs.append(blank(SPACE, last))
+        glyphs.append(glyph)
+    return Run(glyphs)
+
+
 def _is_stretched(row: Sequence[Run]) -> bool:
-    """Whether the gaps between all its words are alike."""
+    """Whether the gaps between all its words are alike, and no wider than a line is ever stretched."""
     words = [word for run in row for word in _words(run)]
     gaps = [_gap(before[-1], word[0]) for before, word in pairwise(words)]
-    return len(gaps) > 1 and min(gaps) > 0 and max(gaps) <= _EVEN * min(gaps)
+    return len(gaps) > 1 and 0 < max(gaps) <= min(_EVEN * min(gaps), _WIDEST_STRETCH * (row[0].bottom - row[0].top))
 
 
 def _words(run: Run) -> list[list[Glyph]]:

@@ -14,7 +14,7 @@ from med42_chat.store.database import Store
 from med42_chat.store.migrations import STEPS, migrate, schema_version
 from tests.store.samples import KEY, OTHER_KEY, asked
 
-TRIGGERS = {f"{table}_fts_{event}" for table in ("messages", "titles") for event in ("insert", "delete", "update")}
+TRIGGERS = {f"{table}_fts_{event}" for table in ("messages", "titles", "passages") for event in ("insert", "delete", "update")}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has access lists instead")
