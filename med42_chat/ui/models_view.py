@@ -142,7 +142,8 @@ class Sheet:
     # Models at hand, and what can be done with each
 
     def _at_hand(self) -> str:
-        demonstration = "" if self._now.demonstration else self._demonstration()
+        works = self._now.demonstration and self._now.status.state != "failed"
+        demonstration = "" if works else self._demonstration()
         return "".join(self._card(card) for card in self._near) + demonstration
 
     def _card(self, card: Card) -> str:
@@ -228,11 +229,12 @@ class Sheet:
 
     def _demonstration(self) -> str:
         words = self._words
+        use = words("models.try_again" if self._now.demonstration else "models.use")
         return (
             f'<article class="model" data-card="{DEMONSTRATION}" tabindex="-1" aria-label="{escape(words("models.demonstration"))}">'
             f"<h4>{escape(words('models.demonstration'))}</h4>"
             f'<p class="about">{escape(words("models.demonstration_about"))}</p>'
-            f'<p class="actions">{_button("use", DEMONSTRATION, words("models.use"))}</p></article>'
+            f'<p class="actions">{_button("use", DEMONSTRATION, use)}</p></article>'
         )
 
     # All others, folded by family
@@ -285,7 +287,7 @@ class Sheet:
         if card.state != "absent":
             return f'<span class="hint">{escape(words(f"models.row_{card.state}"))}</span>'
         assert card.entry is not None
-        label = words("models.get_named", name=card.title, size=size(card.size_bytes))
+        label = words("models.get_named", name=card.title, size=size(card.size_bytes), repository=card.entry.repository)
         return _button("get", card.id, words("models.get_row"), more=f' aria-label="{escape(label)}"')
 
     # What is being done

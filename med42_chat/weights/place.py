@@ -101,7 +101,7 @@ def check_room(folder: Path, missing: int) -> None:
     free = shutil.disk_usage(folder).free
     if missing + SPARE > free:
         raise DiskFull(
-            f"{missing / 1e9:.1f} GB more are needed, and the disk of {folder} has {free / 1e9:.1f} GB free.",
+            f"{missing / 1e9:.1f} GB and {SPARE / 1e9:.1f} to spare are needed: the disk of {folder} has {free / 1e9:.1f} GB free.",
             "Make room, or set MED42_MODELS to a folder on another disk.",
         )
 

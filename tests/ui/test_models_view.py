@@ -21,7 +21,9 @@ from med42_chat.ui.models_follow import ModelsFollower, SpeedTest
 from med42_chat.ui.models_view import Sheet, Situation
 from med42_chat.ui.models_words import work_in_words
 from med42_chat.ui.words import read_words
+from med42_chat.weights import catalogue
 from med42_chat.weights.hardware import Device, Hardware
+from med42_chat.weights.inventory import CATALOGUE
 from med42_chat.weights.models import Card, Models, Work
 from tests.scripted import MODEL
 from tests.ui.fakes import MED42, PacedRuntime, services
@@ -122,6 +124,16 @@ class TestCards:
     def test_one_that_does_not_load_does_not_answer_and_can_be_tried_again(self) -> None:
         html = parts(cards=[CARD], in_use=Path("/m/x.gguf"), status=RuntimeStatus("failed", error="No.", hint="Go."))["near"]
         assert "Answers now" not in html and "Try again" in html
+
+    def test_a_demonstration_that_ended_can_be_tried_again(self) -> None:
+        html = parts(demonstration=True, status=RuntimeStatus("failed", error="It ended five times."))["near"]
+        assert "Try again" in html and "Try again" not in parts(demonstration=True)["near"]
+
+    def test_no_two_downloads_have_the_same_label(self) -> None:
+        entries = catalogue.read(CATALOGUE)
+        cards = [Card(one.id, one.title, one.family, one, (), one.size_bytes, "absent", 0) for one in entries]
+        labels = re.findall(r'data-act="get"[^>]* aria-label="([^"]+)"', parts(cards=cards)["more"])
+        assert len(labels) == len(set(labels)) == len(entries)
 
     def test_a_damaged_file_says_so_and_cannot_be_used(self) -> None:
         html = parts(cards=[replace(CARD, fault="It is cut short.")], demonstration=True)["near"]
