@@ -132,11 +132,13 @@ def _rank(said: Statement, one: Statement) -> tuple[float, int]:
 def exchanged(said: Statement, source: Statement) -> tuple[set[Key], set[str]]:
     """Figures and medicines that stand in the place of others, when both sentences say nearly the same.
 
-    A figure has been exchanged when the source's sentence does not have it (or not so often), and has one of its unit that is missing here.
+    A figure has been exchanged when the source's sentence does not have it (or not so often), and has one that is missing here, with
+    the same unit or the same number.
     """
     here, there = (Counter(measure.key for measure in one.measures) for one in (said, source))
-    missing = {unit for _, unit in there - here}
-    figures = {key for key in here - there if key[1] in missing}
+    missing = [measure for measure in source.measures if measure.key in there - here]
+    units, numbers = {measure.unit for measure in missing}, {measure.number for measure in missing if measure.unit}
+    figures = {one.key for one in said.measures if one.key in here - there and (one.unit in units or (one.unit and one.number in numbers))}
     ours, theirs = (Counter(named.name for named in one.medicines) for one in (said, source))
     return figures, set(ours - theirs) if theirs - ours else set()
 

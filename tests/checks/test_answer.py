@@ -112,6 +112,11 @@ class TestFigures:
         assert one.state == "doubtful"
         assert "2 days" in one.words
 
+    def test_a_figure_with_another_unit_is_noticed_though_the_source_has_it_elsewhere(self, listed: Medicines) -> None:
+        source = Source(1, "Gentamicin", "Gentamicin levels are measured after five days. Its usual dose is 5 mg/kg, or 5 hours apart.")
+        (one,) = amber(check("Gentamicin levels are measured after 5 hours [1].", (source,), listed))
+        assert (one.kind, one.state) == ("figure", "doubtful")
+
     def test_ones_own_counting_is_no_figure(self, listed: Medicines) -> None:
         assert not amber(check("There are three things to know about potassium [1].", SOURCES, listed))
 
