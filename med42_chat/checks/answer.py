@@ -130,7 +130,7 @@ def _quoted(parts: list[str], negates: bool, sentence: _Sentence, passages: Sequ
     others = [passage for passage in sentence.others if sentence.cited and _in_order(parts, passage)]
     if sentence.cited:
         named = listed(passage.number for passage in sentence.cited)
-        return "not_found", f"These words do not stand in {named}.{elsewhere(others)}", sentence.cited[0]
+        return "not_found", f"These words do not stand in {named}.{elsewhere(others, 'They stand')}", sentence.cited[0]
     return (
         ("not_found", "These words stand in none of the sources.", None)
         if passages
@@ -216,7 +216,7 @@ def _medicines(sentence: _Sentence, near: Nearest | None) -> Iterator[Finding]:
         else:
             cited = listed(passage.number for passage in sentence.cited)
             others = [passage for passage in sentence.others if named.name in passage.medicines]
-            told = f"{name} is not named in {cited}.{elsewhere(others)}"
+            told = f"{name} is not named in {cited}.{elsewhere(others, 'It is named')}"
             yield sentence.finding(named.start, named.end, "drug", "not_found", told, sentence.cited[0])
 
 

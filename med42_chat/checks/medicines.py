@@ -31,7 +31,7 @@ class Medicines:
         """Reads the list: a name on each line, names of the same medicine joined by '=', '-pril' for an ending, '#' for a remark."""
         names: dict[str, str] = {}
         endings: list[str] = []
-        for line in content.casefold().splitlines():
+        for line in content.lower().splitlines():
             entry = line.partition("#")[0].strip()
             if entry.startswith("-"):
                 endings.append(entry[1:])
@@ -42,7 +42,7 @@ class Medicines:
 
     def named(self, text: str) -> Iterator[Named]:
         """Every medicine in the text, the longest name where several fit."""
-        words = list(_WORD.finditer(level(text).casefold()))
+        words = list(_WORD.finditer(level(text).lower()))
         index = 0
         while index < len(words):
             count, name = self._at(words, index)

@@ -17,10 +17,10 @@ def listed(numbers: Iterable[int]) -> str:
     return f"sources {', '.join(others)} and {last}" if others else f"source {last}"
 
 
-def elsewhere(others: Iterable[Passage]) -> str:
+def elsewhere(others: Iterable[Passage], stands: str = "It stands") -> str:
     """A sentence on the sources that do have it and are not named; '' for none."""
     numbers = [passage.number for passage in others]
-    return f" It stands in {listed(numbers)}, which this sentence does not name." if numbers else ""
+    return f" {stands} in {listed(numbers)}, which this sentence does not name." if numbers else ""
 
 
 def written(text: str) -> str:

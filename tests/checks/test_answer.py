@@ -64,7 +64,7 @@ class TestQuotations:
 
     def test_words_of_another_source_are_not_this_ones(self, listed: Medicines) -> None:
         (one,) = [one for one in check("“Amoxicillin 500 mg tds” [1].", SOURCES, listed) if one.kind == "quotation"]
-        assert one.words == "These words do not stand in source 1. It stands in source 2, which this sentence does not name."
+        assert one.words == "These words do not stand in source 1. They stand in source 2, which this sentence does not name."
 
     @pytest.mark.parametrize(
         "quotation", ["0 mmol in one litre", "over four hour", "eGFR is below 3", "over four hours … 40 mmol", "give potassium quickly now"]

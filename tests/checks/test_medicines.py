@@ -27,7 +27,7 @@ def test_a_class_or_a_month_is_no_medicine() -> None:
 
 
 def test_each_stands_where_it_says() -> None:
-    text = "Give *amoxicillin* or co-trimoxazole."
+    text = "Straße, İzmir: give *amoxicillin* or co-trimoxazole."
     assert [text[one.start : one.end] for one in medicines().named(text)] == ["amoxicillin", "co-trimoxazole"]
 
 
