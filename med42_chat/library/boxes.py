@@ -34,6 +34,14 @@ def pack(edges: "array[int]") -> bytes:
     return zlib.compress(b"".join(part.tobytes() for part in parts), 6) if edges else b""
 
 
+def fits(packed: bytes, characters: int) -> bool:
+    """Whether these are boxes for so many characters. It unpacks no more than that, whatever the bytes would grow to."""
+    try:
+        return len(zlib.decompressobj().decompress(packed, 8 * characters + 1)) == 8 * characters
+    except zlib.error:
+        return False
+
+
 def unpack(packed: bytes) -> list[Box]:
     """The boxes that `pack` packed, one for each character. Raises ValueError for anything else."""
     try:

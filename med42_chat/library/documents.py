@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from med42_chat.errors import UnreadableFile
+from med42_chat.library.boxes import fits
 from med42_chat.library.pdf import MOST_PAGES
 from med42_chat.library.read import ask, clean, plain_name
 from med42_chat.records import Document, Page, Passage
@@ -94,7 +95,7 @@ def _page(number: int | None, text: str, boxes: str) -> Page:
     # A character for a character, or the boxes would not fit any more.
     sound = re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
     packed = base64.b64decode(boxes, validate=True)
-    if number is not None and not 0 < number <= MOST_PAGES:
+    if (packed and not fits(packed, len(sound))) or (number is not None and not 0 < number <= MOST_PAGES):
         raise ValueError
     return Page(number, sound, packed)
 

@@ -52,15 +52,21 @@ def strip(line: Line, width: float, height: float) -> Strip:
     edges = array("H")
     for glyph in line.glyphs:
         parts = _parts(glyph.char)
-        place = _place(glyph.left / width, glyph.top / height, glyph.right / width, glyph.bottom / height)
-        if glyph.height <= 0:
-            place = (0, 0, 0, 0)
-        for number in range(len(parts)):
-            share = (place[2] - place[0]) // len(parts)
-            edges.extend((place[0] + number * share, place[1], place[0] + (number + 1) * share if len(parts) > 1 else place[2], place[3]))
         characters.append(parts)
-    bold = [glyph.bold for glyph in line.glyphs if glyph.height > 0]
-    return Strip("".join(characters), edges, line.top, line.bottom, line.left, line.right, all(bold), line.row)
+        if glyph.bottom <= glyph.top:  # it is nowhere
+            edges.extend([0] * 4 * len(parts))
+            continue
+        top, bottom = _edge(glyph.top / height), _edge(glyph.bottom / height)
+        share = (glyph.right - glyph.left) / len(parts)
+        for number in range(len(parts)):
+            left = glyph.left + number * share
+            edges.extend((_edge(left / width), top, _edge((left + share) / width), bottom))
+    bold = all(glyph.bold for glyph in line.glyphs if glyph.bottom > glyph.top)
+    return Strip("".join(characters), edges, line.top, line.bottom, line.left, line.right, bold, line.row)
+
+
+def _edge(fraction: float) -> int:
+    return min(SCALE, max(0, round(fraction * SCALE)))
 
 
 _PRINTED = re.compile("[\ufb00-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]")
@@ -69,10 +75,6 @@ _PRINTED = re.compile("[\ufb00-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]")
 def _parts(char: str) -> str:
     """Ligatures, and the shapes that Arabic letters have in print, as the letters that they stand for."""
     return unicodedata.normalize("NFKC", char) if _PRINTED.match(char) else char
-
-
-def _place(*fractions: float) -> tuple[int, ...]:
-    return tuple(min(SCALE, max(0, round(fraction * SCALE))) for fraction in fractions)
 
 
 def sheets(pages: Sequence[Sequence[Strip]]) -> list[Sheet]:

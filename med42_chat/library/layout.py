@@ -23,7 +23,8 @@ _WORD_GAP = 0.26  # the same; a narrower gap in a script that runs to the left i
 _WIDEST_STRETCH = 2.5  # heights of a character
 _NARROW = 0.08  # a narrower gap is none, whatever space PDFium thinks is there
 _PROSE = 18  # characters; columns whose lines are shorter, mostly, are a table's
-_FILLED = 0.7  # of a column's width: as far as prose goes in most lines, and a table's cells do not
+_FILLED = 0.7  # of a column's width: as far as prose goes in many lines, and a table's cells do not
+_FILLED_LINES = 0.4
 _FEWEST = 3  # lines on either side of a gutter
 _HEADING = 1.15  # times the usual height
 _BINS = 200  # the page's width is looked at in so many steps
@@ -194,8 +195,9 @@ def _is_prose(side: Sequence[Run], fewest_lines: int = 1) -> bool:
     if len(rows) < fewest_lines:
         return False
     width = max(run.right for run in side) - min(run.left for run in side)
-    filled = median(max(run.right for run in row) - min(run.left for run in row) for row in rows) >= _FILLED * width
-    return filled and median(sum(len(run.glyphs) for run in row) for row in rows) >= _PROSE
+    filled = sum(max(run.right for run in row) - min(run.left for run in row) >= _FILLED * width for row in rows)
+    # Not most of the lines: between short paragraphs stand headings and last lines.
+    return filled >= _FILLED_LINES * len(rows) and median(sum(len(run.glyphs) for run in row) for row in rows) >= _PROSE
 
 
 def _bands(parts: Sequence[Run], gutter: float) -> list[tuple[list[Run], bool]]:
@@ -257,10 +259,24 @@ def _with_whole_tables(stripes: Sequence[list[Run]]) -> list[list[Run]]:
 
 
 def _is_table(band: Sequence[Run], gutter: float) -> bool:
-    """Two rows of cells or more, or one of three, and no prose on one of the sides."""
-    several = [row for row in _clusters(band) if len(row) > 1]
-    cells = len(several) > 1 or any(len(row) > 2 for row in several)
-    return cells and not all(side and _is_prose(side) for side in _facing(*_sides(band, gutter)))
+    """Rows of cells: three or more in one, and no prose on one of the sides; or two in two rows, and no prose at all.
+
+    Beside a heading and the short line under it, prose is the other column and no cell.
+    """
+    several = [cells for cells in map(_cells, _clusters(band)) if cells > 1]
+    if not several or (len(several) == 1 and several[0] == 2):
+        return False
+    sides = [bool(side) and _is_prose(side) for side in _facing(*_sides(band, gutter))]
+    return not all(sides) if median(several) > 2 else not any(sides)
+
+
+def _cells(row: Sequence[Run]) -> int:
+    """How many of them stand side by side: two lines beside a large heading are one."""
+    count, right = 0, float("-inf")
+    for run in sorted(row, key=lambda run: run.left):
+        count += run.left >= right
+        right = max(right, run.right)
+    return count
 
 
 # Rows

@@ -37,7 +37,8 @@ with found as (
 )
 select id, sum(score) as score from found group by id order by score desc, id limit :limit
 """
-_WITHIN = """ and rowid in (select p.id from passages p join collections c on c.document_id = p.document_id
+# The plus keeps SQLite from looking up every passage of the collections in the index, one by one: that took seconds.
+_WITHIN = """ and +rowid in (select p.id from passages p join collections c on c.document_id = p.document_id
   where c.name in (select value from json_each(:collections)))"""
 _COUNT = "select count(*) as n from (select 1 from passages_fts where passages_fts match ? limit ?)"
 _LONG_FORMS = """

@@ -297,13 +297,14 @@ class TestWhatCannotBeRead:
         "change",
         [
             {"pages": [[1, "ab", "!"]]},
+            {"pages": [[1, "ab", "eJwDAAAAAAE="]]},
             {"passages": [[0, 0, 99, []]]},
             {"passages": [[7, 0, 1, []]]},
             {"passages": [[0, 1, 1, []]]},
             {"title": 7},
             {"pages": 7},
         ],
-        ids=["boxes", "beyond the page", "no such page", "empty", "title", "pages"],
+        ids=["no boxes", "too few boxes", "beyond the page", "no such page", "empty", "title", "pages"],
     )
     def test_an_answer_of_another_shape_counts_as_damage(self, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]) -> None:
         whole = {"media_type": "text/plain", "title": "x", "publisher": "", "date": "", "version": "", "silent": [], "abbreviations": []}
