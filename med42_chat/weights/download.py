@@ -21,7 +21,8 @@ from med42_chat.weights import catalogue
 from med42_chat.weights.progress import Progress
 
 _OFFLINE = "HF_HUB_OFFLINE"
-_OURS = "MED42_SET_OFFLINE"  # says that the program has set it, and not the person, whose word would hold for downloads, too
+# Says that the program has set it, and not the person, whose word would hold for downloads, too. No setting: it does not begin with MED42_.
+_OURS = "HF_HUB_OFFLINE_BY_MED42"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _raised(error: str, message: str, hint: str) -> Med42Error:
 def _environment() -> dict[str, str]:
     paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     # Without our settings either, of which one is the passphrase: the process is about to speak with a stranger.
-    ours = {_OFFLINE} if _OURS in os.environ else set()
+    ours = {_OFFLINE, _OURS} if _OURS in os.environ else set()
     kept = {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("MED42_")}
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "HF_HUB_DISABLE_TELEMETRY": "1"}
 

@@ -38,7 +38,7 @@ NAME = "tiny.Q4_K_M.gguf"
 def order(server: State, offered: Offered, model: bytes, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
     """An order for a process that finds the hub by HF_ENDPOINT, given by one that is told to stay offline."""
     monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
-    for name in ("HF_HUB_OFFLINE", "MED42_SET_OFFLINE"):
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_OFFLINE_BY_MED42"):
         monkeypatch.setenv(name, "")  # so that what comes now is taken back
         monkeypatch.delenv(name)
     stay_offline()
@@ -203,7 +203,7 @@ def test_no_helper_process_learns_the_passphrase(environment: Callable[[], dict[
 
 
 def test_a_person_s_own_word_that_nothing_is_fetched_holds(order: Order, server: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MED42_SET_OFFLINE")
+    monkeypatch.delenv("HF_HUB_OFFLINE_BY_MED42")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     stay_offline()
     with pytest.raises(DownloadFailed, match="HF_HUB_OFFLINE"):
