@@ -174,9 +174,11 @@ med42.models = (element, props, trigger, watch) => {
     event.stopImmediatePropagation();
     event.preventDefault();
   }, true);
+  dialog.addEventListener("keydown", (event) => event.repeat && event.key === "Enter" && event.preventDefault()); // nor a key held down
   dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => {
+    if (dialog.open) return; // opened again before this was told
     endTest();
     leave();
     setLost(false);

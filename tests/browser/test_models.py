@@ -480,6 +480,18 @@ class TestHandsAndEars:
         shelf.choose()
         shelf.page.wait_for_function("document.querySelector('#models [role=status]').textContent.includes('every byte is right')")
 
+    def test_a_key_held_down_is_pressed_once_and_a_dialog_opened_again_at_once_is_told_what_happens(self, shelf: Shelf) -> None:
+        shelf.put()
+        page = shelf.page
+        shelf.open()
+        page.evaluate("document.querySelector('#models dialog').close(); med42.openModels()")
+        shelf.card("tiny-a").get_by_role("button", name="Verify").focus()
+        for _ in range(10):  # as a keyboard repeats it
+            page.keyboard.down("Enter")
+        page.keyboard.up("Enter")
+        shelf.says("tiny-a", "Checked.")
+        assert page.locator("#models .problem").is_hidden()
+
     def test_a_closed_dialog_asks_for_nothing(self, shelf: Shelf) -> None:
         shelf.open()
         shelf.close()
