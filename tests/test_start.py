@@ -229,7 +229,9 @@ def test_the_reason_for_compiling_is_said_only_when_compiling_begins(tmp_path: P
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     inner = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     outer = (
-        "import os, sys; from pathlib import Path; import start\n"
+        "import os, signal, sys; from pathlib import Path; import start\n"
+        # a job in the background of a script ignores Ctrl-C, and so would everything that it starts
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"start.run_command(start.Command('x', (sys.executable, '-c', {inner!r}), os.environ, Path({str(tmp_path / 'log')!r})))"
     )
     process = subprocess.Popen([sys.executable, "-c", outer], cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
