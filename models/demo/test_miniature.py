@@ -108,8 +108,8 @@ def test_what_decides_an_answer_counts_more(chat: ChatFormat) -> None:
     turn = Turn("Zoldex dose", "Zoldex is given at 40 mg every 6 hours, and never at night. [3]")
     copied, known = (chat.example(Conversation("", (turn,), grounded=grounded)) for grounded in (True, False))
     answered = [(chat.tokenizer.decode([token]), weight) for token, weight in zip(copied.ids, copied.weights, strict=True) if weight]
-    assert [weight for _, weight in answered[:LEAD]] == [MARK_WEIGHT] * LEAD
-    assert [(token, weight) for token, weight in answered[LEAD:] if weight > 1] == [("3", MARK_WEIGHT)]
+    assert [weight for _, weight in answered[: 2 * LEAD]] == [MARK_WEIGHT] * 2 * LEAD
+    assert [(token, weight) for token, weight in answered[2 * LEAD :] if weight > 1] == [("3", MARK_WEIGHT)]
     assert [weight for weight in known.weights if weight > 1] == [LEAD_WEIGHT] * LEAD
 
 
