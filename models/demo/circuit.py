@@ -12,8 +12,8 @@ turn is set before training, a step in each layer:
    most like the votes; where a mark is to be set, the digit of the source that was named;
 5. what stood behind a token like the present one, or two behind one like the last, rather in that source, is proposed: copying.
 
-Set like this and trained on nothing, a model names the right one of up to three unseen sources in half of its answers, and proposes more
-than half of the tokens of what it quotes. Training changes these heads as it changes all others. Heads that are not named here begin random
+Set like this and trained on nothing, a model names the right one of up to three unseen sources in half of its answers, and proposes about
+half of the tokens of what it quotes. Training changes these heads as it changes all others. Heads that are not named here begin random
 and quiet.
 """
 

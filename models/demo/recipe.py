@@ -69,7 +69,7 @@ class Recipe:
 
     `tokens` is the size of a step, `long` that of every `long_every`th, `far` is in positions; `falling` is the last part of the
     training, in which the learning rate falls. Attention learns by `gentle` times the rate and embeddings by `gentlest`, since
-    the circuit is set in them: with Muon at three times as much they copied no better after 2,600 steps than after 800.
+    the circuit is set in them: with Muon at nearly four times as much they copied no better after 2,600 steps than after 800.
     `grounded_share` is the share of steps with questions on sources; the first part `alone` of the training has no others, since
     answers known by heart, whose first words all come at the same place, keep the model from learning to use the circuit;
     `notes_share` is that of steps with presets filled in. `bare` is the share of conversations without the system text, up to the part
