@@ -15,6 +15,14 @@ Status = Literal["streaming", "complete", "length", "stopped", "interrupted", "f
 
 FinishReason = Literal["stop", "length", "cancelled", "died", "failed"]
 
+# What an answer rests on: sources that stood before the model, the model's memory and no source, or nothing: the model was not asked.
+# Empty where it was not noted, or where it never came to that.
+Basis = Literal["", "sources", "memory", "nothing"]
+
+# How a conversation uses the library. 'first': where nothing is found the model may be asked from its memory, if the person wants.
+# 'only': no source, no answer. 'off': the library is not searched.
+LibraryUse = Literal["first", "only", "off"]
+
 
 class Parent(Enum):
     """Where a new question goes when no message is named."""
@@ -32,22 +40,59 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A passage that the program put before the model, under a number that the program minted (1, 2, …)."""
+    """A passage that the program put before the model, under a number that the program minted (1, 2, …).
+
+    `document_sha256` is the original file's, `document_id` the library's for it; the passage is `start` to `end` of its page's text,
+    under the headings of `heading_path`. What the document does not say of itself is empty.
+    """
 
     number: int
     title: str
     text: str
     page: int | None = None
     document_sha256: str = ""
+    document_id: str = ""
+    heading_path: tuple[str, ...] = ()
+    start: int = 0
+    end: int = 0
+    publisher: str = ""
+    date: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A source as it was kept with an answer: readable when its document is gone. `verdict` is what a check found."""
+    """A source as it was kept with an answer: readable when its document is gone. `verdict` is what the checks found.
+
+    `quote` holds the words of `source.text` that the answer rests on, verbatim; empty where nothing can be said to be them.
+    """
 
     source: Source
     quote: str = ""
     verdict: Literal["unchecked", "found", "not_found"] = "unchecked"
+
+
+FindingKind = Literal["mark", "quotation", "figure", "frequency", "drug", "polarity", "reference", "unsourced", "sentence"]
+
+# 'found': it stands in the source. 'not_found': it was looked for and does not. 'doubtful': it may, but a person should look.
+# 'not_checked': there was nothing to look for, or nowhere to look.
+FindingState = Literal["found", "not_found", "doubtful", "not_checked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked for at `start` to `end` (characters of the answer), and how it went, in `words` for a person.
+
+    `source` is the number of the source it was found in, or the one named that it was not found in; None where there is none.
+    A finding says whether words and figures stand in a source. Whether the answer is right, no finding says.
+    """
+
+    start: int
+    end: int
+    kind: FindingKind
+    state: FindingState
+    words: str
+    source: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +240,7 @@ class Evidence:
     demonstration: bool = False
     notes: tuple[str, ...] = ()  # what the program changed or noticed, in plain words ('removed a mark [7] that names no source')
     cache_type: str = "f16"  # of the KV cache; other tokens come out with another
+    basis: Basis = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +354,7 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     versions: tuple[str, ...] = ()
     feedback: Feedback | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +369,8 @@ class Draft:
 class Conversation:
     """A conversation's head. `pinned_facts` (allergies, problems, medicines) are always in the prompt.
 
-    `leaf_id` is the message at the end of the branch that is shown; `folder` is empty for none.
+    `leaf_id` is the message at the end of the branch that is shown; `folder` is empty for none. Only documents of the library's
+    `collections` are searched, all of them when it names none.
     """
 
     id: str
@@ -336,6 +384,8 @@ class Conversation:
     folder: str = ""
     tags: tuple[str, ...] = ()
     leaf_id: str = ""
+    library: LibraryUse = "first"
+    collections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

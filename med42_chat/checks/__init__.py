@@ -1,11 +1,10 @@
 """What can be found out about an answer by comparing it with its sources, without a model: docs/checks.md says what is looked at.
 
 `check(answer, sources, medicines)` gives findings; `Medicines.parse` reads the list of names in assets/medicines.txt.
-Nothing here opens a file.
+A finding is a record, `records.Finding`. Nothing here opens a file.
 """
 
 from med42_chat.checks.answer import check
-from med42_chat.checks.finding import Finding, Kind, State
 from med42_chat.checks.medicines import Medicines
 
-__all__ = ["Finding", "Kind", "Medicines", "State", "check"]
+__all__ = ["Medicines", "check"]

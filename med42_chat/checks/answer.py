@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from med42_chat.checks.figures import Measure, codes
-from med42_chat.checks.finding import Finding, Kind, State
 from med42_chat.checks.medicines import Medicines
 from med42_chat.checks.passages import Nearest, Passage, Statement, exchanged, nearest, negation_before, read, stands_in, statement
 from med42_chat.checks.polarity import contradiction, wording
 from med42_chat.checks.references import Reference, names, references
 from med42_chat.checks.text import MARK, Span, marked, plain, quotations, sentences
 from med42_chat.checks.words import elsewhere, listed, out_of_place, place, written
-from med42_chat.records import Source
+from med42_chat.records import Finding, FindingKind, FindingState, Source
 
 # A word or two between quotation marks are a term more often than a quotation.
 _FEWEST_QUOTED = 3
@@ -32,7 +31,7 @@ class _Sentence:
     marks: bool
     references: tuple[Reference, ...]
 
-    def finding(self, start: int, end: int, kind: Kind, state: State, told: str, passage: Passage | None = None) -> Finding:
+    def finding(self, start: int, end: int, kind: FindingKind, state: FindingState, told: str, passage: Passage | None = None) -> Finding:
         """A finding at a place of this sentence."""
         return Finding(self.span.start + start, self.span.start + end, kind, state, told, passage.number if passage else None)
 
@@ -117,7 +116,7 @@ def _around_gaps(quotation: str) -> list[str]:
     return quotation.replace("[...]", "…").replace("[…]", "…").replace("...", "…").split("…")
 
 
-def _quoted(parts: list[str], negates: bool, sentence: _Sentence, passages: Sequence[Passage]) -> tuple[State, str, Passage | None]:
+def _quoted(parts: list[str], negates: bool, sentence: _Sentence, passages: Sequence[Passage]) -> tuple[FindingState, str, Passage | None]:
     where = sentence.cited or tuple(passages)
     holder = next((passage for passage in where if _in_order(parts, passage)), None)
     if holder:
@@ -172,7 +171,7 @@ def _measures(sentence: _Sentence, near: Nearest | None) -> Iterator[Finding]:
             yield sentence.finding(one.start, one.end, one.kind, state, told, passage)
 
 
-def _looked_up(one: Measure, sentence: _Sentence) -> tuple[State, str, Passage]:
+def _looked_up(one: Measure, sentence: _Sentence) -> tuple[FindingState, str, Passage]:
     for passage in sentence.cited:
         same = passage.measures.get(one.key) or (passage.numbers.get(one.number) if not one.unit else None)
         if same:

@@ -4,14 +4,28 @@ Messages form a tree. A conversation's active branch runs from its first questio
 earlier message makes a sibling and keeps the old version. Knows nothing of models or pages.
 """
 
+import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from med42_chat.errors import NotFound
-from med42_chat.records import Attachment, Citation, Conversation, Draft, Evidence, Feedback, Message, Parent, SearchHit, Status
+from med42_chat.records import (
+    Attachment,
+    Citation,
+    Conversation,
+    Draft,
+    Evidence,
+    Feedback,
+    Finding,
+    LibraryUse,
+    Message,
+    Parent,
+    SearchHit,
+    Status,
+)
 from med42_chat.store import attachments as attached
-from med42_chat.store import shelves, tree
+from med42_chat.store import shelves, sources, tree
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import Connections, Row
 from med42_chat.store.evidence import to_json
@@ -117,6 +131,12 @@ class Conversations:
             head = _head(db, id)
             db.conn.execute("delete from conversation_tags where conversation_id = ?", (head["id"],))
             db.conn.executemany("insert into conversation_tags values (?, ?)", [(head["id"], name) for name in names(tags)])
+
+    def set_library(self, id: str, use: LibraryUse, collections: Sequence[str] = ()) -> None:
+        """Sets how its questions use the library, and which collections are searched: all when none is named. Raises NotFound."""
+        with self._connections.write():
+            self._set(id, "library", use)
+            self._set(id, "collections", json.dumps(names(collections)))
 
     # Deletion
 
@@ -275,16 +295,27 @@ class Conversations:
         with self._connections.write() as db:
             _set_evidence(db, _streaming(db, answer_id)["id"], evidence)
 
-    def finish(self, answer_id: str, text: str, status: Status, evidence: Evidence | None, citations: Sequence[Citation] = ()) -> Message:
+    def finish(
+        self,
+        answer_id: str,
+        text: str,
+        status: Status,
+        evidence: Evidence | None,
+        citations: Sequence[Citation] = (),
+        findings: Sequence[Finding] = (),
+    ) -> Message:
         """Ends a streaming answer with its whole text, in one transaction. Raises NotFound when it has ended already or is gone."""
         with self._connections.write() as db:
             row = _streaming(db, answer_id)
-            db.conn.execute("update messages set text = ?, status = ? where id = ?", (sound_text(text), status, row["id"]))
+            db.conn.execute(
+                "update messages set text = ?, status = ?, findings = ? where id = ?",
+                (sound_text(text), status, sources.findings_to_json(findings), row["id"]),
+            )
             db.conn.execute("update conversations set updated_at = ? where id = ?", (tree.now(), row["conversation_id"]))
             db.conn.execute("delete from stream_deltas where message_id = ?", (row["id"],))
             if evidence is not None:
                 _set_evidence(db, row["id"], evidence)
-            _insert_citations(db, row["id"], citations)
+            db.conn.executemany(sources.INSERT, sources.rows(row["id"], citations))
             counts = {"message": answer_id, "status": status, "characters": str(len(text)), "citations": str(len(citations))}
             self._audit.append("answer.finished", row["uid"], counts)
             # Here and not by `message`: its conversation may be hidden meanwhile.
@@ -293,7 +324,8 @@ class Conversations:
     def _begin_deletion(self, db: "Database", head: Row) -> None:
         """Forgets at once what is short: title, facts, draft."""
         db.conn.execute(
-            "update conversations set deleting = ?, title = '', pinned_facts = '', folder = '' where id = ?", (_DELETING, head["id"])
+            "update conversations set deleting = ?, title = '', pinned_facts = '', folder = '', collections = '[]' where id = ?",
+            (_DELETING, head["id"]),
         )
         db.conn.execute("delete from drafts where owner = ?", (head["uid"],))
         self._audit.append("conversation.deleted", head["uid"], {"messages": str(head["n_messages"])})
@@ -351,17 +383,6 @@ def _streaming(db: "Database", answer_id: str) -> Row:
 
 def _set_evidence(db: "Database", message: int, evidence: Evidence) -> None:
     db.conn.execute("insert or replace into runs(message_id, evidence) values (?, ?)", (message, to_json(evidence)))
-
-
-def _insert_citations(db: "Database", message: int, citations: Sequence[Citation]) -> None:
-    db.conn.executemany(
-        "insert into citations values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (message, ordinal, s.number, sound_text(s.title), sound_text(s.text), s.page, s.document_sha256, sound_text(c.quote), c.verdict)
-            for ordinal, c in enumerate(citations)
-            for s in (c.source,)
-        ],
-    )
 
 
 def _no_conversation(id: str) -> NotFound:

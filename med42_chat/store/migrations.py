@@ -298,7 +298,29 @@ def m003_library(db: "Database") -> None:
     _run_script(db, _M003)
 
 
-STEPS: tuple[Step, ...] = (m001_initial, m002_desk, m003_library)
+_M004 = """
+alter table conversations add column library text not null default 'first' check(library in ('first', 'only', 'off'));
+alter table conversations add column collections text not null default '[]' check(json_valid(collections));
+
+-- JSON: what the checks said of one answer is read whole or not at all.
+alter table messages add column findings text not null default '[]' check(json_valid(findings));
+
+alter table citations add column document_uid text not null default '';
+alter table citations add column headings text not null default '[]' check(json_valid(headings));
+alter table citations add column char_from integer not null default 0;
+alter table citations add column char_to integer not null default 0;
+alter table citations add column publisher text not null default '';
+alter table citations add column dated text not null default '';
+alter table citations add column version text not null default '';
+"""
+
+
+def m004_checked(db: "Database") -> None:
+    """How a conversation uses the library, where in a document a citation stands, and what the checks said of an answer."""
+    _run_script(db, _M004)
+
+
+STEPS: tuple[Step, ...] = (m001_initial, m002_desk, m003_library, m004_checked)
 
 
 def schema_version(db: "Database", steps: Sequence[Step] = STEPS) -> int:

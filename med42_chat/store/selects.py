@@ -2,13 +2,14 @@
 
 import json
 
-from med42_chat.records import Citation, Conversation, Feedback, Message, Source
+from med42_chat.records import Conversation, Feedback, Message
 from med42_chat.store.attachments import from_json as attachments_from_json
 from med42_chat.store.connection import Row
 from med42_chat.store.evidence import from_json
+from med42_chat.store.sources import CITATIONS, citations, findings_from_json
 
 CONVERSATION = """
-select c.uid, c.title, c.created_at, c.updated_at, c.pinned_facts, c.n_messages, c.pinned, c.archived, c.folder,
+select c.uid, c.title, c.created_at, c.updated_at, c.pinned_facts, c.n_messages, c.pinned, c.archived, c.folder, c.library, c.collections,
   (select json_group_array(t.tag order by t.tag) from conversation_tags t where t.conversation_id = c.id) as tags,
   (select m.uid from messages m where m.id = c.leaf_id) as leaf
 from conversations c
@@ -20,8 +21,7 @@ TEXT = """m.text || coalesce(
 
 MESSAGE = f"""
 select m.uid, c.uid as conversation, p.uid as parent, m.role, {TEXT} as text, m.status, m.created_at, r.evidence,
-  (select json_group_array(json_array(k.number, k.title, k.text, k.page, k.document_sha256, k.quote, k.verdict) order by k.ordinal)
-   from citations k where k.message_id = m.id) as citations,
+  ({CITATIONS} where message_id = m.id) as citations, m.findings,
   (select a.items from attachments a where a.message_id = m.id) as attachments,
   (select json_array(f.kind, f.comment, f.created_at) from feedback f where f.message_id = m.id) as feedback,
   iif(m.parent_id is null,
@@ -58,6 +58,8 @@ def to_conversation(row: Row) -> Conversation:
         folder=row["folder"],
         tags=tuple(json.loads(row["tags"])),
         leaf_id=row["leaf"] or "",
+        library=row["library"],
+        collections=tuple(json.loads(row["collections"])),
     )
 
 
@@ -73,12 +75,9 @@ def to_message(row: Row) -> Message:
         status=row["status"],
         created_at=row["created_at"],
         evidence=from_json(row["evidence"]) if row["evidence"] else None,
-        citations=tuple(_citation(*fields) for fields in json.loads(row["citations"])),
+        citations=citations(row["citations"]),
         attachments=attachments_from_json(row["attachments"]) if row["attachments"] else (),
         versions=tuple(versions) if len(versions) > 1 else (),
         feedback=Feedback(*json.loads(row["feedback"])) if row["feedback"] else None,
+        findings=findings_from_json(row["findings"]),
     )
-
-
-def _citation(number: int, title: str, text: str, page: int | None, sha256: str, quote: str, verdict: str) -> Citation:
-    return Citation(Source(number, title, text, page, sha256), quote, verdict)  # type: ignore[arg-type]  # the table checks the verdict

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from med42_chat.checks import Finding, Medicines, check
-from med42_chat.records import Source
+from med42_chat.checks import Medicines, check
+from med42_chat.records import Finding, Source
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"\[[\d, ]+\]")

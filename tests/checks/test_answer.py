@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from med42_chat.checks import Finding, Medicines, check
-from med42_chat.records import Source
+from med42_chat.checks import Medicines, check
+from med42_chat.records import Finding, Source
 from tests.checks.cases import amber, medicines
 
 POTASSIUM = Source(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from med42_chat.records import Citation, ContextUse, Evidence, LeftOut, Sampling, Source, Timings, Usage
+from med42_chat.records import Citation, ContextUse, Evidence, Finding, LeftOut, Sampling, Source, Timings, Usage
 from med42_chat.store.database import Store
 
 KEY = bytes(range(32))
@@ -28,10 +28,32 @@ EVIDENCE = Evidence(
     usage=Usage(10, 5, 3),
     timings=Timings(0.25, 12.5),
     notes=("removed a mark",),
+    basis="sources",
 )
 CITATIONS = (
-    Citation(Source(2, "Headache guideline", "Thunderclap headache needs imaging.", 12, "ef" * 32), "Thunderclap", "found"),
+    Citation(
+        Source(
+            2,
+            "Headache guideline",
+            "Thunderclap headache needs imaging.",
+            12,
+            "ef" * 32,
+            document_id="d1",
+            heading_path=("Red flags", "Onset"),
+            start=40,
+            end=75,
+            publisher="A society",
+            date="2024-05",
+            version="3",
+        ),
+        "Thunderclap",
+        "found",
+    ),
     Citation(Source(1, "Notes\x00", "No page here."), "", "unchecked"),
+)
+FINDINGS = (
+    Finding(0, 13, "sentence", "doubtful", "It names no source."),
+    Finding(0, 6, "quotation", "found", "These words stand on page 12.", 2),
 )
 
 
@@ -39,7 +61,7 @@ def asked(store: Store, question: str = "What are the red flags of headache?", a
     """A conversation with one finished answer: its id and the answer's."""
     conversation = store.conversations.create()
     _, message = store.conversations.begin(conversation.id, question)
-    store.conversations.finish(message.id, answer, "complete", EVIDENCE, CITATIONS)
+    store.conversations.finish(message.id, answer, "complete", EVIDENCE, CITATIONS, FINDINGS)
     return conversation.id, message.id
 
 

@@ -15,7 +15,7 @@ from med42_chat.store.conversations import Conversations
 from med42_chat.store.database import Store
 from med42_chat.store.evidence import from_json, to_json
 from med42_chat.store.texts import sound_text, title_of
-from tests.store.samples import CITATIONS, EVIDENCE, KEY, asked, decrypted
+from tests.store.samples import CITATIONS, EVIDENCE, FINDINGS, KEY, asked, decrypted
 
 words = st.text(st.characters(codec="utf-8"))
 numbers = st.integers(0, 2**40)
@@ -39,7 +39,7 @@ def test_evidence_survives_its_json_without_loss(evidence: Evidence) -> None:
     assert from_json(to_json(evidence)) == evidence
 
 
-def test_a_finished_answer_comes_back_with_its_evidence_and_citations(store: Store) -> None:
+def test_a_finished_answer_comes_back_with_its_evidence_citations_and_findings(store: Store) -> None:
     conversation, answer = asked(store)
     question, found = store.conversations.branch(conversation)
     assert (question.role, question.text, question.status, question.parent_id) == (
@@ -57,6 +57,7 @@ def test_a_finished_answer_comes_back_with_its_evidence_and_citations(store: Sto
     )
     assert found.evidence == EVIDENCE
     assert found.citations == CITATIONS
+    assert found.findings == FINDINGS
     assert store.conversations.message(answer) == found
 
 
@@ -228,6 +229,17 @@ def test_what_does_not_exist_is_named_in_plain_words(store: Store) -> None:
             attempt()
         assert caught.value.hint
     assert talks.get(conversation).message_count == 2
+
+
+def test_a_conversation_searches_the_whole_library_first_until_it_is_told_otherwise(store: Store) -> None:
+    talks = store.conversations
+    conversation = talks.create()
+    assert (conversation.library, conversation.collections) == ("first", ())
+    talks.set_library(conversation.id, "only", ["Ward 3", " Ward\n3 ", "Renal"])
+    changed = talks.get(conversation.id)
+    assert (changed.library, changed.collections) == ("only", ("Ward 3", "Renal"))
+    with pytest.raises(NotFound):
+        talks.set_library("none", "off")
 
 
 def test_a_failed_finish_changes_nothing(store: Store) -> None:
