@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from typing import Any
 from med42_chat import errors
 from med42_chat.errors import ConnectionLost, Med42Error
 from med42_chat.weights import catalogue
-from med42_chat.weights.progress import Progress
+from med42_chat.weights.progress import Meter, Progress
 
 _OFFLINE = "HF_HUB_OFFLINE"
 # Says that the program has set it, and not the person, whose word would hold for downloads, too. No setting: it does not begin with MED42_.
 _OURS = "HF_HUB_OFFLINE_BY_MED42"
+_REPORT_S = 0.25  # seconds between two reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,50 @@ def _run(order: Order) -> None:
     from med42_chat.weights.hub import Hub
 
     entries = catalogue.read(Path(order.catalogue), Path(order.own) if order.own else None)
-    for progress in fetch(catalogue.find(entries, order.id), Path(order.folder), Hub()):
-        _say(asdict(progress))
+    with closing(_Teller()) as teller:
+        for progress in fetch(catalogue.find(entries, order.id), Path(order.folder), Hub()):
+            teller.tell(progress)
+
+
+class _Teller:
+    """Says how it goes: a new state at once, and how far it is a few times a second.
+
+    In a thread: when a server falls silent, nothing else would say how much had come by then.
+    """
+
+    def __init__(self) -> None:
+        self._meter = Meter()
+        self._newest: Progress | None = None
+        self._said: Progress | None = None
+        self._saying = threading.Lock()  # guards all of it
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._now_and_then)
+        self._thread.start()
+
+    def tell(self, progress: Progress) -> None:
+        """Takes the newest report."""
+        with self._saying:
+            self._newest = progress
+            if self._said is None or progress.state != self._said.state:
+                self._say_newest()
+
+    def close(self) -> None:
+        """Says no more."""
+        self._closed.set()
+        self._thread.join()
+
+    def _now_and_then(self) -> None:
+        try:
+            while not self._closed.wait(_REPORT_S):
+                with self._saying:
+                    self._say_newest()
+        except BrokenPipeError:
+            os._exit(0)  # as in `main`
+
+    def _say_newest(self) -> None:
+        if (new := self._newest) is not None and new is not self._said:
+            self._said = new
+            _say(asdict(self._meter.progress(new.state, new.done, new.total, new.note)))
 
 
 def _say(value: dict[str, object]) -> None:

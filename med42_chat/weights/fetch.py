@@ -5,7 +5,8 @@ of one file (`.part1of2`) are written straight behind each other, so that joinin
 When a file is whole, every piece is read back from the disk and compared with its SHA-256, the header is checked, and only then
 does the file get its name, in one step.
 
-`fetch` is a generator: it works while it is asked for progress, and closing it stops it. Nothing here starts by itself.
+`fetch` is a generator: it works while it is asked for progress, which it gives for every few bytes, and closing it stops it. Nothing here
+starts by itself.
 """
 
 import os
@@ -22,7 +23,7 @@ from med42_chat.gguf import read_header
 from med42_chat.weights.catalogue import Entry, Part
 from med42_chat.weights.hub import Body, Busy, Hub, Remote
 from med42_chat.weights.place import Finished, check_room, hashed, installed, put_in_place, workplace
-from med42_chat.weights.progress import Meter, Progress
+from med42_chat.weights.progress import Progress
 
 _TRIES, _TRIES_TO_ASK = 6, 3  # without a single new byte in between
 _LONGEST_PAUSE_S = 30.0
@@ -163,7 +164,6 @@ class _Fetching:
         self._targets = targets
         self._hub = hub
         self._sleep = sleep
-        self._meter = Meter()
         self._total = sum(target.size_bytes for target in targets)
         self._before = 0  # bytes of the files that are finished
 
@@ -189,7 +189,7 @@ class _Fetching:
                 if tries >= _TRIES:
                     raise
                 pause = _pause(error, tries)
-                yield self._meter.progress("waiting", self._before + target.length(), self._total, _patience(error, pause))
+                yield Progress("waiting", self._before + target.length(), self._total, note=_patience(error, pause))
                 self._sleep(pause)
 
     def _attempt(self, target: Target, piece: Piece, length: int) -> Iterator[Progress]:
@@ -211,12 +211,11 @@ class _Fetching:
             if at + len(data) > piece.end:
                 raise ConnectionLost(f"The server sent more of {piece.part.name} than there is.", "Try again.")
             file.write(data)
+            file.flush()  # whoever ends this process loses nothing of what it has told
             at += len(data)
             if at // _SYNC_EVERY > (at - len(data)) // _SYNC_EVERY:
-                file.flush()
                 os.fsync(file.fileno())
-            if self._meter.due():
-                yield self._meter.progress("fetching", self._before + at, self._total)
+            yield Progress("fetching", self._before + at, self._total)
         if at < piece.end:
             raise ConnectionLost(f"The connection ended before all of {piece.part.name} was here.", "Try again.")
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-_REPORT_S = 0.25
 _WINDOW_S = 10.0  # over which the speed is averaged
 
 State = Literal["asking", "fetching", "copying", "waiting", "checking", "done"]
@@ -30,16 +29,7 @@ class Meter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: deque[tuple[float, int]] = deque()
-        self._reported = float("-inf")
         self._state: State = "asking"
-
-    def due(self) -> bool:
-        """Whether it is time for another report."""
-        now = self._clock()
-        if now - self._reported < _REPORT_S:
-            return False
-        self._reported = now
-        return True
 
     def progress(self, state: State, done: int, total: int, note: str = "") -> Progress:
         """A report as of now."""

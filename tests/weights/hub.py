@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.kind in ("drop", "stall"):
             self._write(body[:at])
             if fault.kind == "stall":
-                self.server.state.released.wait(20)
+                self.server.state.released.wait(120)  # longer than any client waits
             self.close_connection = True
             self.connection.close()
         elif fault.kind == "drip":

@@ -53,6 +53,14 @@ def test_a_download_says_how_it_goes_and_ends_with_the_file(order: Order, model:
     assert (models / "tiny-q4.gguf").read_bytes() == model
 
 
+def test_what_came_last_before_a_silence_is_told_and_lies_on_the_disk(order: Order, server: State, models: Path) -> None:
+    server.faults.append(Fault("stall", at=100_000))
+    running = Download(order)
+    assert any((one.state, one.done) == ("fetching", 100_000) for one in running)
+    running.stop()
+    assert (models / UNFINISHED / "tiny-q4" / "tiny-q4.gguf").stat().st_size == 100_000
+
+
 def test_one_that_is_stopped_or_killed_goes_on_where_it_was(order: Order, server: State, model: bytes, models: Path) -> None:
     for at, end in ((50_000, Download.stop), (70_000, lambda one: one._popen.kill())):
         server.faults.append(Fault("stall", at=at))
