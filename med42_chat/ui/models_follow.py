@@ -11,7 +11,7 @@ from med42_chat.ui import models_view
 from med42_chat.ui.follow import Change
 from med42_chat.ui.models_view import Sheet, Situation
 from med42_chat.ui.words import Words
-from med42_chat.weights.models import Work
+from med42_chat.weights.models import Overview, Work
 
 _INSIDE = "work:"  # parts that stand inside others
 _QUIET_S = 3.0  # without a byte, after which a speed would be a memory
@@ -64,17 +64,16 @@ class ModelsFollower:
 
 
 def _situation(services: Services, quiet: frozenset[str]) -> Situation:
-    models = services.models
     try:
-        cards, advice, trouble = models.cards(), models.recommendation(), ""
+        seen, trouble = services.models.overview(), ""
     except Med42Error as error:
-        cards, advice, trouble = [], "", f"{error.message} {error.hint}"
+        seen, trouble = Overview([], services.models.works()), f"{error.message} {error.hint}"
     return Situation(
-        cards=cards,
-        works=models.works(),
+        cards=seen.cards,
+        works=seen.works,
         quiet=quiet,
-        hardware=models.hardware(),
-        advice=advice,
+        hardware=seen.hardware,
+        advice=seen.advice,
         status=services.runtime.status(),
         in_use=services.in_use,
         demonstration=services.is_demonstration(),

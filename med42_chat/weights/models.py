@@ -82,6 +82,19 @@ class Card:
     fault: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All of it at one moment. Until the computer is measured, `hardware` is None and `advice`, what to use here, is empty.
+
+    Of the hardware, what is free on the disk is as of now, since each download changes it.
+    """
+
+    cards: Sequence[Card]
+    works: Sequence[Work]
+    hardware: Hardware | None = None
+    advice: str = ""
+
+
 class _Planner:
     """Plans for one state of the hardware, each made once."""
 
@@ -172,13 +185,21 @@ class Models:
                 self._entries = changed, catalogue.read(CATALOGUE, self._own)
             return self._entries[1]
 
-    def cards(self) -> list[Card]:
+    def overview(self) -> Overview:
+        """Everything that there is to be seen. Raises WeightsError for a folder that cannot be read."""
+        entries = self.entries()
+        with self._changing:
+            planner, here, works = self._current_planner(), self._hardware, self.works()
+        advice = planner.advice(entries) if planner else None
+        best = advice.plan if advice else None
+        by_model = {work.entry or work.id: work for work in works}
+        found = [_card(item, planner, best, by_model.get(item.id)) for item in inventory.items(entries, self.folder)]
+        now = here and replace(here, disk_free=hardware.disk_free(self.folder))
+        return Overview(sorted(found, key=_rank), works, now, advice.sentence if advice else "")
+
+    def cards(self) -> Sequence[Card]:
         """The catalogue's entries, the recommended one and then what fits first, and behind them the files that no entry knows."""
-        entries, planner = self.entries(), self._current_planner()
-        best = planner.advice(entries).plan if planner else None
-        works = {work.entry or work.id: work for work in self.works()}
-        found = [_card(item, planner, best, works.get(item.id)) for item in inventory.items(entries, self.folder)]
-        return sorted(found, key=_rank)
+        return self.overview().cards
 
     def works(self) -> list[Work]:
         """Everything that is being done, or has ended and was not dismissed, in the order of its beginning."""
@@ -193,16 +214,6 @@ class Models:
             if seen != self._seen:
                 self._seen, self._count = seen, self._count + 1
             return self._count
-
-    def hardware(self) -> Hardware | None:
-        """This computer, once it is measured; what is free on the disk as of now, since each download changes it."""
-        here = self._hardware
-        return here and replace(here, disk_free=hardware.disk_free(self.folder))
-
-    def recommendation(self) -> str:
-        """What to use here, in a sentence; empty until the hardware is measured."""
-        planner = self._current_planner()
-        return planner.advice(self.entries()).sentence if planner else ""
 
     def measure(self, anew: bool = False) -> None:
         """Looks at the hardware, in a thread, unless that was done or is being done."""

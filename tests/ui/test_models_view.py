@@ -219,7 +219,7 @@ class TestFollowing:
         assert follower.poll() == []
         opened.models.measure()
         end = time.monotonic() + 5
-        while opened.models.hardware() is None and time.monotonic() < end:
+        while opened.models.overview().hardware is None and time.monotonic() < end:
             time.sleep(0.01)
         assert set(names(follower.poll())) == {"advice", "near", "more"}
 

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from med42_chat.errors import DiskFull, Med42Error, NotFound, WeightsError
+from med42_chat.weights import inventory
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.hardware import Device, Hardware, disk_free
 from med42_chat.weights.models import Card, Models, Work
@@ -230,13 +231,27 @@ def test_the_model_in_use_is_not_removed(shelf: Models, models: Path, model: byt
 
 
 def test_nothing_is_measured_unless_asked_and_then_one_model_is_recommended(shelf: Models) -> None:
-    assert shelf.hardware() is None and shelf.recommendation() == ""
+    assert (shelf.overview().hardware, shelf.overview().advice) == (None, "")
     assert all(card.plan is None and not card.recommended for card in shelf.cards())
     measured(shelf)
     cards = shelf.cards()
     assert [card.recommended for card in cards].count(True) == 1 and cards[0].recommended
-    assert cards[0].title in shelf.recommendation()
+    assert cards[0].title in shelf.overview().advice
     assert all(card.plan is not None for card in cards)
+
+
+def test_what_is_measured_while_somebody_looks_is_seen_whole_or_not_at_all(shelf: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = inventory.items
+
+    def look_slowly(entries: Sequence[Entry], folder: Path) -> list[inventory.Item]:
+        monkeypatch.setattr(inventory, "items", look)
+        measured(shelf)
+        return look(entries, folder)
+
+    monkeypatch.setattr(inventory, "items", look_slowly)
+    for is_known in (False, True):
+        seen = shelf.overview()
+        assert (seen.hardware is not None, bool(seen.advice), seen.cards[0].recommended) == (is_known, is_known, is_known)
 
 
 def test_a_plan_counts_with_the_room_that_the_loaded_model_will_make(shelf: Models, models: Path, model: bytes, home: Path) -> None:
@@ -248,7 +263,7 @@ def test_a_plan_counts_with_the_room_that_the_loaded_model_will_make(shelf: Mode
     )
     measured(made)
     used = next(card for card in made.cards() if card.id == "tiny-q4")
-    here = made.hardware()
+    here = made.overview().hardware
     assert here is not None and here.memory_free == full.memory_free
     assert here.disk_free == pytest.approx(disk_free(models), rel=0.1), "a download changes it, and so does everything else"
     assert used.plan is not None and used.plan.way.gpu_layers == 0  # the card has less than a driver takes
