@@ -15,7 +15,7 @@ _MEMORY = {"text": 1 << 30, "document": 3 << 30}  # bytes of address space; PDFi
 
 def main(what: str, suffix: str, most_characters: int, seconds: int) -> None:
     """Reads standard input, answers on standard output."""
-    _limit(_MEMORY[what], seconds)
+    limit(_MEMORY[what], seconds)
     try:
         answer = _text(suffix, most_characters) if what == "text" else whole.read(sys.stdin.buffer.read(), suffix, most_characters)
     except Fault as fault:
@@ -30,7 +30,7 @@ def _text(suffix: str, most_characters: int) -> dict[str, object]:
     return {"text": found.text, "media_type": found.media_type, "pages": found.pages}
 
 
-def _limit(memory: int, seconds: int) -> None:
+def limit(memory: int, seconds: int) -> None:
     """From here on the system ends this process when it takes too much. Windows has no such limits."""
     if sys.platform == "win32":
         return

@@ -13,6 +13,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO, Literal
 
@@ -25,6 +28,7 @@ MOST_CHARACTERS = 1_000_000  # of its text; the largest contexts hold half of th
 TIME_S = 20.0
 _MOST_ANSWER = 12 * MOST_CHARACTERS + 1000  # bytes: JSON needs up to twelve for a character
 _LONGEST_NAME = 120
+_LOOK_EVERY_S = 0.1  # whether the process is to be ended
 
 # What can be wrong, and what to do about it, by the word that the process says. `{name}` is the file's name.
 _WORDS = {
@@ -66,34 +70,51 @@ def text_of(data: bytes | bytearray, name: str, time_s: float = TIME_S) -> Attac
     if len(data) > MOST_BYTES:
         raise _unreadable("big", name)
     began = time.monotonic()
-    answer = ask("text", data, PurePath(name).suffix.lower(), time_s)
+    answer = ask(data, PurePath(name).suffix.lower(), time_s)
     if not answer.endswith(b"\n"):  # it died, or was ended, before all was said
         raise _unreadable("slow" if time.monotonic() - began >= time_s else "damaged", name, time_s)
     return _attachment(answer, name)
 
 
-def ask(
-    what: Literal["text", "document"],
+def ask(data: bytes | bytearray, suffix: str, time_s: float) -> bytes:
+    """What the process says, until it ends or its time has come, and no more than a text can need."""
+    with asked("text", data, suffix, time_s, MOST_CHARACTERS) as said:
+        return said.read(_MOST_ANSWER)
+
+
+@contextmanager
+def asked(
+    what: Literal["text", "document", "recognise"],
     data: bytes | bytearray,
     suffix: str,
     time_s: float,
-    most_characters: int = MOST_CHARACTERS,
-    most_answer: int = _MOST_ANSWER,
-) -> bytes:
-    """What the process says, until it ends or its time has come, and no more than `most_answer` bytes of it."""
+    most_characters: int,
+    stop: threading.Event | None = None,
+) -> Iterator[IO[bytes]]:
+    """What the process says, while it says it. It is ended with the block, when its time has come, or when `stop` is set."""
     with _child(what, suffix, time_s, most_characters) as child:
         assert child.stdin is not None and child.stdout is not None
-        timer = threading.Timer(time_s, child.kill)
+        done = threading.Event()
+        guard = threading.Thread(target=_guard, args=(child, time_s, stop or done, done), name="guard", daemon=True)
         # A thread of its own: a process that answers before it has read everything would wait for us, and we for it.
         feeder = threading.Thread(target=_feed, args=(child.stdin, data), name="feeder", daemon=True)
-        timer.start()
+        guard.start()
         feeder.start()
         try:
-            return child.stdout.read(most_answer)
+            yield child.stdout
         finally:
-            timer.cancel()
+            done.set()
             child.kill()
             feeder.join()
+            guard.join()
+
+
+def _guard(child: "subprocess.Popen[bytes]", time_s: float, stop: threading.Event, done: threading.Event) -> None:
+    until = time.monotonic() + time_s
+    while not done.wait(min(_LOOK_EVERY_S, max(0.0, until - time.monotonic()))):
+        if stop.is_set() or time.monotonic() >= until:
+            child.kill()
+            return
 
 
 def _feed(pipe: IO[bytes], data: bytes | bytearray) -> None:
@@ -101,12 +122,10 @@ def _feed(pipe: IO[bytes], data: bytes | bytearray) -> None:
         pipe.write(data)
 
 
-def _child(what: str, suffix: str, time_s: float, most_characters: int) -> subprocess.Popen[bytes]:
-    # A command line can be read by every user of the computer: of 'Letter.John Doe' not even the ending stands on it.
-    ending = suffix if suffix in ENDINGS else ""
+def _child(module: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         # -P: a file in the current folder must not stand in for a module.
-        [sys.executable, "-P", "-m", "med42_chat.library.child", what, ending, str(most_characters), str(round(time_s) + 1)],
+        [sys.executable, "-P", "-m", f"med42_chat.library.{module}", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # what a library says of a file may be a patient's
