@@ -137,7 +137,7 @@ med42.tell = (problem) => {
 med42.notice = (element, props, watch) => watch("value", () => {
   if (props.value && props.value.mistake) {
     med42.putBack(); // nobody knows whose mistake it was
-    med42.tellModels?.(props.value); // the notice lies behind an open dialog
+    med42.tellSheets(props.value); // the notice lies behind an open dialog
   }
   med42.tell(props.value);
 });

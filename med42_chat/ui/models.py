@@ -91,7 +91,7 @@ def _template(desk: Desk) -> str:
 
     folder = escape(desk.words("models.folder", folder=desk.services.settings.models))
     return f"""
-<dialog class="paper models" aria-labelledby="models-title">
+<dialog class="paper sheet models" aria-labelledby="models-title">
 <header><h2 id="models-title" tabindex="-1">{word("title")}</h2>
 <button type="button" class="tool" data-close aria-label="{word("close")}"><i class="icon close"></i></button></header>
 <div class="problem" role="alert" hidden></div>

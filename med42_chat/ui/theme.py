@@ -23,10 +23,11 @@ _SCRIPTS = (
     "conversations.js",
     "panels.js",
     "settings.js",
+    "sheet.js",
     "models.js",
     "tour.js",
 )
-_STYLES = ("page.css", "composer.css", "transcript.css", "list.css", "panels.css", "settings.css", "models.css", "print.css")
+_STYLES = ("page.css", "composer.css", "transcript.css", "list.css", "panels.css", "settings.css", "sheet.css", "models.css", "print.css")
 
 
 def theme() -> gr.themes.Base:
