@@ -10,10 +10,10 @@ from med42_chat.services import Services
 from med42_chat.ui import models_view
 from med42_chat.ui.follow import Change
 from med42_chat.ui.models_view import Sheet, Situation
+from med42_chat.ui.parts import Parts
 from med42_chat.ui.words import Words
 from med42_chat.weights.models import Overview, Work
 
-_INSIDE = "work:"  # parts that stand inside others
 _QUIET_S = 3.0  # without a byte, after which a speed would be a memory
 
 
@@ -40,7 +40,7 @@ class ModelsFollower:
     def __init__(self, services: Services, words: Words) -> None:
         self._services, self._words = services, words
         self._seen: tuple[object, ...] = ()
-        self._told: dict[str, str] = {}
+        self._parts = Parts()
         self._watch = _Watch()
 
     def poll(self) -> list[Change]:
@@ -50,11 +50,7 @@ class ModelsFollower:
         if seen == self._seen:
             return []
         self._seen = seen
-        before, self._told = self._told, Sheet(self._words, _situation(self._services, quiet)).parts()
-        news = [name for name, html in self._told.items() if before.get(name) != html]
-        if not all(name.startswith(_INSIDE) for name in news):  # what stands inside was put there anew, and is empty
-            news += [name for name in self._told if name.startswith(_INSIDE) and name not in news]
-        return [("part", {"name": name, "html": self._told[name]}) for name in news]
+        return self._parts.news(Sheet(self._words, _situation(self._services, quiet)).parts())
 
     def _key(self) -> tuple[object, ...]:
         """Changes with everything that the page shows."""
