@@ -9,21 +9,32 @@ import binascii
 import contextlib
 import json
 import re
+import shutil
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
 from med42_chat.errors import UnreadableFile
 from med42_chat.library.boxes import fits
 from med42_chat.library.pdf import MOST_PAGES
-from med42_chat.library.read import ask, clean, plain_name
+from med42_chat.library.read import clean, plain_name, talking, task
 from med42_chat.records import Document, Page, Passage
 
 MOST_BYTES = 200_000_000  # of a file
 MOST_CHARACTERS = 12_000_000  # of its text: some 4,000 full pages
 TIME_S = 600.0
+OCR_TIME_S = 6_000.0  # some three seconds for a page
 _MOST_ANSWER = 400_000_000  # bytes
 _LONGEST_DETAIL = 200
+_SILENT = ("holds no text that can be read.", "hold no text that can be read.")
+_RECOGNISED = (
+    "was read by text recognition, which makes mistakes: compare figures with the page.",
+    "were read by text recognition, which makes mistakes: compare figures with the page.",
+)
+_PAGE = re.compile(rb"page (\d{1,5}) of (\d{1,5})\n")
 _DEEPEST_PATH = 12
 
 # What can be wrong, and what to do about it, by the word that the process says. `{name}` is the file's name.
@@ -42,7 +53,25 @@ _WORDS = {
     "office": ("{name} is a kind of office file that cannot be read.", "Save it as DOCX or PDF, and add that."),
     "binary": ("{name} is not a text.", "PDF, DOCX, HTML, Markdown and text files can be read."),
     "missing": ("{name} cannot be opened.", "Is it still there?"),
+    "stopped": ("Reading {name} was stopped.", ""),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is read. `ocr`: pages without text are read by Tesseract, which must be installed (`can_ocr`).
+
+    `on_page` is told how many pages have been read, of how many; setting `stop` ends it within a fraction of a second.
+    """
+
+    ocr: bool = False
+    on_page: Callable[[int, int], None] = lambda done, pages: None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def can_ocr() -> bool:
+    """Whether Tesseract is installed."""
+    return shutil.which("tesseract") is not None
 
 
 def read_file(path: Path) -> bytes:
@@ -57,12 +86,17 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-def document_of(data: bytes, name: str, time_s: float = TIME_S) -> Document:
-    """The document in a file's bytes; the name helps to tell what it is, and is its title where it has none. Raises UnreadableFile."""
+def document_of(data: bytes, name: str, time_s: float = 0, reading: Reading | None = None) -> Document:
+    """The document in a file's bytes; the name helps to tell what it is, and is its title where it has none.
+
+    Takes `time_s` seconds at most (ten minutes where none are given; with text recognition, ten times that). Raises UnreadableFile.
+    """
+    reading = reading or Reading()
+    time_s = time_s or (OCR_TIME_S if reading.ocr else TIME_S)
     began = time.monotonic()
-    answer = ask("document", data, PurePath(name).suffix.lower(), time_s, MOST_CHARACTERS, _MOST_ANSWER)
+    answer = ask(data, PurePath(name).suffix.lower(), time_s, reading)
     if not answer.endswith(b"\n"):  # it died, or was ended, before all was said
-        raise _unreadable("slow" if time.monotonic() - began >= time_s else "damaged", name, time_s)
+        raise _unreadable("stopped" if reading.stop.is_set() else "slow" if time.monotonic() - began >= time_s else "damaged", name, time_s)
     said: Any = None
     with contextlib.suppress(ValueError, RecursionError):
         said = json.loads(answer)
@@ -73,6 +107,15 @@ def document_of(data: bytes, name: str, time_s: float = TIME_S) -> Document:
             with contextlib.suppress(ValueError, TypeError, KeyError, IndexError, binascii.Error):
                 return _document(said, name)
     raise _unreadable("damaged", name)
+
+
+def ask(data: bytes, suffix: str, time_s: float, reading: Reading) -> bytes:
+    """What the process says at the end. Before that, it says a line for each page."""
+    arguments = task("recognise" if reading.ocr else "document", suffix, MOST_CHARACTERS, time_s)
+    with talking("child", arguments, data, time_s, reading.stop) as said:
+        while page := _PAGE.fullmatch(line := said.readline(_MOST_ANSWER)):
+            reading.on_page(int(page[1]), int(page[2]))
+    return line
 
 
 def _document(said: dict[str, Any], name: str) -> Document:
@@ -87,7 +130,7 @@ def _document(said: dict[str, Any], name: str) -> Document:
         date=_detail(said["date"]),
         version=_detail(said["version"]),
         abbreviations=tuple((_detail(short), _detail(long)) for short, long in said["abbreviations"]),
-        notes=_notes([int(number) for number in said["silent"]]),
+        notes=(*_notes([int(number) for number in said["silent"]], _SILENT), *_notes([int(number) for number in said["ocr"]], _RECOGNISED)),
     )
 
 
@@ -111,11 +154,11 @@ def _detail(text: str) -> str:
     return " ".join(clean(text[:_LONGEST_DETAIL]).split())
 
 
-def _notes(silent: list[int]) -> tuple[str, ...]:
-    if not silent:
+def _notes(pages: list[int], words: tuple[str, str]) -> tuple[str, ...]:
+    if not pages:
         return ()
-    numbers = ", ".join(map(str, silent[:20])) + (" …" if len(silent) > 20 else "")
-    return (f"{'Page' if len(silent) == 1 else 'Pages'} {numbers} hold{'s' if len(silent) == 1 else ''} no text that can be read.",)
+    numbers = ", ".join(map(str, pages[:20])) + (" …" if len(pages) > 20 else "")
+    return (f"Page {numbers} {words[0]}" if len(pages) == 1 else f"Pages {numbers} {words[1]}",)
 
 
 def _unreadable(fault: str, name: str, time_s: float = TIME_S) -> UnreadableFile:

@@ -2,13 +2,15 @@
 
 import ctypes
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from med42_chat.library.flow import Strip, sheets, strip
 from med42_chat.library.formats import Fault
 from med42_chat.library.layout import SPACE, Glyph, lines
+from med42_chat.library.recognition import recognised
 from med42_chat.library.sheets import Sheet
 
 if TYPE_CHECKING:
@@ -20,46 +22,75 @@ _FINE = 1 << 24  # steps in which PDFium is asked for a place on the page: it an
 _BOLD = re.compile(rb"bold|black|heavy|semibd|demi", re.IGNORECASE)
 
 
-def read(data: bytes, most_characters: int) -> tuple[list[Sheet], dict[str, str], list[int]]:
-    """The pages, what the file says of itself, and the numbers of pages that show something without text. Raises Fault."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a document is read: what is told of each page that has been read, of how many, and whether text recognition is asked for."""
+
+    ocr: bool = False
+    on_page: Callable[[int, int], None] = lambda done, pages: None
+
+
+@dataclass(slots=True)
+class Found:
+    """What is in a file. `silent`: the numbers of pages that show something without text; `ocr`: of those read by text recognition."""
+
+    sheets: list[Sheet] = field(default_factory=list)
+    said: dict[str, str] = field(default_factory=dict)
+    silent: list[int] = field(default_factory=list)
+    ocr: list[int] = field(default_factory=list)
+
+
+def read(data: bytes, most_characters: int, way: Way) -> Found:
+    """The pages, and what the file says of itself. Raises Fault."""
     import pypdfium2
 
     try:
         with pypdfium2.PdfDocument(data) as document:
-            return _read(document, most_characters)
+            return _read(document, most_characters, way)
     except pypdfium2.PdfiumError as error:
         raise Fault("locked" if error.err_code == _PASSWORD else "damaged") from None
 
 
-def _read(document: "PdfDocument", most_characters: int) -> tuple[list[Sheet], dict[str, str], list[int]]:
-    if len(document) > MOST_PAGES:
+def _read(document: "PdfDocument", most_characters: int, way: Way) -> Found:
+    count = len(document)
+    if count > MOST_PAGES:
         raise Fault("pages")
+    found = Found(said=document.get_metadata_dict(skip_empty=True))
     pages: list[list[Strip]] = []
-    silent: list[int] = []
-    for number in range(len(document)):
-        found = _strips(document, number)
-        if found is None:
-            silent.append(number + 1)
-        pages.append(found or [])
+    for number in range(count):
+        pages.append(_page(document, number, way, found))
         most_characters -= sum(len(line.text) for line in pages[-1])
         if most_characters < 0:
             raise Fault("long")
+        way.on_page(number + 1, count)
     if not any(pages):
-        raise Fault("pictures" if silent else "empty")
-    return sheets(pages), document.get_metadata_dict(skip_empty=True), silent
+        raise Fault("pictures" if found.silent else "empty")
+    found.sheets = sheets(pages)
+    return found
 
 
-def _strips(document: "PdfDocument", number: int) -> list[Strip] | None:
-    """None for a page that shows something and says nothing, or cannot be read."""
+def _page(document: "PdfDocument", number: int, way: Way, found: Found) -> list[Strip]:
+    """The page's lines. One that shows something and says nothing, or cannot be read, is noted."""
     import pypdfium2
 
     try:
         with closing(document[number]) as page:
-            width, height = page.get_size()
-            found = [strip(line, width, height) for line in lines(glyphs(page))]
-            return found or (None if any(page.get_objects(max_depth=1)) else [])
+            if strips := _strips(page, glyphs(page)):
+                return strips
+            if not any(page.get_objects(max_depth=1)):
+                return []
+            if way.ocr and (strips := _strips(page, recognised(page))):
+                found.ocr.append(number + 1)
+                return strips
     except pypdfium2.PdfiumError:
-        return None
+        pass
+    found.silent.append(number + 1)
+    return []
+
+
+def _strips(page: "PdfPage", found: Iterable[Glyph]) -> list[Strip]:
+    width, height = page.get_size()
+    return [strip(line, width, height) for line in lines(found)]
 
 
 def glyphs(page: "PdfPage") -> Iterator[Glyph]:

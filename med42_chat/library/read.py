@@ -13,8 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO, Literal
@@ -77,22 +76,28 @@ def text_of(data: bytes | bytearray, name: str, time_s: float = TIME_S) -> Attac
 
 
 def ask(data: bytes | bytearray, suffix: str, time_s: float) -> bytes:
-    """What the process says, until it ends or its time has come, and no more than a text can need."""
-    with asked("text", data, suffix, time_s, MOST_CHARACTERS) as said:
-        return said.read(_MOST_ANSWER)
+    """What the process says of a text, until it ends or its time has come, and no more than a text can need."""
+    return talk("child", task("text", suffix, MOST_CHARACTERS, time_s), data, time_s, _MOST_ANSWER)
+
+
+def task(what: Literal["text", "document", "recognise"], suffix: str, most_characters: int, time_s: float) -> list[str]:
+    """What child.py is told."""
+    # A command line can be read by every user of the computer: of 'Letter.John Doe' not even the ending stands on it.
+    return [what, suffix if suffix in ENDINGS else "", str(most_characters), str(round(time_s) + 1)]
+
+
+def talk(module: str, arguments: Sequence[str], data: bytes | bytearray, time_s: float, most_answer: int) -> bytes:
+    """What a module of this room, run as a process with `data` on its input, says until it ends: at most so many bytes, for so long."""
+    with talking(module, arguments, data, time_s) as said:
+        return said.read(most_answer)
 
 
 @contextmanager
-def asked(
-    what: Literal["text", "document", "recognise"],
-    data: bytes | bytearray,
-    suffix: str,
-    time_s: float,
-    most_characters: int,
-    stop: threading.Event | None = None,
+def talking(
+    module: str, arguments: Sequence[str], data: bytes | bytearray, time_s: float, stop: threading.Event | None = None
 ) -> Iterator[IO[bytes]]:
-    """What the process says, while it says it. It is ended with the block, when its time has come, or when `stop` is set."""
-    with _child(what, suffix, time_s, most_characters) as child:
+    """What such a process says, while it says it. It is ended with the block, when its time has come, or when `stop` is set."""
+    with _child(module, arguments) as child:
         assert child.stdin is not None and child.stdout is not None
         done = threading.Event()
         guard = threading.Thread(target=_guard, args=(child, time_s, stop or done, done), name="guard", daemon=True)

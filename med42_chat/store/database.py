@@ -16,6 +16,8 @@ from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import STEPS, migrate, schema_version
 from med42_chat.store.private import cannot_write, keep_private, make_private_folder
 from med42_chat.store.snapshot import remove_with_logs
+from med42_chat.store.waiting import Waiting
+from med42_chat.store.watched import Watched
 
 
 class Store:
@@ -23,6 +25,8 @@ class Store:
 
     conversations: Conversations
     documents: Documents
+    waiting: Waiting
+    watched: Watched
     audit: Audit
 
     def __init__(self, home: Path, key: bytes, connections: Connections, lock: FolderLock) -> None:
@@ -32,6 +36,8 @@ class Store:
         self.audit = Audit(connections)
         self.conversations = Conversations(connections, self.audit)
         self.documents = Documents(connections, self.audit)
+        self.waiting = Waiting(connections)
+        self.watched = Watched(connections)
         self._connections = connections
         self._lock = lock
 

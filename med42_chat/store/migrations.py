@@ -320,7 +320,57 @@ def m004_checked(db: "Database") -> None:
     _run_script(db, _M004)
 
 
-STEPS: tuple[Step, ...] = (m001_initial, m002_desk, m003_library, m004_checked)
+_M005 = """
+-- What is on its way into the library. `content` is of a file that was dropped on the page, until it has been read. Last, so that lists
+-- never touch it. When the document goes, so does what is said of its file.
+create table waiting(
+  id integer primary key,
+  uid text not null unique,
+  kind text not null check(kind in ('path', 'content', 'document')),
+  name text not null,
+  path text not null default '',
+  collections text not null default '[]' check(json_valid(collections)),
+  ocr integer not null default 0,
+  state text not null default 'waiting' check(state in ('waiting', 'reading', 'done', 'failed', 'stopped')),
+  tries integer not null default 0,
+  pages integer,
+  message text not null default '',
+  hint text not null default '',
+  scan integer not null default 0,
+  document text references documents(uid) on delete cascade,
+  older text references documents(uid) on delete set null,
+  content blob
+) strict;
+create index waiting_state on waiting(state, id);
+create index waiting_document on waiting(document);
+create index waiting_older on waiting(older);
+
+create table watched(
+  id integer primary key,
+  path text not null unique,
+  collections text not null check(json_valid(collections))
+) strict;
+
+-- The files that were taken, as they were then: `changed` in nanoseconds since 1970.
+create table watched_files(
+  watched_id integer not null references watched(id) on delete cascade,
+  path text not null,
+  changed integer not null,
+  bytes integer not null,
+  document text references documents(uid) on delete set null,
+  primary key(watched_id, path)
+) strict, without rowid;
+create index watched_files_path on watched_files(path);
+create index watched_files_document on watched_files(document);
+"""
+
+
+def m005_adding(db: "Database") -> None:
+    """What is on its way into the library, and the folders that are watched for it."""
+    _run_script(db, _M005)
+
+
+STEPS: tuple[Step, ...] = (m001_initial, m002_desk, m003_library, m004_checked, m005_adding)
 
 
 def schema_version(db: "Database", steps: Sequence[Step] = STEPS) -> int:
