@@ -10,6 +10,9 @@ from array import array
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from med42_chat.library.places import find
+from med42_chat.records import Page
+
 SCALE = 65_535
 
 
@@ -73,3 +76,12 @@ def around(boxes: Iterable[Box]) -> list[Box]:
 def _on_one_line(one: Box, other: Box) -> bool:
     common = min(one.bottom, other.bottom) - max(one.top, other.top)
     return 2 * common >= min(one.bottom - one.top, other.bottom - other.top)
+
+
+def marks(page: Page, words: str, start: int = 0, end: int | None = None) -> list[Box]:
+    """Where these words stand on a page, between `start` and `end` of its text: a box for each line. Layout makes no difference.
+
+    None where they do not stand there, or stand there twice: no mark is better than a wrong one.
+    """
+    place = find(page.text, words, start, end) if page.boxes else None
+    return around(unpack(page.boxes)[slice(*place)]) if place else []
