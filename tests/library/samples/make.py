@@ -42,7 +42,8 @@ def page(name: str, style: str) -> str:
     """A whole HTML page of a text. What must stand on every page of a printed one ends a page without any."""
     end = "" if name in PRINTED else f"<p>{MARK}</p>"
     text = (TEXTS / f"{name}.html").read_text("utf-8")
-    return f"<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<title>{title(name)}</title>\n<style>{style}</style>\n{text}{end}\n</html>\n"
+    head = f"<meta charset=utf-8>\n<title>{title(name)}</title>\n<style>{style}</style>"
+    return f"<!doctype html>\n<html lang=en>\n{head}\n{text}{end}\n</html>\n"
 
 
 def title(name: str) -> str:
