@@ -3,7 +3,8 @@
 Med42Error
 ├── SettingsError
 ├── InputError           an empty question, one that no context can hold
-│   └── UnreadableFile   locked, damaged, pictures of text, too big, not a text
+│   └── UnreadableFile   locked, damaged, too big, not a text
+│       └── ScannedFile  pictures of text
 ├── NotFound             no such conversation, message, model
 ├── StoreError
 │   ├── StoreInUse       another Med42 Chat has this data folder open
@@ -46,6 +47,10 @@ class InputError(Med42Error):
 
 class UnreadableFile(InputError):
     """No text can be had from this file."""
+
+
+class ScannedFile(UnreadableFile):
+    """The file holds pictures of pages and no text layer: only text recognition can read it."""
 
 
 class NotFound(Med42Error):

@@ -6,22 +6,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from med42_chat.errors import InputError, NotFound, UnreadableFile
-from med42_chat.library.documents import document_of, read_file
-from med42_chat.records import Find, Holding
-from med42_chat.store.documents import Documents, is_older, same_work
+from med42_chat.library.documents import Reading, allowed, document_of, read_file
+from med42_chat.records import Document, Find, Holding
+from med42_chat.store.documents import Documents, is_older, same_publisher, same_title
 
 _KINDS = frozenset((".pdf", ".docx", ".html", ".htm", ".xhtml", ".md", ".markdown", ".txt", ".text"))
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What came of a file. `error` and `hint` where nothing did; `note` says what else happened, in a sentence."""
+    """What came of a file. `error` and `hint` where nothing did; `note` says what else happened, in a sentence.
+
+    `older` is the id of a document of which this one may be a newer version: only the person can tell.
+    """
 
     name: str
     holding: Holding | None = None
     note: str = ""
     error: str = ""
     hint: str = ""
+    older: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a new document stands among its versions: ids, and a sentence about it."""
+
+    older: tuple[str, ...] = ()
+    newer: str = ""
+    unsure: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +44,35 @@ class Library:
 
     documents: Documents
 
-    def add(self, path: Path, collections: Sequence[str] = (), replaces: str = "") -> Added:
+    def add(self, path: Path, collections: Sequence[str] = (), replaces: str = "", reading: Reading | None = None) -> Added:
         """Reads a file and keeps it with its text. Waits for it: some ten pages a second or faster.
 
-        A file that is here already is not kept twice. One with the title of another, and no different publisher, is taken for a version
-        of it: the newer of the two is searched from then on. `replaces` names the older one where the titles differ.
+        A file that is here already is not kept twice. One with the title and publisher of another is taken for a version of it: the
+        newer of the two is searched from then on. `replaces` names the older one where that cannot be seen.
         Raises UnreadableFile; NotFound for what `replaces` names.
         """
+        return self.take(read_file(path), path.name, collections, replaces, reading)
+
+    def take(self, data: bytes, name: str, collections: Sequence[str] = (), replaces: str = "", reading: Reading | None = None) -> Added:
+        """Like `add`, of a file's bytes."""
+        here = self.documents.with_content(hashlib.sha256(allowed(data, name)).hexdigest())
+        if here is not None:
+            return self._here_already(name, here, collections, replaces)
         if replaces:
             self.documents.get(replaces)
-        data = read_file(path)
-        here = self.documents.with_content(hashlib.sha256(data).hexdigest())
-        if here is not None:
-            return self._here_already(path.name, here, collections)
-        document = document_of(data, path.name)
-        holding = self.documents.add(document, data, path.name, collections)
-        note = self._put_in_order(holding, replaces)
-        return Added(path.name, self.documents.get(holding.id), note)
+        document = document_of(data, name, reading=reading)
+        place = self._place(document, replaces)
+        holding = self.documents.add(document, data, name, collections, place.older, place.newer)
+        return Added(name, holding, place.note, older=place.unsure)
+
+    def read_again(self, id: str, reading: Reading | None = None) -> Holding:
+        """Reads a document's own file anew, as the program does it now. Raises NotFound, UnreadableFile; all stays as it was then."""
+        holding = self.documents.get(id)
+        return self.documents.replace(id, document_of(self.documents.original(id), holding.name, reading=reading))
 
     def add_all(self, paths: Sequence[Path], collections: Sequence[str] = ()) -> Iterator[Added]:
         """Adds files and what is in folders, one after the other; one that cannot be read is said, and the rest goes on."""
-        for path in _files(paths):
+        for path in files_in(paths):
             try:
                 yield self.add(path, collections)
             except UnreadableFile as error:
@@ -64,28 +86,38 @@ class Library:
                 raise NotFound(f"There is no collection {name}.", f"There are: {', '.join(sorted(known)) or 'none yet'}.")
         return self.documents.search(question, limit, collections)
 
-    def _here_already(self, name: str, here: Holding, collections: Sequence[str]) -> Added:
+    def _here_already(self, name: str, here: Holding, collections: Sequence[str], replaces: str) -> Added:
         missing = [one for one in collections if one not in here.collections]
         if missing:
             here = self.documents.set_collections(here.id, [*here.collections, *missing])
-        also = f" It now is in {', '.join(missing)}, too." if missing else ""
-        return Added(name, here, f"This file is in the library already, as ‘{here.title}’.{also}")
+        notes = [f"This file is in the library already, as ‘{here.title}’."]
+        notes += [f"It now is in {', '.join(missing)}, too."] if missing else []
+        if replaces and replaces != here.id:
+            if here.superseded_by:
+                here = self.documents.search_again(here.id)
+            self.documents.supersede(replaces, here.id)
+            notes.append(_takes_the_place([self.documents.get(replaces)]))
+        elif here.superseded_by:
+            notes.append("A newer version is searched in its place.")
+        return Added(name, here, " ".join(notes))
 
-    def _put_in_order(self, new: Holding, replaces: str) -> str:
-        """Which version is searched from now on; a sentence about it, if there are two."""
+    def _place(self, new: Document, replaces: str) -> _Place:
         if replaces:
-            self.documents.supersede(replaces, new.id)
-            return f"It takes the place of {_named(self.documents.get(replaces))}, which is kept and no longer searched."
-        others = [one for one in self.documents.all() if one.id != new.id and not one.superseded_by and same_work(one, new)]
-        older = [one for one in others if not is_older(new, one)]
-        newer = next((one for one in others if is_older(new, one)), None)
+            return _Place(older=(replaces,), note=_takes_the_place([self.documents.get(replaces)]))
+        alike = [one for one in self.documents.all() if not one.superseded_by and same_title(one, new)]
+        versions = [one for one in alike if same_publisher(one, new)]
+        newer = next((one for one in versions if is_older(new, one)), None)
         if newer is not None:
-            self.documents.supersede(new.id, newer.id)
-            return f"A newer version is here already, {_named(newer)}: this one is kept and not searched."
-        for one in older:
-            self.documents.supersede(one.id, new.id)
-        names = ", ".join(map(_named, older))
-        return f"It takes the place of {names}, which {'is' if len(older) == 1 else 'are'} kept and no longer searched." if older else ""
+            return _Place(newer=newer.id, note=f"A newer version is here already, {_named(newer)}: this one is kept and not searched.")
+        if versions:
+            return _Place(older=tuple(one.id for one in versions), note=_takes_the_place(versions))
+        unsure = next((one for one in alike if same_publisher(one, new) is None and not is_older(new, one)), None)
+        return _Place(unsure=unsure.id, note=f"It may be a newer version of {_named(unsure)}. Both are searched.") if unsure else _Place()
+
+
+def _takes_the_place(older: Sequence[Holding]) -> str:
+    names = ", ".join(map(_named, older))
+    return f"It takes the place of {names}, which {'is' if len(older) == 1 else 'are'} kept and no longer searched."
 
 
 def _named(holding: Holding) -> str:
@@ -93,7 +125,7 @@ def _named(holding: Holding) -> str:
     return f"‘{holding.title}’ ({details})" if details else f"‘{holding.title}’"
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
+def files_in(paths: Sequence[Path]) -> Iterator[Path]:
     """The files, and of folders those whose names end like a document's, by name; nothing hidden, no folder behind a link."""
     for path in paths:
         if path.is_dir():

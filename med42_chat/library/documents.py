@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from med42_chat.errors import UnreadableFile
+from med42_chat.errors import ScannedFile, UnreadableFile
 from med42_chat.library.boxes import fits
 from med42_chat.library.pdf import MOST_PAGES
 from med42_chat.library.read import clean, plain_name, talking, task
@@ -81,8 +81,13 @@ def read_file(path: Path) -> bytes:
             data = file.read(MOST_BYTES + 1)
     except OSError:
         raise _unreadable("missing", path.name) from None
+    return allowed(data, path.name)
+
+
+def allowed(data: bytes, name: str) -> bytes:
+    """The same bytes. Raises UnreadableFile where there are more than the library takes."""
     if len(data) > MOST_BYTES:
-        raise _unreadable("big", path.name)
+        raise _unreadable("big", name)
     return data
 
 
@@ -164,4 +169,5 @@ def _notes(pages: list[int], words: tuple[str, str]) -> tuple[str, ...]:
 def _unreadable(fault: str, name: str, time_s: float = TIME_S) -> UnreadableFile:
     message, hint = _WORDS[fault]
     figures = {"seconds": time_s, "characters": MOST_CHARACTERS, "megabytes": MOST_BYTES // 1_000_000, "pages": MOST_PAGES}
-    return UnreadableFile(message.format(name=f"‘{plain_name(name)}’", **figures), hint)
+    kind = ScannedFile if fault == "pictures" else UnreadableFile
+    return kind(message.format(name=f"‘{plain_name(name)}’", **figures), hint)

@@ -98,18 +98,49 @@ class Documents:
 
     # Writing
 
-    def add(self, document: Document, original: bytes, name: str, collections: Sequence[str] = ()) -> Holding:
-        """Keeps a document with the file it was read from. Raises InputError when that very file is here already."""
+    def add(
+        self,
+        document: Document,
+        original: bytes,
+        name: str,
+        collections: Sequence[str] = (),
+        older: Sequence[str] = (),
+        newer: str = "",
+    ) -> Holding:
+        """Keeps a document with the file it was read from. It supersedes the documents `older`, or is superseded by `newer`.
+
+        Raises InputError when that very file is here already, NotFound for a version that is not.
+        """
         sha256, uid = hashlib.sha256(original).hexdigest(), tree.new_id()
         with self._connections.write() as db:
             if db.conn.execute("select 1 from documents where sha256 = ?", (sha256,)).fetchone():
                 raise InputError("This file is in the library already.", "'library list' shows it.")
             id = _insert(db, document, (uid, sha256, one_line(name), len(original)))
             db.conn.execute("insert into originals values (?, ?)", (id, original))
-            _insert_parts(db, id, document)
+            _insert_parts(db, id, one_line(document.title), document)
             _set_collections(db, id, collections)
             self._audit.append("document.added", uid, {"passages": str(len(document.passages))})
+            for old, new in [*((one, uid) for one in older), *([(uid, newer)] if newer else [])]:
+                self.supersede(old, new)
         return self.get(uid)
+
+    def replace(self, id: str, document: Document) -> Holding:
+        """Puts what was read anew from a document's file in the place of what was read before. Raises NotFound.
+
+        Title, publisher, date and version stay as they are where there are any: a person may have put them right.
+        """
+        with self._connections.write() as db:
+            row = _row(db, id)
+            for table in ("pages", "passages", "abbreviations"):
+                db.conn.execute(f"delete from {table} where document_id = ?", (row["id"],))
+            _insert_parts(db, row["id"], row["title"], document, searched=row["superseded_by"] is None)
+            details = [row[name] or one_line(said) for name, said in _details(document)]
+            db.conn.execute(
+                "update documents set publisher = ?, dated = ?, version = ?, notes = ? where id = ?",
+                (*details, json.dumps(document.notes), row["id"]),
+            )
+            self._audit.append("document.read_again", id, {"passages": str(len(document.passages))})
+        return self.get(id)
 
     def set_details(self, id: str, title: str, publisher: str, date: str, version: str) -> Holding:
         """Puts right what was read of a document. A title cannot be empty. Raises NotFound, InputError."""
@@ -134,6 +165,21 @@ class Documents:
             _set_collections(db, _row(db, id)["id"], collections)
         return self.get(id)
 
+    def rename_collection(self, name: str, new: str) -> None:
+        """Gives a collection another name; where there is one of that name, they become one. Raises InputError for an empty name."""
+        if not one_line(new):
+            raise InputError("A collection needs a name.")
+        with self._connections.write() as db:
+            db.conn.execute(
+                "insert or ignore into collections select document_id, ? from collections where name = ?", (one_line(new), name)
+            )
+            db.conn.execute("delete from collections where name = ? and name <> ?", (name, one_line(new)))
+
+    def remove_collection(self, name: str) -> None:
+        """Removes the collection; its documents stay in the library."""
+        with self._connections.write() as db:
+            db.conn.execute("delete from collections where name = ?", (name,))
+
     def supersede(self, old: str, new: str) -> None:
         """From now on `new` is searched in the place of `old`, which stays and can be read. Raises NotFound, InputError."""
         with self._connections.write() as db:
@@ -145,11 +191,19 @@ class Documents:
             db.conn.execute("update passages set searched = 0 where document_id = ? and searched", (older["id"],))
             self._audit.append("document.superseded", old, {"by": new})
 
+    def search_again(self, id: str) -> Holding:
+        """From now on a superseded document is searched, too, as one of its own. Raises NotFound."""
+        with self._connections.write() as db:
+            row = _row(db, id)
+            _search_again(db, row["id"])
+            self._audit.append("document.searched_again", id, {})
+        return self.get(id)
+
     def remove(self, id: str) -> None:
         """Removes a document with all that belongs to it, from the indexes and the file's free space too. Raises NotFound.
 
-        What it superseded is searched again. The document is gone from every list and search at once; its parts go in small steps,
-        so that answers are saved meanwhile, and go on after a crash.
+        Of what it superseded, the newest is searched again. The document is gone from every list and search at once; its parts go in
+        small steps, so that answers are saved meanwhile, and go on after a crash.
         """
         with self._connections.write() as db:
             row = _row(db, id)
@@ -164,9 +218,11 @@ class Documents:
             self._remove(row["id"])
 
     def _hide(self, db: "Database", row: Row) -> None:
-        for older in db.conn.execute("select id from documents where superseded_by = ?", (row["id"],)).fetchall():
-            db.conn.execute("update documents set superseded_by = null where id = ?", (older["id"],))
-            db.conn.execute("update passages set searched = 1 where document_id = ? and not searched", (older["id"],))
+        older = db.conn.execute("select * from documents where superseded_by = ?", (row["id"],)).fetchall()
+        if older:
+            newest = max(older, key=lambda one: (_numbers(one["version"]), one["dated"], one["id"]))
+            _search_again(db, newest["id"])
+            db.conn.execute("update documents set superseded_by = ? where superseded_by = ?", (newest["id"], row["id"]))
         # Its place is free at once: the same file can be added again while this one is still being removed.
         db.conn.execute("update documents set sha256 = 'removed ' || uid, superseded_by = null where id = ?", (row["id"],))
         db.conn.execute("delete from abbreviations where document_id = ?", (row["id"],))
@@ -182,13 +238,17 @@ class Documents:
             db.conn.execute("delete from documents where id = ?", (id,))
 
 
-def same_work(one: Holding, other: Holding) -> bool:
-    """Whether two documents seem to be versions of one: the same title, but for case and figures, and no two different publishers."""
-    publishers = {holding.publisher.casefold() for holding in (one, other)} - {""}
-    return len(publishers) < 2 and _work(one.title) == _work(other.title)
+def same_title(one: Holding | Document, other: Holding | Document) -> bool:
+    """Whether two documents have one title, but for case, years and version numbers."""
+    return _work(one.title) == _work(other.title) != ""
 
 
-def is_older(one: Holding, other: Holding) -> bool:
+def same_publisher(one: Holding | Document, other: Holding | Document) -> bool | None:
+    """None where one of them does not say who published it."""
+    return one.publisher.casefold() == other.publisher.casefold() if one.publisher and other.publisher else None
+
+
+def is_older(one: Holding | Document, other: Holding | Document) -> bool:
     """Whether `one` says that it is of an earlier version or date than `other`, where both say it."""
     if one.version and other.version and one.version != other.version:
         return _numbers(one.version) < _numbers(other.version)
@@ -196,7 +256,8 @@ def is_older(one: Holding, other: Holding) -> bool:
 
 
 def _work(title: str) -> str:
-    plain = re.sub(r"\b(version|edition|revision|v|ed)?\.?\s*\d[\d.]*\b", " ", title.casefold())
+    # No other number: 'Chapter 1' and 'Chapter 2' are no versions of each other.
+    plain = re.sub(r"\b(version|edition|revision|v|ed)\.?\s*\d[\d.]*\b|\b(19|20)\d\d\b", " ", title.casefold())
     return " ".join(re.findall(r"[^\W_]+", plain))
 
 
@@ -213,7 +274,7 @@ def _row(db: "Database", id: str) -> Row:
 
 def _insert(db: "Database", document: Document, file: tuple[str, str, str, int]) -> int:
     uid, sha256, name, size = file
-    details = map(one_line, (document.media_type, document.title, document.publisher, document.date, document.version))
+    details = map(one_line, (document.media_type, document.title, *(said for _, said in _details(document))))
     cursor = db.conn.execute(
         """insert into documents(uid, sha256, name, bytes, media_type, title, publisher, dated, version, notes, added_at)
         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
@@ -222,20 +283,30 @@ def _insert(db: "Database", document: Document, file: tuple[str, str, str, int])
     return int(cursor.lastrowid or 0)
 
 
-def _insert_parts(db: "Database", id: int, document: Document) -> None:
-    title = one_line(document.title)
+def _details(document: Document) -> list[tuple[str, str]]:
+    """Columns and values."""
+    return [("publisher", document.publisher), ("dated", document.date), ("version", document.version)]
+
+
+def _insert_parts(db: "Database", id: int, title: str, document: Document, searched: bool = True) -> None:
     db.conn.executemany(
         "insert into pages(document_id, number, text, boxes) values (?, ?, ?, ?)",
         ((id, page.number, page.text, page.boxes) for page in document.pages),
     )
     db.conn.executemany(
-        "insert into passages(document_id, number, page, headings, text, char_from, char_to) values (?, ?, ?, ?, ?, ?, ?)",
-        (
-            (id, passage.number, passage.page, "\n".join([title, *passage.heading_path]), passage.text, passage.start, passage.end)
-            for passage in document.passages
-        ),
+        "insert into passages(document_id, number, page, headings, text, char_from, char_to, searched) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        ((id, one.number, one.page, _headings(title, one), one.text, one.start, one.end, searched) for one in document.passages),
     )
     db.conn.executemany("insert or ignore into abbreviations values (?, ?, ?)", ((id, *pair) for pair in document.abbreviations))
+
+
+def _headings(title: str, passage: Passage) -> str:
+    return "\n".join([title, *passage.heading_path])
+
+
+def _search_again(db: "Database", id: int) -> None:
+    db.conn.execute("update documents set superseded_by = null where id = ?", (id,))
+    db.conn.execute("update passages set searched = 1 where document_id = ? and not searched", (id,))
 
 
 def _set_collections(db: "Database", id: int, collections: Sequence[str]) -> None:

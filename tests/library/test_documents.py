@@ -307,7 +307,8 @@ class TestWhatCannotBeRead:
         ids=["no boxes", "too few boxes", "beyond the page", "no such page", "empty", "title", "pages"],
     )
     def test_an_answer_of_another_shape_counts_as_damage(self, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]) -> None:
-        whole = {"media_type": "text/plain", "title": "x", "publisher": "", "date": "", "version": "", "silent": [], "ocr": [], "abbreviations": []}
+        details = {"media_type": "text/plain", "title": "x", "publisher": "", "date": "", "version": ""}
+        whole: dict[str, Any] = {**details, "silent": [], "ocr": [], "abbreviations": []}
         answer = {**whole, "pages": [[None, "ab", ""]], "passages": [[0, 0, 2, []]]}
         monkeypatch.setattr(documents, "ask", lambda *_: json.dumps(answer).encode() + b"\n")
         assert words(document_of(b"x", "x.txt")) == ["ab"]
