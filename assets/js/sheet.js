@@ -89,7 +89,7 @@ med42.sheet = (dialog, address, { may = () => true, shown = () => {}, lost = () 
   };
   /** Asks before something is removed for good. */
   const ask = (words, act, then) => {
-    const text = make("p", { id: `${dialog.parentElement.id}-sure`, textContent: words });
+    const text = make("p", { id: "sheet-sure", textContent: words });
     const keep = make("button", { type: "button", className: "secondary", textContent: med42.say("sheet.keep"), onclick: () => asking.close() });
     const go = make("button", { type: "button", className: "danger", textContent: act, onclick: () => { asking.close(); then(); } });
     const asking = make("dialog", { className: "paper sure" }, text, make("p", { className: "actions" }, keep, go));

@@ -14,6 +14,8 @@ from med42_chat.ui.conversations import ConversationList
 from med42_chat.ui.desk import HERE, Desk, Updates
 from med42_chat.ui.evidence import EvidencePanel
 from med42_chat.ui.facts import Facts
+from med42_chat.ui.greeting import Greeting
+from med42_chat.ui.library import LibraryDialog
 from med42_chat.ui.models import ModelsDialog
 from med42_chat.ui.settings import SettingsDialog
 from med42_chat.ui.transcript import Transcript
@@ -28,11 +30,12 @@ class Page:
         self.list = ConversationList(desk)
         self.facts = Facts(desk, self.list)
         self.evidence = EvidencePanel(words)
-        self.transcript = Transcript(desk, self.evidence, ASSETS / "examples.toml")
+        self.transcript = Transcript(desk, self.evidence, Greeting(services, words, ASSETS / "examples.toml", ASSETS / "library"))
         self.composer = Composer(desk, self.transcript, self.facts, ASSETS / "prompts" / "presets")
         self.safe_use = SafeUse(desk)
         self.settings = SettingsDialog(desk)
         self.models = ModelsDialog(desk)
+        self.library = LibraryDialog(desk)
         self.demonstration = Demonstration(words)
         self.about = About(words, _licences(ASSETS / "licences"))
         desk.shown_by(self.transcript, self.facts, self.evidence, self.composer)
@@ -48,6 +51,7 @@ class Page:
             self.about.build()
             self.settings.build()
             self.models.build()
+            self.library.build()
             self._wire(blocks)
         return blocks
 
@@ -70,7 +74,7 @@ class Page:
         blocks.app_id = int.from_bytes(hashlib.sha256(self.desk.services.token.encode()).digest()[:6], "big")
         outputs = [*self.desk.view, self.list.component, self.safe_use.component]
         self.desk.on(blocks.load, self.start, [self.desk.here], outputs, js=HERE)
-        for panel in (self.list, self.facts, self.transcript, self.composer, self.safe_use, self.settings, self.models):
+        for panel in (self.list, self.facts, self.transcript, self.composer, self.safe_use, self.settings, self.models, self.library):
             panel.wire()
 
     def start(self, here: str) -> Updates:

@@ -25,9 +25,21 @@ _SCRIPTS = (
     "settings.js",
     "sheet.js",
     "models.js",
+    "library.js",
     "tour.js",
 )
-_STYLES = ("page.css", "composer.css", "transcript.css", "list.css", "panels.css", "settings.css", "sheet.css", "models.css", "print.css")
+_STYLES = (
+    "page.css",
+    "composer.css",
+    "transcript.css",
+    "list.css",
+    "panels.css",
+    "settings.css",
+    "sheet.css",
+    "models.css",
+    "library.css",
+    "print.css",
+)
 
 
 def theme() -> gr.themes.Base:

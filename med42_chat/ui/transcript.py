@@ -1,10 +1,7 @@
 """The conversation itself: its messages and what can be done with them, or a greeting with example questions while there are none."""
 
 import time
-import tomllib
 from collections.abc import Sequence
-from html import escape
-from pathlib import Path
 
 import gradio as gr
 
@@ -15,11 +12,10 @@ from med42_chat.ui import view
 from med42_chat.ui.clip import copied
 from med42_chat.ui.desk import Desk, Updates, text
 from med42_chat.ui.evidence import EvidencePanel
-from med42_chat.ui.words import Words
+from med42_chat.ui.findings import offers
+from med42_chat.ui.greeting import Greeting
 
 Value = dict[str, object]
-
-_EXAMPLES = 6
 
 
 class Transcript:
@@ -31,9 +27,8 @@ class Transcript:
 
     component: gr.HTML
 
-    def __init__(self, desk: Desk, evidence: EvidencePanel, examples: Path) -> None:
-        self._desk, self._words, self._evidence = desk, desk.words, evidence
-        self._questions: list[str] = tomllib.loads(examples.read_text("utf-8"))["questions"][:_EXAMPLES]
+    def __init__(self, desk: Desk, evidence: EvidencePanel, greeting: Greeting) -> None:
+        self._desk, self._words, self._evidence, self._greeting = desk, desk.words, evidence, greeting
         self._acts = {"again": self.again, "continue": self.go_on, "choose": self.choose, "copy": self.copy, "judge": self.judge}
 
     def build(self) -> None:
@@ -53,7 +48,7 @@ class Transcript:
 
     def opened(self, conversation: Conversation | None, messages: Sequence[Message]) -> object:
         """All messages of a conversation in the place of what was there; the greeting before the first question."""
-        html = view.turns(self._words, messages) or _greeting(self._words, self._questions, self._desk.services.is_demonstration())
+        html = view.turns(self._words, messages) or self._greeting.html()
         return _value("open", conversation.id if conversation else "", html=html)
 
     def asked(self, page: str, conversation: Conversation, state: JobState) -> Value:
@@ -89,8 +84,10 @@ class Transcript:
         store.choose(id, message.id)
         messages = store.branch(id)
         rest = messages[[one.id for one in messages].index(message.id) :]
-        value = _value("branch", id, after=message.parent_id or "", html=view.turns(self._words, rest))
-        return {self.component: value, self._evidence.component: self._evidence.opened(store.get(id), messages)}
+        conversation = store.get(id)
+        html = view.turns(self._words, rest, offers(conversation))
+        value = _value("branch", id, after=message.parent_id or "", html=html)
+        return {self.component: value, self._evidence.component: self._evidence.opened(conversation, messages)}
 
     def copy(self, event: gr.EventData, message: Message) -> Updates:
         """The text that goes into the clipboard, and the same as HTML."""
@@ -108,16 +105,6 @@ class Transcript:
     def _further(self, answer: Message, keep: str) -> Updates:
         state = self._desk.services.jobs.again(answer.conversation_id, answer.parent_id or "", keep).state()
         return {self.component: _value("branch", answer.conversation_id, **view.begun(self._words, state))}
-
-
-def _greeting(words: Words, questions: Sequence[str], demonstration: bool) -> str:
-    buttons = "".join(f'<button type="button" class="example">{escape(text)}</button>' for text in questions)
-    weights = f' <button type="button" class="link" data-do="weights">{words("greeting.weights")}</button>' if demonstration else ""
-    who = words("greeting.demonstration" if demonstration else "greeting.med42")
-    return (
-        f'<section class="greeting"><h2>{words("greeting.title")}</h2><p>{who}{weights}</p>'
-        f'<div class="examples" role="group" aria-label="{words("greeting.examples")}">{buttons}</div></section>'
-    )
 
 
 def _value(kind: str, conversation_id: str, **rest: object) -> Value:
