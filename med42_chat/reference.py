@@ -86,6 +86,11 @@ class Library:
                 raise NotFound(f"There is no collection {name}.", f"There are: {', '.join(sorted(known)) or 'none yet'}.")
         return self.documents.search(question, limit, collections)
 
+    def supersede(self, old: str, new: str) -> str:
+        """From now on `new` is searched in the place of `old`; a sentence that says so. Raises NotFound, InputError."""
+        self.documents.supersede(old, new)
+        return _takes_the_place([self.documents.get(old)])
+
     def _here_already(self, name: str, here: Holding, collections: Sequence[str], replaces: str) -> Added:
         missing = [one for one in collections if one not in here.collections]
         if missing:
@@ -95,8 +100,7 @@ class Library:
         if replaces and replaces != here.id:
             if here.superseded_by:
                 here = self.documents.search_again(here.id)
-            self.documents.supersede(replaces, here.id)
-            notes.append(_takes_the_place([self.documents.get(replaces)]))
+            notes.append(self.supersede(replaces, here.id))
         elif here.superseded_by:
             notes.append("A newer version is searched in its place.")
         return Added(name, here, " ".join(notes))

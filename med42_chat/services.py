@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from med42_chat.adding import Adding
 from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure, SettingsError
@@ -64,6 +65,7 @@ class Services:
     ended: threading.Event = field(default_factory=threading.Event, repr=False)
     erased: bool = False
     library: Library = field(init=False)
+    adding: Adding = field(init=False)
     models: Models = field(init=False)
     in_use: Path = field(init=False)  # the model file that the runtime was opened with
     switching: str = ""
@@ -74,6 +76,7 @@ class Services:
     def __post_init__(self) -> None:
         self.in_use = model_file(self.settings)
         self.library = Library(self.store.documents)
+        self.adding = Adding(self.library, self.store.waiting, self.store.watched)
         self.models = Models(
             self.settings.models,
             own_catalogue(self.settings),
@@ -266,6 +269,7 @@ class Services:
             self.switching = ""  # from here on no model takes the place of this one
         self.jobs.reopen()
         self.jobs.close()
+        self.adding.close()
         self.models.close()
         self.runtime.close()
         self.bin.close()

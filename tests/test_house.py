@@ -18,8 +18,8 @@ FLOORS = [
     {"events", "settings", "markup", "gguf", "presets"},
     {"prompt"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
-    {"chat", "loading", "reference"},
-    {"jobs", "bin", "reference_command"},
+    {"chat", "loading", "reference", "evaluate_command"},
+    {"jobs", "bin", "adding", "reference_command"},
     {"services"},
     {"ui"},
     {"guard", "window"},

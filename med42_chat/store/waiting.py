@@ -116,7 +116,8 @@ class Waiting:
                     *(outcome.document or None, outcome.scan, id),
                 ),
             )
-        self._connections.empty_log()
+        if outcome.state != "done":  # what became a document stays in the store anyway
+            self._connections.empty_log()
 
     def put_back(self, id: str, ocr: bool = False) -> None:
         """It waits again, in its old place; with text recognition from now on, if that is asked for."""
@@ -134,10 +135,10 @@ class Waiting:
             )
         self._connections.empty_log()
 
-    def decided(self, id: str) -> None:
+    def decided(self, id: str, message: str) -> None:
         """Whether it is a newer version is not asked any more."""
         with self._connections.write() as db:
-            db.conn.execute("update waiting set older = null where uid = ?", (id,))
+            db.conn.execute("update waiting set older = null, message = ? where uid = ?", (message, id))
 
     def dismiss(self, id: str = "") -> None:
         """Forgets what has ended: this one, or everything."""

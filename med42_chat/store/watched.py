@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from med42_chat.store.connection import Connections
@@ -48,6 +49,10 @@ class Watched:
             "select f.path, f.changed, f.bytes from watched_files f join watched w on w.id = f.watched_id where w.path = ?", (folder,)
         )
         return {row["path"]: (row["changed"], row["bytes"]) for row in rows}
+
+    def at_once(self) -> AbstractContextManager[object]:
+        """What is written within the block is written together or not at all."""
+        return self._connections.write()
 
     def see(self, folder: str, files: Sequence[tuple[str, Mark]]) -> None:
         """These files have been taken as they are now."""
