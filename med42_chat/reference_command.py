@@ -1,4 +1,4 @@
-"""`library add|list|search|show|remove` without a screen. With `--json` the result is one JSON value on standard output."""
+"""`library add|list|search|show|remove|evaluate` without a screen. With `--json` the result is one JSON value on standard output."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from med42_chat import evaluate_command
 from med42_chat.errors import InputError
 from med42_chat.records import Find, Holding
 from med42_chat.reference import Added, Library
@@ -44,6 +45,7 @@ def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParse
     showing.add_argument("id")
     showing.add_argument("--original", metavar="FILE", type=Path, help="write the file as it was added to this new file")
     command("remove", remove, "remove a document for good, from the search and from the disk").add_argument("id", nargs="+")
+    evaluate_command.add_command(commands, common)
 
 
 def add(options: Any, library: Library) -> int:

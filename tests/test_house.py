@@ -22,7 +22,7 @@ FLOORS = [
     {"jobs", "bin", "adding", "reference_command"},
     {"services"},
     {"ui"},
-    {"guard", "window"},
+    {"guard", "window", "pages"},
     {"web"},
     {"serve"},
     {"__main__"},
@@ -38,7 +38,7 @@ ONLY = {
     "gradio": ("ui/", "web.py"),
     "markdown": ("markup/",),
     "pypdfium2": ("library/",),
-    "starlette": ("guard.py", "web.py", "ui/"),
+    "starlette": ("guard.py", "web.py", "pages.py", "ui/"),
     "uvicorn": ("web.py", "serve.py"),
 }
 
