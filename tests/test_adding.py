@@ -1,0 +1,317 @@
+"""The queue before the library: it reads one after the other, can be paused and cancelled, and goes on after a crash."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from med42_chat import adding as adding_module
+from med42_chat.adding import Adding, Item
+from med42_chat.errors import InputError, NotFound, UnreadableFile
+from med42_chat.reference import Library
+from med42_chat.store.database import Store
+from tests.library import pdfs
+from tests.store.samples import KEY
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    with Store.open(home, KEY) as store:
+        yield store
+
+
+@pytest.fixture
+def adding(store: Store) -> Iterator[Adding]:
+    made = opened(store)
+    yield made
+    made.close()
+
+
+def opened(store: Store) -> Adding:
+    return Adding(Library(store.documents), store.waiting, store.watched, look_every_s=0.05)
+
+
+def until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not there():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def ended(adding: Adding) -> tuple[Item, ...]:
+    """The items, when nothing is read any more."""
+    until(lambda: not adding.state().running)
+    return adding.state().items
+
+
+def written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path
+
+
+def long_pdf(pages: int = 1500) -> bytes:
+    """Takes seconds to read."""
+    return pdfs.letter(*[[f"Line {line} of page {page}: give 500 mg and look again." for line in range(40)] for page in range(pages)])
+
+
+def titles(store: Store) -> list[str]:
+    return [holding.title for holding in store.documents.all()]
+
+
+class TestAQueue:
+    def test_files_and_folders_are_read_and_a_bad_one_does_not_stop_the_rest(self, store: Store, adding: Adding, tmp_path: Path) -> None:
+        written(tmp_path / "in" / "a.md", "# Alpha\n\nWords.")
+        (tmp_path / "in" / "b.pdf").write_bytes(b"%PDF-1.4 not really")
+        adding.add([tmp_path / "in", written(tmp_path / "c.txt", "Words of c.")], ["Ward"])
+        items = ended(adding)
+        assert [(item.name, item.state) for item in items] == [("in", "done"), ("c.txt", "done"), ("a.md", "done"), ("b.pdf", "failed")]
+        assert items[0].message == "2 documents were found in this folder." and "damaged" in items[3].message
+        assert titles(store) == ["Alpha", "c"] and items[2].document_id == store.documents.all()[0].id
+        assert store.documents.all()[0].collections == ("Ward",)
+
+    def test_a_dropped_file_is_kept_until_it_is_read_and_no_longer(self, store: Store, adding: Adding) -> None:
+        adding.pause()
+        id = adding.take("a.md", b"# Alpha\n\nWords.")
+        assert store.waiting.content(id) == b"# Alpha\n\nWords."
+        adding.go_on()
+        assert [item.state for item in ended(adding)] == ["done"] and titles(store) == ["Alpha"]
+        assert store.waiting.content(id) == b""
+
+    def test_pages_are_told_while_they_are_read(self, adding: Adding) -> None:
+        adding.take("long.pdf", pdfs.letter(*[["Words."]] * 30))
+        seen = set()
+        while adding.state().running:
+            seen.add((adding.state().items[0].pages_done, adding.state().items[0].pages))
+        assert ended(adding)[0].pages == ended(adding)[0].pages_done == 30
+        assert {pages for _, pages in seen} == {None, 30} and len(seen) > 2
+
+    def test_each_visible_change_is_counted(self, adding: Adding) -> None:
+        before = adding.changed()
+        adding.pause()
+        assert adding.changed() > before
+
+    def test_a_path_that_depends_on_the_current_folder_is_refused(self, adding: Adding) -> None:
+        with pytest.raises(InputError, match="full path"):
+            adding.add([Path("here.md")])
+        assert adding.state().items == ()
+
+    def test_a_file_that_is_too_large_is_refused_at_once(self, adding: Adding, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("med42_chat.library.documents.MOST_BYTES", 3)
+        with pytest.raises(UnreadableFile, match="larger"):
+            adding.take("a.md", b"1234")
+
+    def test_a_folder_without_documents_and_a_file_that_is_gone_are_told(self, adding: Adding, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        adding.add([tmp_path / "empty", tmp_path / "gone.pdf"])
+        assert ["no document in" in item.message or "cannot be opened" in item.message for item in ended(adding)] == [True, True]
+        adding.dismiss()
+        assert adding.state().items == ()
+
+    def test_a_store_that_takes_no_more_pauses_the_queue_and_says_why(
+        self, store: Store, adding: Adding, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from med42_chat.errors import DiskFull
+
+        def full(*_: object) -> None:
+            raise DiskFull("There is no room left.", "Make some.")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(store.documents), "add", full)
+            adding.take("a.md", b"# Alpha\n\nWords.")
+            until(lambda: adding.state().paused)
+        state = adding.state()
+        assert state.trouble == "There is no room left. Make some." and [item.state for item in state.items] == ["waiting"]
+        store.waiting.put_back(state.items[0].id)
+        adding.go_on()
+        assert [item.state for item in ended(adding)] == ["done"] and adding.state().trouble == ""
+
+
+class TestStopping:
+    def test_what_is_being_read_is_cancelled_within_a_second_and_the_rest_goes_on(self, store: Store, adding: Adding) -> None:
+        first = adding.take("long.pdf", long_pdf())
+        second = adding.take("b.md", b"# Beta\n\nWords.")
+        until(lambda: adding.state().items[0].pages_done > 0)
+        began = time.monotonic()
+        adding.cancel(first)
+        until(lambda: adding.state().items[0].state == "stopped")
+        assert time.monotonic() - began < 1
+        assert [item.state for item in ended(adding)] == ["stopped", "done"] and titles(store) == ["Beta"]
+        assert store.waiting.content(first) == b"" and second
+
+    def test_a_pause_puts_back_what_is_half_read_and_going_on_reads_it(self, store: Store, adding: Adding) -> None:
+        adding.take("long.pdf", long_pdf(60))
+        until(lambda: adding.state().items[0].pages_done > 0)
+        adding.pause()
+        until(lambda: adding.state().items[0].state == "waiting")
+        assert adding.state().paused and not adding.state().running and titles(store) == []
+        adding.go_on()
+        assert [(item.state, item.pages) for item in ended(adding)] == [("done", 60)]
+
+    def test_all_is_cancelled_at_once(self, adding: Adding) -> None:
+        adding.pause()
+        for name in ("a.md", "b.md"):
+            adding.take(name, b"Words.")
+        adding.cancel()
+        adding.go_on()
+        assert [item.state for item in ended(adding)] == ["stopped", "stopped"]
+
+
+class TestRestarts:
+    def test_what_waits_is_read_by_the_next_start(self, store: Store) -> None:
+        first = opened(store)
+        first.take("long.pdf", long_pdf(60))
+        until(lambda: first.state().items[0].pages_done > 0)
+        first.close()
+        assert titles(store) == []
+        second = opened(store)
+        assert [(item.state, item.pages) for item in ended(second)] == [("done", 60)]
+        second.close()
+        third = opened(store)
+        assert third.state().items == ()  # what went well is not told twice
+        third.close()
+
+    def test_a_killed_program_loses_nothing(self, home: Path) -> None:
+        program = f"""
+import sys, time
+from pathlib import Path
+from tests.test_adding import KEY, Store, opened, long_pdf
+with Store.open(Path({str(home)!r}), KEY) as store:
+    adding = opened(store)
+    adding.take("long.pdf", long_pdf(60))
+    adding.take("b.md", b"# Beta\\n\\nWords.")
+    while not adding.state().items[0].pages_done:
+        time.sleep(0.01)
+    print("reading", flush=True)
+    time.sleep(60)
+"""
+        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None and child.stdout.readline() == b"reading\n"
+            os.kill(child.pid, signal.SIGKILL)
+        with Store.open(home, KEY) as store:
+            adding = opened(store)
+            assert [item.state for item in ended(adding)] == ["done", "done"] and titles(store)[0] == "Beta"
+            adding.close()
+
+    def test_a_file_over_which_the_program_ends_each_time_is_left_alone(self, store: Store) -> None:
+        id = store.waiting.add_content("a.md", b"Words.", [])
+        for _ in range(3):
+            store.waiting.begin()
+            store.waiting.recover()
+        assert [(item.state, item.message) for item in store.waiting.all()] == [
+            ("failed", "The program ended each time it read this file.")
+        ]
+        assert store.waiting.content(id) == b""
+
+
+class TestVersions:
+    def test_the_person_is_asked_where_a_publisher_is_not_known(self, store: Store, adding: Adding) -> None:
+        adding.take("old.md", b"# Sepsis\n\nMeropenem 1 g.")
+        adding.take("new.md", b"# Sepsis\n\nMeropenem 2 g.")
+        old, new = ended(adding)
+        assert new.older == old.document_id and new.message == "It may be a newer version of ‘Sepsis’. Both are searched."
+        assert len(store.documents.search("meropenem")) == 2
+        adding.settle(new.id, supersedes=True)
+        assert [find.holding.id for find in store.documents.search("meropenem")] == [new.document_id]
+        assert adding.state().items[1].older == "" and "takes the place of" in adding.state().items[1].message
+
+    def test_who_says_no_keeps_both(self, store: Store, adding: Adding) -> None:
+        for name, dose in (("old.md", b"1"), ("new.md", b"2")):
+            adding.take(name, b"# Sepsis\n\nMeropenem %b g." % dose)
+        adding.settle(ended(adding)[1].id, supersedes=False)
+        assert [(item.older, item.message) for item in adding.state().items] == [("", "")] * 2
+        assert len(store.documents.search("meropenem")) == 2
+
+    def test_what_is_said_of_a_file_goes_with_its_document(self, store: Store, adding: Adding) -> None:
+        adding.take("Canary Jane Doe.md", b"# Sepsis\n\nMeropenem 1 g.")
+        (item,) = ended(adding)
+        store.documents.remove(item.document_id)
+        assert adding.state().items == ()
+
+
+class TestReadingAgain:
+    def test_a_document_is_read_anew_and_keeps_what_a_person_put_right(
+        self, store: Store, adding: Adding, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        adding.take("a.md", b"# Sepsis\n\nPublisher: Northwater\n\nMeropenem 1 g.")
+        id = ended(adding)[0].document_id
+        store.documents.set_details(id, "Sepsis of adults", "", "2024", "3")
+        adding.read_again(id)
+        assert ended(adding)[1].state == "done"
+        holding = store.documents.get(id)
+        assert (holding.title, holding.publisher, holding.date, holding.version) == ("Sepsis of adults", "Northwater", "2024", "3")
+        (found,) = store.documents.search("adults meropenem")
+        assert found.passage.text.endswith("Meropenem 1 g.") and found.holding.passages == 1
+        with pytest.raises(NotFound):
+            adding.read_again("nothing")
+
+    def test_a_superseded_document_is_not_searched_for_being_read_again(self, store: Store, adding: Adding) -> None:
+        for version in (b"1", b"2"):
+            adding.take(f"{version!r}.md", b"# Sepsis\n\nPublisher: N\nVersion: %b\n\n## Dose\n\nMeropenem %b g." % (version, version))
+        old, new = ended(adding)
+        adding.read_again(old.document_id)
+        ended(adding)
+        assert {find.holding.id for find in store.documents.search("meropenem")} == {new.document_id}
+
+
+class TestWatchedFolders:
+    def test_new_and_changed_files_are_added_and_a_changed_one_takes_its_own_place(
+        self, store: Store, adding: Adding, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "watched"
+        written(folder / "a.md", "# Sepsis\n\nMeropenem 1 g.")
+        adding.watch(folder, ["Ward"])
+        until(lambda: titles(store) == ["Sepsis"])
+        written(folder / "b.md", "# Stroke\n\nAlteplase.")
+        until(lambda: len(titles(store)) == 2)
+        written(folder / "a.md", "# Sepsis in adults\n\nMeropenem 2 g, not one.")
+        until(lambda: len(titles(store)) == 3)
+        ended(adding)
+        assert [find.passage.text for find in store.documents.search("meropenem")] == ["Meropenem 2 g, not one."]
+        assert store.documents.all()[0].collections == ("Ward",)
+
+    def test_what_was_seen_stays_seen_over_a_restart_and_a_removal(self, store: Store, tmp_path: Path) -> None:
+        first = opened(store)
+        folder = written(tmp_path / "watched" / "a.md", "# Sepsis\n\nMeropenem 1 g.").parent
+        first.watch(folder)
+        until(lambda: titles(store) == ["Sepsis"])
+        ended(first)
+        first.close()
+        store.documents.remove(store.documents.all()[0].id)
+        second = opened(store)
+        written(folder / "b.md", "# Stroke\n\nAlteplase.")
+        until(lambda: titles(store) != [])
+        assert titles(store) == ["Stroke"] and [one.path for one in second.watched()] == [str(folder)]
+        second.unwatch(folder)
+        assert second.watched() == []
+        second.close()
+
+    def test_a_file_that_still_grows_is_left_alone(self, store: Store, tmp_path: Path) -> None:
+        folder = written(tmp_path / "watched" / "a.md", "# Sepsis").parent
+        marks = adding_module._marks(folder)
+        store.watched.watch(str(folder), [])
+        adding = opened(store)
+        (watching,) = adding.watched()
+        grown = {path: (changed + 1, size + 1) for path, (changed, size) in marks.items()}
+        adding.close()
+        adding._look(watching, marks, grown)
+        assert store.waiting.all() == []
+        adding._look(watching, grown, grown)
+        assert [entry.name for entry in store.waiting.all()] == ["a.md"]
+
+    def test_a_folder_that_is_none_is_refused_and_one_that_goes_is_waited_for(self, adding: Adding, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="full path of a folder"):
+            adding.watch(tmp_path / "nothing")
+        (tmp_path / "stick").mkdir()
+        adding.watch(tmp_path / "stick")
+        (tmp_path / "stick").rmdir()
+        time.sleep(0.2)  # some looks
+        written(tmp_path / "stick" / "a.md", "# Sepsis\n\nMeropenem 1 g.")
+        until(lambda: [item.state for item in adding.state().items] == ["done"])
