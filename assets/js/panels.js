@@ -91,7 +91,7 @@ med42.facts = (element, props, trigger, watch) => {
   draw();
 };
 
-/** The evidence panel: the server's HTML, of the shown conversation only. */
+/** The evidence panel: the server's HTML, of the shown conversation only. One card at a time is open, with its page below it. */
 med42.evidence = (element, props, watch) => {
   const scroller = element.closest("#evidence"); // keys can scroll it, and so it has a name
   scroller.tabIndex = 0;
@@ -99,18 +99,82 @@ med42.evidence = (element, props, watch) => {
   scroller.setAttribute("aria-label", med42.say("evidence.title"));
   const content = element.querySelector(".content");
   const nothing = content.innerHTML;
-  watch("value", () => {
-    if (props.value && med42.isHere(props.value.conversation)) content.innerHTML = props.value.html;
-  });
-  document.addEventListener("med42:conversation", () => (content.innerHTML = nothing));
-  const look = () => {
-    const card = med42.wantedSource && element.querySelector(`#${CSS.escape(med42.wantedSource)}`);
-    if (!card) return;
-    med42.wantedSource = "";
-    card.scrollIntoView({ block: "nearest" });
-    card.focus({ preventScroll: true });
+  const root = document.documentElement;
+  let open = null; // { card, leave, from }: `from` is what the focus goes back to
+  let wanted = null; // { message, number, from } of a source that is on its way here
+
+  const close = (focus = false) => {
+    if (!open) return;
+    const { card, leave, from } = open;
+    open = null;
+    leave();
+    card.classList.remove("open");
+    card.querySelector(".head").setAttribute("aria-expanded", "false");
+    root.classList.remove("viewing");
+    if (focus) (from && from.isConnected ? from : card.querySelector(".head")).focus({ preventScroll: true });
   };
-  new MutationObserver(look).observe(element, { childList: true, subtree: true });
+  const show = (card, from = null, focus = true) => {
+    close();
+    card.closest("details")?.setAttribute("open", "");
+    card.classList.add("open");
+    card.querySelector(".head").setAttribute("aria-expanded", "true");
+    root.classList.add("viewing");
+    const { message, number, document: id, page } = card.dataset;
+    const leave = med42.viewer(card.querySelector(".viewer"), { message, number: Number(number), document: id, page: Number(page) });
+    open = { card, leave, from };
+    if (!focus) return;
+    card.scrollIntoView({ block: "start" });
+    card.querySelector(".head").focus({ preventScroll: true });
+    if (from && !med42.isDrawer("right")) from.scrollIntoView({ block: "nearest" }); // the answer became narrower
+  };
+  const look = () => {
+    const here = wanted && content.querySelector(`[data-answer="${CSS.escape(wanted.message)}"]`);
+    if (!here) return false;
+    const card = content.querySelector(`#source-${wanted.number}`);
+    const { from } = wanted;
+    wanted = null;
+    if (card) show(card, from);
+    return true;
+  };
+  /** Opens the card of a source. `fetch` brings the answer's sources here when it is another's that are shown. */
+  med42.openSource = (message, number, from, fetch) => {
+    wanted = { message, number, from };
+    if (!look()) fetch();
+  };
+  /** Draws a source's page ahead: the reader is about to open it. */
+  med42.warmSource = (message, number) => {
+    const card = content.querySelector(`[data-answer="${CSS.escape(message)}"] #source-${number}`);
+    if (!card || !card.dataset.page || card.dataset.warm) return;
+    card.dataset.warm = "true";
+    fetch(`/v1/page/${card.dataset.document}/${card.dataset.page}?width=1300`, { priority: "low" }).catch(() => {});
+  };
+
+  watch("value", () => {
+    if (!props.value || !med42.isHere(props.value.conversation)) return;
+    const before = open && { answer: open.card.dataset.message, id: open.card.id, from: open.from };
+    close();
+    content.innerHTML = props.value.html;
+    const again = before && content.querySelector(`[data-answer="${CSS.escape(before.answer)}"] #${before.id}`);
+    if (!look() && again) show(again, before.from, false); // the same answer, told anew
+  });
+  document.addEventListener("med42:conversation", () => {
+    close();
+    wanted = null;
+    content.innerHTML = nothing;
+  });
+  content.addEventListener("click", (event) => {
+    const card = event.target.closest(".card");
+    if (!card || event.target.closest(".viewer, a") || getSelection().toString()) return;
+    if (event.target.closest(".head") && open && open.card === card) close(true);
+    else if (!open || open.card !== card) show(card);
+  });
+  scroller.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !open || !event.target.closest(".card")) return;
+    event.preventDefault(); // this Escape stops no answer
+    event.stopPropagation();
+    if (med42.isDrawer("right")) med42.closeDrawers();
+    close(true);
+  });
 };
 
 /** The safe-use text, until somebody has accepted it. */

@@ -1,10 +1,12 @@
 """A message as it is copied: plain words, Markdown, or words with the sources and the model they came from. Pure."""
 
 import time
+from collections.abc import Sequence
 
 from med42_chat.markup import parse, plain_text
 from med42_chat.records import Citation, Message
-from med42_chat.ui.render import to_html
+from med42_chat.ui.findings import cited
+from med42_chat.ui.render import Pen, to_html
 from med42_chat.ui.words import Words
 
 
@@ -13,17 +15,30 @@ def copied(words: Words, message: Message, how: str) -> tuple[str, str]:
     if how == "markdown" or message.role == "user":
         return message.text, ""
     tree = parse(message.text, {citation.source.number for citation in message.citations})
-    if how == "sources":
-        added = _sources(words, message)
-        return f"{plain_text(tree)}\n\n{added}\n", to_html([*tree, *parse(added)])
-    return plain_text(tree), to_html(tree)
+    added = _signed(words, message) if how == "sources" else _sources(words, cited(message))
+    if not added:
+        return plain_text(tree), to_html(tree, _CLIP)
+    # A line of its own for each source in Markdown, too.
+    return f"{plain_text(tree)}\n\n{added}\n", to_html([*tree, *parse(added.replace("\n", "  \n"))], _CLIP)
 
 
-def _sources(words: Words, message: Message) -> str:
-    if not message.citations:
-        listed = words("answer.no_sources")
-    else:
-        listed = "\n".join([f"{words('answer.source_list')}:", *(_source(words, one) for one in message.citations)])
+class _ClipPen(Pen):
+    def cite(self, number: int) -> str:
+        """As it is written: a link would lead nowhere from where it is put in."""
+        return f"[{number}]"
+
+
+_CLIP = _ClipPen()
+
+
+def _sources(words: Words, citations: Sequence[Citation]) -> str:
+    """The list without which the answer's marks would say nothing where it is put in."""
+    return "\n".join([f"{words('answer.source_list')}:", *(_source(words, one) for one in citations)]) if citations else ""
+
+
+def _signed(words: Words, message: Message) -> str:
+    """The sources, and by which model and when the answer was written."""
+    listed = _sources(words, message.citations) or words("answer.no_sources")
     model = message.evidence.model if message.evidence and message.evidence.model else words("answer.the_model")
     date = time.strftime("%Y-%m-%d %H:%M", time.localtime(message.created_at / 1000))
     return f"{listed}\n\n{words('answer.signature', who=model, date=date)}"
@@ -32,5 +47,6 @@ def _sources(words: Words, message: Message) -> str:
 def _source(words: Words, citation: Citation) -> str:
     source = citation.source
     page = f", {words('evidence.page', n=source.page)}" if source.page is not None else ""
-    quote = f": “{citation.quote}”" if citation.quote else ""
-    return f"[{source.number}] {source.title}{page}{quote}"
+    version = f", {words('evidence.version', version=source.version)}" if source.version else ""
+    quote = f": “{' '.join(citation.quote.split())}”" if citation.quote else ""
+    return f"[{source.number}] {source.title}{version}{page}{quote}"

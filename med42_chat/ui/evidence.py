@@ -6,13 +6,16 @@ from html import escape
 
 import gradio as gr
 
-from med42_chat.records import Citation, Conversation, Evidence, Message
+from med42_chat.library.places import find
+from med42_chat.records import Citation, Conversation, Evidence, Message, Source
 from med42_chat.ui.desk import Updates
+from med42_chat.ui.findings import cited, found_list, telling
 from med42_chat.ui.gauges import per_second
 from med42_chat.ui.view import left_out
 from med42_chat.ui.words import Words
 
-_VERDICTS = {"unchecked": "evidence.unchecked", "found": "evidence.found", "not_found": "evidence.not_found"}
+_CONTEXT = 110  # characters around the quoted words that a closed card shows
+_BEGINNING = 220  # characters of a passage of which no words are quoted
 
 
 class EvidencePanel:
@@ -57,24 +60,86 @@ def panel(words: Words, answer: Message | None) -> str:
     """The panel for one answer, or what it is for while there is none."""
     if answer is None:
         return f'<p class="quiet">{words("evidence.nothing")}</p>'
-    sources = _sources(words, answer.citations) if answer.text else ""
-    return sources + (record(words, answer) if answer.evidence or answer.feedback else "")
+    sources = _sources(words, answer) if answer.text else ""
+    told = sources + (record(words, answer) if answer.evidence or answer.feedback else "")
+    return f'<div data-answer="{escape(answer.id)}">{told}</div>'
 
 
-def _sources(words: Words, citations: Sequence[Citation]) -> str:
-    if not citations:
-        return f'<p class="quiet">{words("evidence.no_sources")}</p>'
-    return "".join(_card(words, citation) for citation in citations)
+def _sources(words: Words, answer: Message) -> str:
+    """A card for each source, those that the answer names first; then what stands in no source."""
+    if not answer.citations:
+        return f'<p class="quiet">{words("evidence.from_memory" if _is_from_memory(answer) else "evidence.no_sources")}</p>'
+    named = cited(answer)
+    cards = "".join(card(words, answer, one) for one in named)
+    given = _given(words, [card(words, answer, one) for one in answer.citations if one not in named], bool(named))
+    return f'{_loose(words, answer)}{cards}{given}<p class="quiet">{words("findings.meaning")}</p>'
 
 
-def _card(words: Words, citation: Citation) -> str:
+def _is_from_memory(answer: Message) -> bool:
+    return answer.evidence is not None and answer.evidence.basis == "memory"
+
+
+def _given(words: Words, cards: Sequence[str], folded: bool) -> str:
+    """What the model was given and the answer does not name."""
+    name = words("evidence.given", n=len(cards))
+    if not folded:
+        return "".join(cards)
+    return f'<details class="given"><summary>{name}</summary>{"".join(cards)}</details>' if cards else ""
+
+
+def _loose(words: Words, answer: Message) -> str:
+    """What was looked for and belongs to no source."""
+    lines = [one for one in telling(answer) if one.source is None]
+    return f'<section class="loose"><h3>{words("evidence.loose")}</h3>{found_list(lines)}</section>' if lines else ""
+
+
+def card(words: Words, answer: Message, citation: Citation) -> str:
+    """One source: its title and place, the quoted words in their passage, what was found in it and what not, and room for its page."""
     source = citation.source
-    page = f'<p class="where">{words("evidence.page", n=source.page)}</p>' if source.page is not None else ""
+    number, findings = source.number, [one for one in telling(answer) if one.source == source.number]
+    told = found_list(findings) if findings else f'<p class="verdict">{words("evidence.unchecked")}</p>'
+    before, quoted, after = around_quote(citation)
     return (
-        f'<article class="card" id="source-{source.number}" tabindex="-1"><h3 dir="auto"><span class="number">{source.number}</span>'
-        f'{escape(source.title)}</h3>{page}<blockquote dir="auto">{escape(source.text)}</blockquote>'
-        f'<p class="verdict" data-verdict="{citation.verdict}">{words(_VERDICTS[citation.verdict])}</p></article>'
+        f'<article class="card" id="source-{number}" tabindex="-1" data-message="{escape(answer.id)}" data-number="{number}"'
+        f' data-document="{escape(source.document_id)}" data-page="{source.page or ""}">'
+        f'<h3 dir="auto"><button type="button" class="head" data-do="open" aria-expanded="false" aria-controls="page-{number}">'
+        f'<span class="number">{number}</span><span>{escape(source.title)}</span></button></h3>{_where(words, source)}'
+        f'<blockquote class="excerpt" dir="auto">{_excerpt(before, quoted, after)}</blockquote>'
+        f'<blockquote class="whole" dir="auto">{escape(before)}{_marked(quoted)}{escape(after)}</blockquote>'
+        f'{told}<div class="viewer" id="page-{number}" hidden></div></article>'
     )
+
+
+def around_quote(citation: Citation) -> tuple[str, str, str]:
+    """The passage before, in and after the quoted words; all before where nothing is quoted, or where that is not one place."""
+    text = citation.source.text
+    place = find(text, citation.quote) if citation.quote else None
+    return (text[: place[0]], text[place[0] : place[1]], text[place[1] :]) if place else (text, "", "")
+
+
+def _marked(quoted: str) -> str:
+    return f"<mark>{escape(quoted)}</mark>" if quoted else ""
+
+
+def _excerpt(before: str, quoted: str, after: str) -> str:
+    if not quoted:
+        return escape(_cut(before, _BEGINNING))
+    start = before if len(before) <= _CONTEXT else "… " + before[-_CONTEXT:].partition(" ")[2]
+    return f"{escape(start)}{_marked(quoted)}{escape(_cut(after, _CONTEXT))}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
+
+
+def _where(words: Words, source: Source) -> str:
+    """Who published it and when, and where in it the passage stands."""
+    version = words("evidence.version", version=source.version) if source.version else ""
+    page = words("evidence.page", n=source.page) if source.page is not None else ""
+    told = " · ".join(filter(None, (source.publisher, source.date, version, page)))
+    path = " › ".join(source.heading_path)
+    lines = "".join(f"<span dir='auto'>{escape(line)}</span>" for line in (told, path) if line)
+    return f'<p class="where">{lines}</p>' if lines else ""
 
 
 def record(words: Words, answer: Message) -> str:

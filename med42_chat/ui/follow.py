@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from med42_chat.errors import Med42Error, NotFound
 from med42_chat.events import Prompted
 from med42_chat.jobs import Job, JobState
-from med42_chat.records import ContextUse
+from med42_chat.records import ContextUse, Conversation
 from med42_chat.services import Services
-from med42_chat.ui import gauges, view
+from med42_chat.ui import findings, gauges, view
+from med42_chat.ui.scope import LibraryWatch
 from med42_chat.ui.words import Words
 
 Change = tuple[str, dict[str, object]]
@@ -61,6 +62,11 @@ class Follower:
     _shown: tuple[str, str] | None = None  # the branch and the facts that the page knows of
     _polls: int = 0
     _meter_key: tuple[object, ...] = ()
+    _head: Conversation | None = None
+    _library: LibraryWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._library = LibraryWatch(self.services, self.words)
 
     def poll(self) -> list[Change]:
         """The changes since the last poll. Raises StoreError when the store cannot be read."""
@@ -68,7 +74,8 @@ class Follower:
             changes = [*self._conversation(), *self._answer()] if self.conversation_id else []
         except NotFound:
             return [("gone", {})]
-        return [*changes, *self._live()]
+        scope = self._library.scope(self._head)
+        return [*changes, *([("scope", scope)] if scope else []), *self._live()]
 
     def _conversation(self) -> list[Change]:
         """Which branch is shown, and the facts: a page that shows others reads them anew."""
@@ -81,7 +88,7 @@ class Follower:
         return [] if self._polls % _LOOK_EVERY != 1 else self._hello()
 
     def _hello(self) -> list[Change]:
-        conversation = self.services.store.conversations.get(self.conversation_id)
+        conversation = self._head = self.services.store.conversations.get(self.conversation_id)
         before, self._shown = self._shown, (conversation.leaf_id, conversation.pinned_facts)
         if before == self._shown:
             return []
@@ -128,7 +135,8 @@ class Follower:
         for part in (*_PARTS, _UNSEEN):
             self._told.pop(part, None)
         problem = f"{state.answered.error} {state.answered.hint}".strip() if state.answered else ""
-        html = view.answer(self.words, state.answer, problem)
+        conversation = self.services.store.conversations.get(self.conversation_id)
+        html = view.answer(self.words, state.answer, problem, findings.offers(conversation))
         return [
             ("end", {"message": state.answer.id, "html": html, "status": state.answer.status}),
             ("live", {"name": "speed", "html": gauges.speed(self.words, state.answer.evidence)}),
@@ -140,6 +148,7 @@ class Follower:
             "state": gauges.state(self.words, status),
             "model": gauges.model(self.words, status.model),
             "fetching": gauges.fetching(self.words, self.services.models.works()),
+            "adding": self._library.adding(),
             "trouble": gauges.trouble(status),
         }
         key = (status.model is not None, self._shown, self._job is not None, self._prompted())

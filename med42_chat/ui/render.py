@@ -119,15 +119,15 @@ class Pen:
         return f'<a class="cite" href="#source-{number}" data-source="{number}" aria-label="Source {number}">{number}</a>'
 
 
-_PEN = Pen()
+PEN = Pen()
 
 
-def to_html(tree: Iterable[Block], pen: Pen = _PEN) -> str:
+def to_html(tree: Iterable[Block], pen: Pen = PEN) -> str:
     """The HTML of a whole tree."""
     return "\n".join(block_html(block, pen) for block in tree)
 
 
-def block_html(block: Block, pen: Pen = _PEN) -> str:
+def block_html(block: Block, pen: Pen = PEN) -> str:
     """The HTML of one block."""
     match block:
         case Paragraph(children):

@@ -13,8 +13,9 @@ from html import escape
 from med42_chat.jobs import JobState
 from med42_chat.markup import Heading, Paragraph, Tree, inline_text, parse, plain_text
 from med42_chat.records import Attachment, Evidence, LeftOut, Message
+from med42_chat.ui.findings import MarkingPen, summary
 from med42_chat.ui.gauges import figures
-from med42_chat.ui.render import block_html
+from med42_chat.ui.render import PEN, Pen, block_html
 from med42_chat.ui.words import Words
 
 _LONG_QUESTION = 3000  # characters; a longer question is folded, so that a pasted letter does not bury its answer
@@ -36,9 +37,9 @@ _ENDINGS = {
 }
 
 
-def turns(words: Words, messages: Iterable[Message]) -> str:
-    """A whole conversation, or a part of it."""
-    return "".join(question(words, one) if one.role == "user" else answer(words, one) for one in messages)
+def turns(words: Words, messages: Iterable[Message], offers: bool = True) -> str:
+    """A whole conversation, or a part of it; `offers` whether the model may be asked where no source answers."""
+    return "".join(question(words, one) if one.role == "user" else answer(words, one, offers=offers) for one in messages)
 
 
 def begun(words: Words, state: JobState) -> dict[str, object]:
@@ -92,21 +93,31 @@ def _question_tools(words: Words, message: Message) -> str:
 # ---- answers ----
 
 
-def answer(words: Words, message: Message, problem: str = "") -> str:
-    """One answer: its marks, its blocks, why it ended where it ended, and what can be done with it.
+def answer(words: Words, message: Message, problem: str = "", offers: bool = True) -> str:
+    """One answer: its marks, its blocks with what the checks found, why it ended where it ended, and what can be done with it.
 
-    `problem` is what went wrong, for an answer whose evidence does not say it.
+    `problem` is what went wrong, for an answer whose evidence does not say it; `offers` as for `turns`.
     """
-    numbers = [citation.source.number for citation in message.citations]
     evidence = message.evidence
     return (
         f'<article class="turn answer" data-message="{escape(message.id)}" data-status="{message.status}">'
         f'<h2 class="unseen">{words("answer.answered", who=_who(words, evidence))}</h2>'
         f'<div data-part="mark">{mark(words, is_demonstration(evidence))}</div>'
         f'<div data-part="leftout">{left_out(words, evidence.left_out if evidence else ())}</div>'
-        f'<div class="blocks">{"".join(blocks(words, message.text, numbers))}</div>'
+        f'<div class="blocks">{_checked_blocks(words, message)}</div>{_checked(words, message, offers)}'
         f'<div data-part="live">{ending(words, message, problem)}</div>{_tools(words, message)}</article>'
     )
+
+
+def _checked_blocks(words: Words, message: Message) -> str:
+    if message.status == "streaming":
+        return "".join(blocks(words, message.text, [citation.source.number for citation in message.citations]))
+    pen = MarkingPen(words, message)
+    return "".join(blocks(words, message.text, [citation.source.number for citation in message.citations], pen)) + pen.rest()
+
+
+def _checked(words: Words, message: Message, offers: bool) -> str:
+    return "" if message.status == "streaming" else summary(words, message, offers)
 
 
 def _who(words: Words, evidence: Evidence | None) -> str:
@@ -123,7 +134,7 @@ def growing(text: str) -> str:
     return text.removesuffix("**") if line.endswith("**") else f"{text.rstrip(' *')}**"
 
 
-def blocks(words: Words, text: str, sources: Sequence[int] = ()) -> list[str]:
+def blocks(words: Words, text: str, sources: Sequence[int] = (), pen: Pen = PEN) -> list[str]:
     """The answer's top-level blocks, each in an element of its own that can be replaced alone.
 
     The last of those that say the bottom line is marked 'lead', and can fold what is below it, where that is long. Those before it
@@ -131,7 +142,7 @@ def blocks(words: Words, text: str, sources: Sequence[int] = ()) -> list[str]:
     """
     tree = outlined(parse(text, sources))
     lead = bottom_line(tree)
-    made = [f'<div class="block{" lead" if at + 1 == lead else ""}">{block_html(block)}</div>' for at, block in enumerate(tree)]
+    made = [f'<div class="block{" lead" if at + 1 == lead else ""}">{block_html(block, pen)}</div>' for at, block in enumerate(tree)]
     if lead and len(text) - len(plain_text(tree[:lead])) >= _DETAIL:
         made[lead - 1] = made[lead - 1].removesuffix("</div>") + _fold(words, len(tree) - lead) + "</div>"
     return made

@@ -1,0 +1,98 @@
+"""The documents behind citations, for the page: where the quoted words stand, pictures of pages, and the files as they were added.
+
+Nothing of it may stay in the browser: each answer says so, and pictures are kept in this program's memory only.
+"""
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from med42_chat.errors import Med42Error, NotFound
+from med42_chat.library.pictures import Kept, fitting, render
+from med42_chat.records import Citation, Holding, Source
+from med42_chat.services import Services
+from med42_chat.store.documents import Documents
+from med42_chat.ui import viewer
+from med42_chat.ui.words import Words
+
+_NOT_KEPT = {"Cache-Control": "no-store"}
+_WIDTH = 900  # points across, where the page does not say how wide it shows a picture
+
+
+class Pages:
+    """Answers what the page's viewer asks. Its methods wait for the store, and so each request has a thread of its own."""
+
+    def __init__(self, services: Services, words: Words) -> None:
+        self._services, self._words = services, words
+        self._pictures = Kept()
+
+    def routes(self) -> list[Route]:
+        """The addresses that it answers."""
+        return [
+            Route("/v1/source/{message}/{number:int}", _told(self.source)),
+            Route("/v1/page/{document}/{number:int}", _told(self.picture)),
+            Route("/v1/original/{document}", _told(self.original)),
+        ]
+
+    def source(self, request: Request) -> Response:
+        """What there is to show of one source of an answer."""
+        citation = self._citation(request.path_params["message"], request.path_params["number"])
+        return JSONResponse(self._shown(citation), headers=_NOT_KEPT)
+
+    def picture(self, request: Request) -> Response:
+        """A page's picture, at least as wide as asked for where that is one of our widths."""
+        id, number = request.path_params["document"], request.path_params["number"]
+        asked = request.query_params.get("width", "")
+        width = fitting(int(asked) if asked.isdecimal() else _WIDTH)
+        holding = self._documents.get(id)  # also of a picture that is kept: what was removed is gone
+        key = holding.sha256, number, width
+        png = self._pictures.get(key, lambda: render(self._documents.original(id), number, width))
+        return Response(png, media_type="image/png", headers=_NOT_KEPT)
+
+    def original(self, request: Request) -> Response:
+        """The file as it was added, to be saved and never opened in this page's name."""
+        holding = self._documents.get(request.path_params["document"])
+        headers = {**_NOT_KEPT, "Content-Disposition": f"attachment; filename*=UTF-8''{quote(holding.name, safe='')}"}
+        return Response(self._documents.original(holding.id), media_type="application/octet-stream", headers=headers)
+
+    @property
+    def _documents(self) -> Documents:
+        return self._services.library.documents
+
+    def _citation(self, message: str, number: int) -> Citation:
+        answer = self._services.store.conversations.message(message)
+        found = next((one for one in answer.citations if one.source.number == number), None)
+        if found is None:
+            raise NotFound(f"This answer has no source {number}.")
+        return found
+
+    def _shown(self, citation: Citation) -> dict[str, object]:
+        holding = self._holding(citation.source)
+        if holding is None:
+            return viewer.gone(self._words)
+        page = self._documents.page(holding.id, citation.source.page)
+        newer = self._documents.get(holding.superseded_by) if holding.superseded_by else None
+        return viewer.shown(self._words, citation, holding, page, newer)
+
+    def _holding(self, source: Source) -> Holding | None:
+        """The document that was cited, also where it was removed and the same file added again."""
+        try:
+            return self._documents.get(source.document_id)
+        except NotFound:
+            return self._documents.with_content(source.document_sha256)
+
+
+def _told(answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """What goes wrong is said in words."""
+
+    def respond(request: Request) -> Response:
+        try:
+            return answer(request)
+        except Med42Error as error:
+            status = 404 if isinstance(error, NotFound) else 422
+            return JSONResponse({"message": error.message, "hint": error.hint}, status, headers=_NOT_KEPT)
+
+    return respond

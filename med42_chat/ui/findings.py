@@ -1,0 +1,232 @@
+"""What the checks found on an answer: signs at its sentences, and a line below it that says what was looked at and what not. Pure.
+
+A sign is quiet where everything that was looked for was found, and amber where a person should look. What is found is never called
+right: words and figures stand in a source, that is all.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from typing import Literal
+
+from med42_chat.checks.text import MARK, Span, marked, sentences
+from med42_chat.records import Citation, Conversation, Finding, FindingState, Message
+from med42_chat.ui.render import Pen
+from med42_chat.ui.words import Words
+
+Mood = Literal["look", "fine", "bare"]
+
+_AMBER: frozenset[FindingState] = frozenset(("not_found", "doubtful"))
+_WHOLE = ("polarity", "unsourced", "sentence")  # kinds that are about a whole sentence: no place in it is marked
+_CLOSERS = "*_`~ \n|"  # Markdown after a sentence's last word
+_FARTHEST = 2_500  # characters of Markdown between two words that are shown one after the other: a link's address
+_SHORTEST = 12  # characters: what is shorter than that and a sentence of its own is a label
+
+
+# ---- what is said at a sentence ----
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What stands at the end of one sentence, at `at` of the answer's text."""
+
+    at: int
+    mood: Mood
+    findings: tuple[Finding, ...]  # what a person should look at first
+
+
+def signs(message: Message) -> Iterator[Sign]:
+    """The signs of an answer, in its order; a sentence on which nothing can be said has none."""
+    for span in sentences(message.text):
+        there = [one for one in telling(message) if span.start <= one.start < span.end]
+        if there:
+            end = span.start + len(span.text.rstrip(_CLOSERS))
+            yield Sign(end, _mood(there), tuple(sorted(there, key=lambda one: not _is_amber(one))))
+
+
+def telling(message: Message) -> list[Finding]:
+    """The findings that say something: not that a mark names a source, and not of an answer without sources that it has none."""
+    return [
+        one
+        for one in message.findings
+        if not (one.kind == "mark" and one.state == "found") and (message.citations or one.kind not in ("unsourced", "quotation"))
+    ]
+
+
+def cited(message: Message) -> list[Citation]:
+    """The sources that an answer names; the others were only given to the model."""
+    named = frozenset[int]().union(*(marked(mark[1]) for mark in MARK.finditer(message.text)))
+    return [one for one in message.citations if one.source.number in named]
+
+
+def _is_amber(finding: Finding) -> bool:
+    return finding.state in _AMBER or finding.kind == "unsourced"
+
+
+def _mood(findings: Sequence[Finding]) -> Mood:
+    if any(map(_is_amber, findings)):
+        return "look"
+    return "fine" if any(one.state == "found" for one in findings) else "bare"
+
+
+def note(findings: Iterable[Finding]) -> str:
+    """What a sign says when it is touched: each finding's words with how it went, as the page's script reads it."""
+    return escape(json.dumps([[_state(one), one.words] for one in findings], ensure_ascii=False))
+
+
+def found_list(findings: Sequence[Finding]) -> str:
+    """The same, as a list to read: what a person should look at first."""
+    lines = (f'<li data-state="{_state(one)}">{escape(one.words)}</li>' for one in sorted(findings, key=lambda one: not _is_amber(one)))
+    return f'<ul class="found">{"".join(lines)}</ul>'
+
+
+def _state(finding: Finding) -> str:
+    return "look" if _is_amber(finding) else finding.state
+
+
+def _sign(words: Words, sign: Sign) -> str:
+    told = escape(" ".join([words(f"findings.sign_{sign.mood}"), *(one.words for one in sign.findings)]))
+    return f'<button type="button" class="sign" data-mood="{sign.mood}" data-note="{note(sign.findings)}" aria-label="{told}"></button>'
+
+
+# ---- an answer written with its signs ----
+
+
+class MarkingPen(Pen):
+    """Writes an answer's tree, and knows at each word where it stands in the answer's text: there the findings have their places."""
+
+    def __init__(self, words: Words, message: Message) -> None:
+        self._raw, self._at = message.text, 0
+        self._signs = [(sign.at, _sign(words, sign)) for sign in signs(message)]
+        amber = (one for one in telling(message) if one.state in _AMBER and one.kind not in _WHOLE)
+        self._flags = sorted((one.start, one.end, note([one])) for one in amber)
+        self._quotes = {citation.source.number: _hover(words, citation) for citation in message.citations}
+        self._named: frozenset[int] = frozenset()  # by the mark that is being written, still to come
+
+    def text(self, text: str) -> str:
+        """The words with what is to be looked at marked in them, and each sign after its sentence."""
+        return "".join(self._piece(piece, start) for piece, start in self._placed(text))
+
+    def code(self, text: str) -> str:
+        """As it is; what stands in code is not marked."""
+        start = self._raw.find(text, self._at, self._at + _FARTHEST)
+        self._at = start + len(text) if start >= 0 else self._at
+        return super().code(text) + self._due()
+
+    def cite(self, number: int) -> str:
+        """A mark, which says whom it cites when it is touched."""
+        if number not in self._named:
+            mark = next((one for one in MARK.finditer(self._raw, self._at) if number in marked(one[1])), None)
+            self._named, self._at = (marked(mark[1]), mark.end()) if mark else (frozenset(), self._at)
+        self._named -= {number}
+        link = super().cite(number).replace("<a ", f'<a data-note="{self._quotes.get(number, "")}" ', 1)
+        return link + ("" if self._named else self._due())
+
+    def rest(self) -> str:
+        """The signs whose sentences were not met as they stand in the text."""
+        self._at = len(self._raw)
+        return self._due()
+
+    def _placed(self, text: str) -> Iterator[tuple[str, int]]:
+        """The text in pieces with their places: whole, or word by word where escapes and removed marks stand between."""
+        start = self._raw.find(text, self._at, self._at + len(text) + _FARTHEST)
+        if start >= 0:
+            yield text, start
+            return
+        for piece in re.findall(r"\s+|\S+", text):
+            found = self._raw.find(piece, self._at, self._at + _FARTHEST)
+            yield piece, found if found >= 0 else self._at
+
+    def _piece(self, piece: str, start: int) -> str:
+        end = start + len(piece)
+        inside = [at for at, _ in self._signs if start < at < end]
+        edges = [edge for one in self._flags for edge in one[:2] if start < edge < end]
+        cuts = [start, *sorted({*inside, *edges}), end]
+        written = []
+        for left, right in pairwise(cuts):
+            self._at = right
+            written.append(self._flagged(escape(piece[left - start : right - start]), left) + self._due())
+        return "".join(written)
+
+    def _flagged(self, html: str, at: int) -> str:
+        told = next((told for start, end, told in self._flags if start <= at < end), "")
+        return f'<span class="flag" data-note="{told}">{html}</span>' if told else html
+
+    def _due(self) -> str:
+        """The signs of the sentences that have ended by now."""
+        due = [html for at, html in self._signs if at <= self._at]
+        self._signs = self._signs[len(due) :]
+        return "".join(due)
+
+
+def _hover(words: Words, citation: Citation) -> str:
+    lines = [["title", f"{citation.source.title}{_where(words, citation)}"]]
+    if citation.quote:
+        lines.append(["quote", citation.quote])
+    return escape(json.dumps(lines, ensure_ascii=False))
+
+
+def _where(words: Words, citation: Citation) -> str:
+    page = citation.source.page
+    return f", {words('evidence.page', n=page)}" if page is not None else ""
+
+
+# ---- the line below an answer ----
+
+
+def summary(words: Words, message: Message, offers: bool = True) -> str:
+    """What was looked at and what not, or that there was no source; `offers` whether the model may be asked from its memory."""
+    basis = message.evidence.basis if message.evidence else ""
+    if basis == "nothing":
+        return _offer(words) if offers else ""
+    if basis == "memory":
+        return f'<p class="checked memory">{words("findings.memory")}</p>'
+    if not message.citations or not message.text.strip():
+        return ""
+    parts = [*_carried(words, message), *_counted(words, telling(message))]
+    return f'<p class="checked" title="{escape(words("findings.meaning"))}">{" · ".join(parts)}</p>'
+
+
+def offers(conversation: Conversation | None) -> bool:
+    """Whether this conversation lets the model answer where no source does."""
+    return conversation is None or conversation.library != "only"
+
+
+def _offer(words: Words) -> str:
+    button = f'<button type="button" data-do="memory">{words("findings.ask_memory")}</button>'
+    return f'<div class="offer">{button}<small>{words("findings.memory_hint")}</small></div>'
+
+
+def _carried(words: Words, message: Message) -> Iterator[str]:
+    spans = [span for span in sentences(message.text) if _says_something(message.text, span)]
+    named = [one for one in message.findings if one.kind == "mark" and one.state == "found"]
+    cited = sum(any(span.start <= one.start < span.end for one in named) for span in spans)
+    if spans:
+        yield words("findings.carried", cited=cited, n=len(spans))
+
+
+def _says_something(text: str, span: Span) -> bool:
+    """Not a heading, a label or a line that only announces a list."""
+    line = text[text.rfind("\n", 0, span.start) + 1 : span.start]
+    return not (line.lstrip().startswith("#") or span.text.rstrip(_CLOSERS).endswith(":") or len(span.text) < _SHORTEST)
+
+
+def _counted(words: Words, findings: Sequence[Finding]) -> Iterator[str]:
+    """'found: 2 figures, 1 medicine' and the same of what was not, and of what is doubtful."""
+    for state in ("found", "not_found", "doubtful"):
+        kinds = Counter(_name(one) for one in findings if one.state == state)
+        if kinds:
+            listed = ", ".join(words(f"findings.{name}", n=count) for name, count in kinds.items())
+            amber = ' class="amber"' if state in _AMBER else ""
+            yield f"<span{amber}>{words(f'findings.{state}', what=listed)}</span>"
+    bare = sum(one.kind == "unsourced" for one in findings)
+    if bare:
+        yield f'<span class="amber">{words("findings.unsourced", n=bare)}</span>'
+
+
+def _name(finding: Finding) -> str:
+    return {"frequency": "figure"}.get(finding.kind, finding.kind)
