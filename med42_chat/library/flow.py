@@ -50,25 +50,28 @@ def strip(line: Line, width: float, height: float) -> Strip:
     """A line of a page of that size. Ligatures are taken apart, for they are a matter of print."""
     characters: list[str] = []
     edges = array("H")
-    for glyph in line.glyphs:
-        parts = _parts(glyph.char)
+    across, down = SCALE / width, SCALE / height
+    for char, left, top, right, bottom, _ in line.glyphs:
+        parts = _parts(char) if char >= _FIRST_PRINTED else char
         characters.append(parts)
-        if glyph.bottom <= glyph.top:  # it is nowhere
+        if bottom <= top:  # it is nowhere
             edges.extend([0] * 4 * len(parts))
             continue
-        top, bottom = _edge(glyph.top / height), _edge(glyph.bottom / height)
-        share = (glyph.right - glyph.left) / len(parts)
+        upper, lower = _edge(top * down), _edge(bottom * down)
+        share = (right - left) / len(parts)
         for number in range(len(parts)):
-            left = glyph.left + number * share
-            edges.extend((_edge(left / width), top, _edge((left + share) / width), bottom))
+            start = left + number * share
+            edges.extend((_edge(start * across), upper, _edge((start + share) * across), lower))
     bold = all(glyph.bold for glyph in line.glyphs if glyph.bottom > glyph.top)
     return Strip("".join(characters), edges, line.top, line.bottom, line.left, line.right, bold, line.row)
 
 
-def _edge(fraction: float) -> int:
-    return min(SCALE, max(0, round(fraction * SCALE)))
+def _edge(place: float) -> int:
+    near = int(place + 0.5)
+    return near if 0 <= near <= SCALE else 0 if near < 0 else SCALE
 
 
+_FIRST_PRINTED = "\ufb00"
 _PRINTED = re.compile("[\ufb00-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]")
 
 

@@ -6,6 +6,7 @@ Where there is no prose on both sides it is a table, and read row by row. Length
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
@@ -32,6 +33,7 @@ _TRIED = 12  # places for a gutter
 _DEEPEST = 6  # columns within columns
 _LABEL = re.compile(r"[^\w\s]|\(?(\d{1,2}|[a-z])[.)]|\d+(\.\d+)*\.?|[A-Z]\.")  # what stands before a heading or a list's entry
 _IN_NUMBERS = re.compile(r"[0-9A-Za-z.,/%+µ\u00c0-\u024f-]")
+_RAISED_HEIGHT = 0.85  # of the line's own characters: a raised figure is smaller
 _RAISED = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
@@ -63,10 +65,10 @@ class Run:
     bottom: float = field(init=False)
 
     def __post_init__(self) -> None:
-        shown = [glyph for glyph in self.glyphs if glyph.height > 0]
-        self.left, self.right = min(one.left for one in shown), max(one.right for one in shown)
+        shown = [glyph for glyph in self.glyphs if glyph.bottom > glyph.top]
+        self.left, self.right = min([one.left for one in shown]), max([one.right for one in shown])
         # The middle ones: a raised figure or one large bracket does not make the line higher.
-        self.top, self.bottom = median(one.top for one in shown), median(one.bottom for one in shown)
+        self.top, self.bottom = median([one.top for one in shown]), median([one.bottom for one in shown])
 
     @property
     def text(self) -> str:
@@ -123,8 +125,13 @@ def blank(char: str, after: Glyph) -> Glyph:
 
 
 def _goes_on(last: Glyph, glyph: Glyph) -> bool:
-    common = min(last.bottom, glyph.bottom) - max(last.top, glyph.top)
-    return common >= 0.4 * min(last.height, glyph.height) and _gap(last, glyph) < _WIDE * max(last.height, glyph.height)
+    """Asked for each character of a page, and so without calls."""
+    _, left, top, right, bottom, _ = glyph
+    _, last_left, last_top, last_right, last_bottom, _ = last
+    height, last_height = bottom - top, last_bottom - last_top
+    smaller, larger = (height, last_height) if height < last_height else (last_height, height)
+    common = (bottom if bottom < last_bottom else last_bottom) - (top if top > last_top else last_top)
+    return common >= 0.4 * smaller and left - last_right < _WIDE * larger and last_left - right < _WIDE * larger
 
 
 def _gap(last: Glyph, glyph: Glyph) -> float:
@@ -133,11 +140,14 @@ def _gap(last: Glyph, glyph: Glyph) -> float:
 
 
 def _with_raised(glyphs: list[Glyph]) -> list[Glyph]:
-    shown = [glyph for glyph in glyphs if glyph.height > 0]
-    height, bottom = median(one.height for one in shown), median(one.bottom for one in shown)
+    shown = [glyph for glyph in glyphs if glyph.bottom > glyph.top]
+    heights = [one.bottom - one.top for one in shown]
+    if min(heights) >= _RAISED_HEIGHT * max(heights):
+        return glyphs
+    height, bottom = median(heights), median([one.bottom for one in shown])
 
     def raised(glyph: Glyph) -> bool:
-        return 0 < glyph.height < 0.85 * height and glyph.bottom < bottom - 0.15 * height
+        return 0 < glyph.height < _RAISED_HEIGHT * height and glyph.bottom < bottom - 0.15 * height
 
     return [glyph._replace(char=glyph.char.translate(_RAISED)) if raised(glyph) else glyph for glyph in glyphs]
 
@@ -172,7 +182,8 @@ def _gutter(parts: Sequence[Run]) -> float | None:
     left, right = min(run.left for run in parts), max(run.right for run in parts)
     step = (right - left) / _BINS
     places = [left + step * number for number in range(_BINS // 10, _BINS * 9 // 10)]
-    crossed = [(sum(run.left < x < run.right for run in parts), x) for x in places]
+    lefts, rights = sorted(run.left for run in parts), sorted(run.right for run in parts)
+    crossed = [(bisect_left(lefts, x) - bisect_right(rights, x), x) for x in places]  # begun, and not yet ended
     stretches = [(count, [x for _, x in same]) for count, same in groupby(crossed, key=itemgetter(0)) if count <= len(parts) / 3]
     emptiest = sorted(stretches, key=lambda stretch: (stretch[0], -len(stretch[1])))[:_TRIED]
     middles = (stretch[len(stretch) // 2] for _, stretch in emptiest)

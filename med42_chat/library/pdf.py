@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_PAGES = 5_000
 _PASSWORD = 4  # fpdfview.h: FPDF_ERR_PASSWORD
 _FINE = 1 << 24  # steps in which PDFium is asked for a place on the page: it answers in whole ones
+_BLANK = Glyph(SPACE, 0, 0, 0, 0)
 _BOLD = re.compile(rb"bold|black|heavy|semibd|demi", re.IGNORECASE)
 
 
@@ -99,17 +100,22 @@ def glyphs(page: "PdfPage") -> Iterator[Glyph]:
 
     place = _Place(page)
     with closing(page.get_textpage()) as text:
-        box = pdfium.FS_RECTF()
-        bold = _Bold(text.raw)
-        for index in range(pdfium.FPDFText_CountChars(text.raw)):
-            code = pdfium.FPDFText_GetUnicode(text.raw, index)
+        raw, box, bold = text.raw, pdfium.FS_RECTF(), _Bold(text.raw)
+        # Looked up once and not for each character: a full page has 6,000.
+        code_at, box_at, of = pdfium.FPDFText_GetUnicode, pdfium.FPDFText_GetLooseCharBox, place.of
+        in_word = is_bold = False
+        for index in range(pdfium.FPDFText_CountChars(raw)):
+            code = code_at(raw, index)
             if code in (0, 0xFFFE, 0xFFFF) or 0xD800 <= code < 0xE000:
                 continue
             char = chr(code)
             if char.isspace():
-                yield Glyph(SPACE, 0, 0, 0, 0)
-            elif pdfium.FPDFText_GetLooseCharBox(text.raw, index, box):
-                yield Glyph(char, *place.of(box), bold.at(index))
+                in_word = False
+                yield _BLANK
+            elif box_at(raw, index, box):
+                is_bold = is_bold if in_word else bold.at(index)
+                in_word = True
+                yield Glyph(char, *of(box.left, box.top, box.right, box.bottom), is_bold)
 
 
 class _Place:
@@ -119,21 +125,17 @@ class _Place:
         self._page = page
         self._size = page.get_size()
         (x, y), across, up = self._ask(0, 0), self._ask(1000, 0), self._ask(0, 1000)
-        self._origin = x, y
-        self._across = (across[0] - x) / 1000, (across[1] - y) / 1000
-        self._up = (up[0] - x) / 1000, (up[1] - y) / 1000
+        self._x, self._y = x, y
+        self._across_x, self._across_y = (across[0] - x) / 1000, (across[1] - y) / 1000
+        self._up_x, self._up_y = (up[0] - x) / 1000, (up[1] - y) / 1000
 
-    def of(self, box: Any) -> tuple[float, float, float, float]:
+    def of(self, left: float, top: float, right: float, bottom: float) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of a rectangle."""
-        corners = self._point(box.left, box.top), self._point(box.right, box.bottom)
-        across, down = sorted(one[0] for one in corners), sorted(one[1] for one in corners)
-        return across[0], down[0], across[1], down[1]
-
-    def _point(self, x: float, y: float) -> tuple[float, float]:
-        return (
-            self._origin[0] + x * self._across[0] + y * self._up[0],
-            self._origin[1] + x * self._across[1] + y * self._up[1],
-        )
+        x1, y1 = self._x + left * self._across_x + top * self._up_x, self._y + left * self._across_y + top * self._up_y
+        x2, y2 = self._x + right * self._across_x + bottom * self._up_x, self._y + right * self._across_y + bottom * self._up_y
+        if x1 > x2:
+            x1, x2 = x2, x1
+        return (x1, y1, x2, y2) if y1 <= y2 else (x1, y2, x2, y1)
 
     def _ask(self, x: float, y: float) -> tuple[float, float]:
         import pypdfium2.raw as pdfium
@@ -144,7 +146,7 @@ class _Place:
 
 
 class _Bold:
-    """Whether a character is bold, as its font's name says. (The weight that PDFium gives is a guess: 704 for a plain Noto Serif.)"""
+    """Whether a word is bold, as the font of its first character says. (The weight that PDFium gives is a guess: 704 for a plain Noto Serif.)"""
 
     def __init__(self, text: Any) -> None:
         self._text = text
