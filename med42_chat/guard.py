@@ -25,8 +25,9 @@ from med42_chat.errors import places
 _log = logging.getLogger(__name__)
 
 LARGEST_BODY = 4 * 1024 * 1024  # bytes; a paste of 200,000 characters is at most 0.8 MB, and JSON may double it
-LARGEST_FILE = 20 * 1024 * 1024  # bytes; read piece by piece, and only at this door
 FILES = "/v1/attachment"
+DOCUMENTS = "/v1/document"
+LARGEST_FILES = {FILES: 20 * 1024 * 1024, DOCUMENTS: 200 * 1024 * 1024}  # bytes; read piece by piece, and only at these doors
 
 # Everything that the page asks for. Gradio's other doors (files by path, proxy, uploads, API page, monitoring …) stay shut.
 OPEN_PATHS = re.compile(
@@ -168,7 +169,7 @@ def _refused(sentence: str, status: int = 403) -> Response:
 
 def _too_large(request: Request) -> Response | None:
     length = request.headers.get("content-length", "")
-    most = LARGEST_FILE if _path(request) == FILES else LARGEST_BODY
+    most = LARGEST_FILES.get(_path(request), LARGEST_BODY)
     if request.method != "POST" or (length.isdecimal() and int(length) <= most):
         return None
     return _refused(f"This is more than one request may hold ({most >> 20} MB).", 413)

@@ -23,7 +23,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from med42_chat.errors import Med42Error, SettingsError
-from med42_chat.guard import FILES, Guard, own_names
+from med42_chat.guard import DOCUMENTS, FILES, Guard, own_names
+from med42_chat.pages import Pages
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS, PROJECT
 from med42_chat.ui.intake import Intake
@@ -64,10 +65,13 @@ def build_app(services: Services, port: int, is_closing: Callable[[], bool] = la
     app.add_route("/v1/draft", intake.draft, methods=["POST"])
     app.add_route("/v1/search", intake.search, methods=["POST"])
     app.add_route(FILES, intake.attachment, methods=["POST"])
+    app.add_route(DOCUMENTS, intake.document, methods=["POST"])
+    app.add_route("/v1/passages", intake.passages, methods=["POST"])
     app.add_route("/v1/backup/{name}", _Backups(services).respond)
     app.add_route("/manifest.json", _manifest)
     app.add_route("/favicon.ico", _icon)
     app.add_route("/licences/{name}", _licence)
+    app.router.routes.extend(Pages(services, words).routes())
     app.mount("/ui", GZipMiddleware(StaticFiles(directory=ASSETS)), name="ui")  # a fifth less to send; no secret in it
     head = _mount_page(app, services, words)
     # The cookie's name holds the port: cookies are shared by all ports of one name.
@@ -231,12 +235,14 @@ OpenView = Callable[[Request], AbstractContextManager[_View]]
 
 
 def _views(services: Services, words: Words) -> dict[str, OpenView]:
-    """What can be followed, by its path: a conversation, which may be none yet; the models; a speed test, which runs as long."""
+    """What can be followed, by its path: a conversation (perhaps none yet); the library; the models; a speed test, which runs as long."""
     from med42_chat.ui.follow import Follower
+    from med42_chat.ui.library_follow import LibraryFollower
     from med42_chat.ui.models_follow import ModelsFollower, SpeedTest
 
     return {
         "/v1/stream": lambda request: nullcontext(Follower(services, words, request.query_params.get("conversation", ""))),
+        "/v1/library": lambda _: nullcontext(LibraryFollower(services, words)),
         "/v1/models": lambda _: nullcontext(ModelsFollower(services, words)),
         "/v1/speed": lambda _: closing(SpeedTest(services, words)),
     }

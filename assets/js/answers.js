@@ -130,6 +130,7 @@ med42.answers = (scroll, trigger, { showUnseen }) => {
     good: (one, button) => judge(one, "good", button),
     bad: (one, button) => judge(one, "bad", button),
     again: unlessAnswering((one) => submit("again", one)),
+    memory: unlessAnswering((one) => submit("memory", one)),
     continue: unlessAnswering((one) => submit("continue", one)),
     back: step,
     next: step,
@@ -150,6 +151,8 @@ med42.answers = (scroll, trigger, { showUnseen }) => {
     },
     // of the greeting
     weights: () => med42.openModels(),
+    library: () => med42.openLibrary(),
+    samples: () => med42.openLibrary("samples"),
   };
   scroll.addEventListener("click", (event) => {
     const example = event.target.closest(".example");
@@ -160,9 +163,14 @@ med42.answers = (scroll, trigger, { showUnseen }) => {
     const cite = event.target.closest("a.cite");
     if (!one || !cite) return;
     event.preventDefault();
-    med42.wantedSource = cite.getAttribute("href").replace("#", "");
-    actions.evidence(one);
+    med42.toggle("right", true);
+    med42.openSource(one.dataset.message, cite.dataset.source, cite, () => trigger("select", { id: one.dataset.message }));
   });
+  scroll.addEventListener("pointerover", (event) => {
+    const cite = event.target.closest("a.cite");
+    if (cite) med42.warmSource(cite.closest(".turn").dataset.message, cite.dataset.source);
+  });
+  med42.notes(scroll);
 
   const dress = (one) => {
     if (folded.has(one.dataset.message)) fold(one, true);

@@ -70,7 +70,7 @@ med42.composer = (element, props, trigger, watch) => {
     if (accepted) med42.accepted.add(page);
     const { text, attachments, edit } = draft;
     const number = String((sent += 1));
-    const whole = { number, here: page, leaf: med42.leaf(), text, attachments: attachments.map(med42.plain), edited: edit ? edit.message : "", accepted: med42.accepted.has(page) };
+    const whole = { number, here: page, leaf: med42.leaf(), text, attachments: attachments.map(med42.plain), edited: edit ? edit.message : "", accepted: med42.accepted.has(page), scope: scope.chosen() };
     if (med42.isTooMuch(JSON.stringify(whole))) return med42.tellTooMuch(med42.charactersOf(draft));
     if (text.trim()) {
       med42.sent.set(number, { page, text, attachments, edit, at: Date.now() });
@@ -153,6 +153,7 @@ med42.composer = (element, props, trigger, watch) => {
     sent: ({ number, page, conversation }) => {
       med42.sent.delete(number);
       if (page || !(med42.isHere("") || med42.isHere(conversation))) return;
+      scope.isTaken();
       med42.adoptDraft(conversation);
     },
     kept: ({ number }) => refused(number),
@@ -193,8 +194,9 @@ med42.composer = (element, props, trigger, watch) => {
 
   const cards = med42.attached(element, show);
   const list = med42.presets(element, box, trigger);
+  const scope = med42.scope(element, trigger);
   med42.keysDialog(element);
-  const acts = { attach: cards.choose, presets: list.toggle, keys: () => med42.openKeys() };
+  const acts = { attach: cards.choose, presets: list.toggle, scope: scope.toggle, keys: () => med42.openKeys() };
   element.querySelector(".row").addEventListener("click", (event) => {
     const button = event.target.closest("[data-act]");
     if (button) acts[button.dataset.act](button);

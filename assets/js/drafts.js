@@ -46,6 +46,7 @@ med42.look = (draft = med42.draft(), pause = 400) => {
 med42.adoptDraft = (conversation) => {
   const since = med42.draft("");
   const text = med42.box().value;
+  med42.adoptScope(conversation);
   const isEmpty = !text && !since.attachments.length;
   med42.drafts.set(conversation, { ...since, text, kept: isEmpty ? since.version : -1, isWanted: true, isOpened: true });
   Object.assign(since, { text: "", attachments: [], problem: "" });

@@ -17,7 +17,11 @@ med42.library = (element, props, trigger, watch) => {
   });
   const { body, make } = sheet;
 
-  med42.openLibrary = () => !dialog.open && sheet.open();
+  /** Opens the dialog; with 'samples' the sample library is added. */
+  med42.openLibrary = (act = "") => {
+    if (!dialog.open) sheet.open();
+    if (act) submit(act);
+  };
 
   // ---- what is shown ----
 
@@ -30,7 +34,10 @@ med42.library = (element, props, trigger, watch) => {
     for (const chip of body.querySelectorAll(".shelf")) chip.setAttribute("aria-pressed", String(chip.dataset.id === shelf));
     for (const one of articles()) one.hidden = Boolean(shelf) && !known(one).collections.includes(shelf);
     const change = body.querySelector(".shelves .change");
-    if (change) Object.assign(change, { hidden: !shelf }).dataset.id = shelf;
+    if (change) {
+      change.hidden = !shelf;
+      change.dataset.id = shelf;
+    }
     body.querySelector(".holdings").hidden = !articles().length;
   };
 

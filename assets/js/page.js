@@ -313,6 +313,7 @@ med42.buttons = (element) => {
     about: () => med42.openAbout(),
     settings: () => med42.openSettings(),
     models: () => med42.openModels(),
+    library: () => med42.openLibrary(),
   };
   element.addEventListener("click", (event) => {
     const button = event.target.closest("[data-do]");

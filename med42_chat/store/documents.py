@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from med42_chat.errors import InputError, NotFound
@@ -11,7 +12,7 @@ from med42_chat.records import Document, Find, Holding, Page, Passage
 from med42_chat.store import tree
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import Connections, Row
-from med42_chat.store.passages import ranked
+from med42_chat.store.passages import ranked, rarity
 from med42_chat.store.texts import names, one_line
 
 if TYPE_CHECKING:
@@ -35,6 +36,17 @@ class Documents:
     def __init__(self, connections: Connections, audit: Audit) -> None:
         self._connections = connections
         self._audit = audit
+        self._changes = 0
+
+    def changed(self) -> int:
+        """Grows with each change of the documents, or of what is said of them."""
+        return self._changes
+
+    @contextmanager
+    def _write(self) -> Iterator["Database"]:
+        with self._connections.write() as db:
+            yield db
+        self._changes += 1  # afterwards: whoever looks then sees what was written
 
     # Reading
 
@@ -86,6 +98,17 @@ class Documents:
         row = self._connections.row("select o.content from originals o join documents d on d.id = o.document_id where d.uid = ?", (id,))
         return bytes(row["content"]) if row else b""
 
+    def count(self, collections: Sequence[str] = ()) -> int:
+        """How many documents are searched: all, or those in any of these collections; superseded ones are not."""
+        within = "and id in (select document_id from collections where name in (select value from json_each(?)))" if collections else ""
+        chosen = (json.dumps(list(collections)),) if collections else ()
+        (row,) = self._connections.rows(f"select count(*) as n from documents d {_LISTED} and superseded_by is null {within}", chosen)
+        return int(row["n"])
+
+    def rarity(self, words: Sequence[str]) -> dict[str, float]:
+        """How rare each word is in the library: the natural logarithm of how many passages there are for each that holds it."""
+        return rarity(self._connections, words)
+
     def search(self, question: str, limit: int = 10, collections: Sequence[str] = ()) -> list[Find]:
         """The passages that the question is about, the best first; superseded documents are left out."""
         best = {row["id"]: row["score"] for row in ranked(self._connections, question, limit, collections)}
@@ -112,7 +135,7 @@ class Documents:
         Raises InputError when that very file is here already, NotFound for a version that is not.
         """
         sha256, uid = hashlib.sha256(original).hexdigest(), tree.new_id()
-        with self._connections.write() as db:
+        with self._write() as db:
             if db.conn.execute("select 1 from documents where sha256 = ?", (sha256,)).fetchone():
                 raise InputError("This file is in the library already.", "'library list' shows it.")
             id = _insert(db, document, (uid, sha256, one_line(name), len(original)))
@@ -129,7 +152,7 @@ class Documents:
 
         Title, publisher, date and version stay as they are where there are any: a person may have put them right.
         """
-        with self._connections.write() as db:
+        with self._write() as db:
             row = _row(db, id)
             for table in ("pages", "passages", "abbreviations"):
                 db.conn.execute(f"delete from {table} where document_id = ?", (row["id"],))
@@ -146,7 +169,7 @@ class Documents:
         """Puts right what was read of a document. A title cannot be empty. Raises NotFound, InputError."""
         if not one_line(title):
             raise InputError("A document needs a title.")
-        with self._connections.write() as db:
+        with self._write() as db:
             row = _row(db, id)
             db.conn.execute(
                 "update documents set title = ?, publisher = ?, dated = ?, version = ? where id = ?",
@@ -161,7 +184,7 @@ class Documents:
 
     def set_collections(self, id: str, collections: Sequence[str]) -> Holding:
         """Sets all of the collections that a document is in. Raises NotFound."""
-        with self._connections.write() as db:
+        with self._write() as db:
             _set_collections(db, _row(db, id)["id"], collections)
         return self.get(id)
 
@@ -169,7 +192,7 @@ class Documents:
         """Gives a collection another name; where there is one of that name, they become one. Raises InputError for an empty name."""
         if not one_line(new):
             raise InputError("A collection needs a name.")
-        with self._connections.write() as db:
+        with self._write() as db:
             db.conn.execute(
                 "insert or ignore into collections select document_id, ? from collections where name = ?", (one_line(new), name)
             )
@@ -177,12 +200,12 @@ class Documents:
 
     def remove_collection(self, name: str) -> None:
         """Removes the collection; its documents stay in the library."""
-        with self._connections.write() as db:
+        with self._write() as db:
             db.conn.execute("delete from collections where name = ?", (name,))
 
     def supersede(self, old: str, new: str) -> None:
         """From now on `new` is searched in the place of `old`, which stays and can be read. Raises NotFound, InputError."""
-        with self._connections.write() as db:
+        with self._write() as db:
             older, newer = _row(db, old), _row(db, new)
             if older["id"] == newer["id"] or newer["superseded_by"] is not None:
                 raise InputError("A document is superseded by another one that is in use itself.")
@@ -193,7 +216,7 @@ class Documents:
 
     def search_again(self, id: str) -> Holding:
         """From now on a superseded document is searched, too, as one of its own. Raises NotFound."""
-        with self._connections.write() as db:
+        with self._write() as db:
             row = _row(db, id)
             _search_again(db, row["id"])
             self._audit.append("document.searched_again", id, {})
@@ -205,7 +228,7 @@ class Documents:
         Of what it superseded, the newest is searched again. The document is gone from every list and search at once; its parts go in
         small steps, so that answers are saved meanwhile, and go on after a crash.
         """
-        with self._connections.write() as db:
+        with self._write() as db:
             row = _row(db, id)
             self._hide(db, row)
             self._audit.append("document.removed", id, {})
@@ -231,10 +254,10 @@ class Documents:
     def _remove(self, id: int) -> None:
         removed = _STEP
         while removed == _STEP:
-            with self._connections.write() as db:
+            with self._write() as db:
                 statement = "delete from passages where id in (select id from passages where document_id = ? limit ?)"
                 removed = db.conn.execute(statement, (id, _STEP)).rowcount
-        with self._connections.write() as db:
+        with self._write() as db:
             db.conn.execute("delete from documents where id = ?", (id,))
 
 

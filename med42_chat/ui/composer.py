@@ -19,6 +19,7 @@ from med42_chat.records import Attachment, Conversation, LeftOut, Message, Paren
 from med42_chat.ui.desk import Desk, Updates, notice, text
 from med42_chat.ui.facts import Facts
 from med42_chat.ui.intake import LARGEST_TEXT, attachments_of
+from med42_chat.ui.scope import Scope, scope_of
 from med42_chat.ui.transcript import Transcript
 from med42_chat.ui.words import Words
 
@@ -52,6 +53,7 @@ class Sent:
     attachments: tuple[Attachment, ...]
     edited: str
     accepted: bool  # the reader knows what the model will not see
+    scope: Scope  # how a conversation that begins with it uses the library
 
 
 class Composer:
@@ -63,7 +65,8 @@ class Composer:
         self._desk, self._transcript, self._facts, self._presets = desk, transcript, facts, presets
 
     def build(self) -> None:
-        """Makes the component. It triggers 'submit', 'stop', 'edit' (a question's words are wanted), 'expand' (the presets) and 'apply'."""
+        """Makes the component. It triggers 'submit', 'stop', 'edit' (a question's words are wanted), 'expand' (the presets), 'apply' and
+        'select' (which documents answer)."""
         self.component = gr.HTML(
             html_template=_template(self._desk.words),
             js_on_load="med42.composer(element, props, trigger, watch)",
@@ -79,6 +82,7 @@ class Composer:
         on(self.component.edit, self.edit, [], own)
         on(self.component.expand, self.list_presets, [], own)
         on(self.component.apply, self.fill_preset, [], own)
+        on(self.component.select, self.choose, [], [])
 
     def opened(self, conversation: Conversation | None, messages: Sequence[Message]) -> object:
         """The draft that waits in a conversation, or on the page that has none yet."""
@@ -91,7 +95,7 @@ class Composer:
         sent = _sent(event)
         if not sent.question.strip():
             raise InputError(self._desk.words("composer.empty"), self._desk.words("composer.empty_hint"))
-        id = sent.here or self._desk.store.create().id
+        id = sent.here or self._begun(sent.scope)
         try:
             self._refuse_unread(sent)
             return self._kept(sent) or self._started(id, sent)
@@ -121,6 +125,19 @@ class Composer:
         if found is None:
             raise InputError(self._desk.words("presets.gone"), self._desk.words("presets.gone_hint"))
         return {self.component: _value("filled", text=presets.fill(found, values))}
+
+    def choose(self, event: gr.EventData) -> Updates:
+        """Sets how a conversation uses the library, from its next question on."""
+        scope = scope_of(event._data)
+        self._desk.store.set_library(text(event, "id"), scope.use, scope.collections)
+        return {}
+
+    def _begun(self, scope: Scope) -> str:
+        """A new conversation that uses the library so."""
+        id = self._desk.store.create().id
+        if scope != Scope():
+            self._desk.store.set_library(id, scope.use, scope.collections)
+        return id
 
     def _started(self, id: str, sent: Sent) -> Updates:
         job = self._desk.services.jobs.start(id, sent.question, parent=self._parent(sent), attachments=sent.attachments)
@@ -172,6 +189,7 @@ def _sent(event: gr.EventData) -> Sent:
         attachments=attachments_of(data["attachments"]),
         edited=text(event, "edited"),
         accepted=bool(data["accepted"]),
+        scope=scope_of(data.get("scope", {})),
     )
 
 
@@ -194,15 +212,19 @@ def _template(words: Words) -> str:
 <div class="editing" hidden><span>{say("composer.editing")}</span><button type="button" class="leave">{say("composer.leave")}</button></div>
 <div class="preset-list" role="listbox" id="preset-list" tabindex="-1" aria-label="{say("presets.title")}" hidden></div>
 <form class="preset-form" hidden></form>
+<div class="scope-panel" role="dialog" aria-label="{say("scope.title")}" tabindex="-1" hidden></div>
 <div class="writing" data-file="{MOST_BYTES}" data-text="{LARGEST_TEXT}">
 <ul class="attached" aria-label="{say("attach.title")}" hidden></ul>
 <p class="fit" hidden></p>
 <div id="question"><textarea rows="1" dir="auto" aria-label="{say("composer.label")}" placeholder="{say("composer.placeholder")}"
  aria-autocomplete="list" aria-controls="preset-list" autocomplete="off" spellcheck="false" enterkeyhint="send"></textarea></div>
 <div class="row">
-<button type="button" class="act" data-act="attach" title="{say("attach.hint")}"><i class="icon attach"></i>{say("attach.button")}</button>
+<button type="button" class="act" data-act="attach" title="{say("attach.hint")}">
+<i class="icon attach"></i><span class="name">{say("attach.button")}</span></button>
 <button type="button" class="act" data-act="presets" aria-haspopup="listbox" aria-expanded="false" title="{say("presets.tip")}">
-<i class="icon presets"></i>{say("presets.button")}</button>
+<i class="icon presets"></i><span class="name">{say("presets.button")}</span></button>
+<button type="button" class="act scope" data-act="scope" aria-haspopup="dialog" aria-expanded="false" title="{say("scope.title")}">
+<i class="icon library"></i><span class="use"></span><span class="count"></span></button>
 <button type="button" class="act" data-act="keys" title="{say("keys.title")}" aria-label="{say("keys.title")}"><kbd>?</kbd></button>
 <button type="button" id="send">{say("composer.send")}</button>
 <button type="button" id="stop">{say("composer.stop")}</button>

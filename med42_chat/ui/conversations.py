@@ -36,6 +36,7 @@ _TEMPLATE = """
 <button type="button" class="view" aria-haspopup="menu" hidden>{view}<i class="icon funnel"></i></button></div>
 <div class="filters" hidden></div>
 <div class="rows" role="list" aria-label="{name}"></div>
+<div class="foot"><button type="button" data-do="library"><i class="icon library"></i>{library}</button></div>
 """
 
 
@@ -171,7 +172,7 @@ def _row(one: Conversation) -> list[object]:
 
 def _template(words: Words) -> str:
     names = ("new", "close", "find_hint", "find", "view", "name")
-    return _TEMPLATE.format(**{name: html.escape(words(f"list.{name}")) for name in names})
+    return _TEMPLATE.format(library=html.escape(words("library.button")), **{name: html.escape(words(f"list.{name}")) for name in names})
 
 
 def _place(event: gr.EventData) -> Place:

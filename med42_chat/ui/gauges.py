@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from html import escape
 
+from med42_chat.adding import Queue
 from med42_chat.jobs import JobState
 from med42_chat.records import ContextUse, Evidence, ModelInfo, Timings
 from med42_chat.runtime.protocol import RuntimeStatus
+from med42_chat.ui.library_view import progress as added
 from med42_chat.ui.words import Words
 from med42_chat.weights.models import Work
 
@@ -86,6 +88,14 @@ def fetching(words: Words, works: Sequence[Work]) -> str:
         return words("models.fetching", percent=f"{running.done / max(running.total, 1):.0%}")
     ended = brought[-1].state if brought else ""
     return words(f"models.fetching_{ended}") if ended in ("done", "failed") else ""
+
+
+def adding(words: Words, queue: Queue) -> str:
+    """How far files are on their way into the library, or that one of them needs a look; nothing where all is in it."""
+    ended, whole = added(queue)
+    if ended < whole:
+        return words("library.adding_paused" if queue.paused else "library.adding", done=ended + 1, all=whole)
+    return words("library.adding_look") if any(item.state == "failed" or item.older for item in queue.items) else ""
 
 
 def meter(words: Words, use: ContextUse | None) -> str:

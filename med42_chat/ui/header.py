@@ -20,6 +20,7 @@ def _template(words: Words) -> str:
 <button type="button" class="which" data-do="models" title="{escape(words("models.open"))}" data-live="model"></button>
 <button type="button" class="fetching" data-do="models" title="{escape(words("models.open"))}" data-live="fetching"></button>
 <span class="gap"></span>
+<button type="button" class="fetching" data-do="library" title="{escape(words("library.open"))}" data-live="adding"></button>
 <span class="state" data-live="state"></span>
 <span class="speed" data-live="speed"></span>
 <span class="use" data-live="meter"></span>

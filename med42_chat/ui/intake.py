@@ -1,9 +1,9 @@
-"""What comes in beside the page's events: drafts and searches as they are typed, and files that are dropped.
+"""What comes in beside the page's events: drafts and searches as they are typed, and files that are dropped, with a question or into the
+library.
 
 Routes of their own, because a browser that closes a page still delivers a small request, because a search has to be answered between
 two keys, and because a file that is too large is refused while it comes. Drafts and files are answered with what they mean for the
-model: tokens, and what it would not see. No file is ever put on the disk:
-there it would lie unencrypted.
+model: tokens, and what it would not see. No file is ever put on the disk as it came: there it would lie unencrypted.
 """
 
 import asyncio
@@ -20,14 +20,18 @@ from starlette.responses import JSONResponse, Response
 
 from med42_chat.chat import clean, cleaned
 from med42_chat.errors import InputError, Med42Error
+from med42_chat.library import documents
 from med42_chat.library.read import MOST_BYTES, text_of
-from med42_chat.records import Attachment, Draft, Parent, Turn
+from med42_chat.prompt import Question
+from med42_chat.records import Attachment, Conversation, Draft, Parent, Turn
 from med42_chat.services import Services
-from med42_chat.ui import gauges, view
+from med42_chat.ui import gauges, library_found, view
 from med42_chat.ui.conversations import searched
 from med42_chat.ui.words import Words
 
 LARGEST_TEXT = 3_500_000  # bytes of what is sent at once, below the guard's limit
+
+_FOUND = 8  # passages that a search in the library shows at most, beside those that would stand before the model
 
 _Told = Mapping[str, Any]
 _UNREAD = Response(status_code=400)  # to a page that left while it sent: nobody reads it, and it is no fault for the log
@@ -38,7 +42,7 @@ class _Stale(Exception):
 
 
 class Intake:
-    """The three doors."""
+    """The doors."""
 
     def __init__(self, services: Services, words: Words) -> None:
         self._services, self._words = services, words
@@ -67,21 +71,56 @@ class Intake:
 
     async def attachment(self, request: Request) -> Response:
         """The text of a file, whose name stands in a header: in an address it might be logged."""
-        name = Path(unquote(request.headers.get("x-name", ""))).name or self._words("attach.unnamed")
+        name = self._name(request)
         try:
-            attachment = await asyncio.to_thread(text_of, await self._received(request, name), name)
+            data = await self._received(request, MOST_BYTES, ("attach.too_large", "attach.too_large_hint"), name=name)
+            attachment = await asyncio.to_thread(text_of, data, name)
             return JSONResponse({**asdict(attachment), **await asyncio.to_thread(self._measured, attachment)})
         except ClientDisconnect:
             return _UNREAD
         except Med42Error as error:
             return _problem(error)
 
-    async def _received(self, request: Request, name: str) -> bytearray:
+    async def document(self, request: Request) -> Response:
+        """A file for the library, which is kept and read when its turn comes; the collections it goes into stand in a header, too."""
+        name, services = self._name(request), self._services
+        try:
+            collections = [str(one) for one in json.loads(unquote(request.headers.get("x-collections", "[]")))]
+            too_large = ("library.too_large", "library.too_large_hint")
+            data = await self._received(request, documents.MOST_BYTES, too_large, name=name, n=documents.MOST_BYTES // 1_000_000)
+            return JSONResponse({"id": await asyncio.to_thread(services.adding.take, name, bytes(data), collections)})
+        except ClientDisconnect:
+            return _UNREAD
+        except Med42Error as error:
+            return _problem(error)
+
+    async def passages(self, request: Request) -> Response:
+        """What the library has for a question, as it would be looked up when it is asked."""
+        try:
+            told = json.loads(await request.body())
+            collections = tuple(str(one) for one in told["collections"])
+            return JSONResponse({"html": await asyncio.to_thread(self._found, str(told["question"]), collections)})
+        except ClientDisconnect:
+            return _UNREAD
+        except Med42Error as error:
+            return _problem(error)
+
+    def _found(self, question: str, collections: tuple[str, ...]) -> str:
+        services, asked = self._services, Question(clean(question))
+        conversation = Conversation("", "", 0, 0, collections=collections)
+        sources = services.chat.look_up(conversation, asked, [], conversation.library).sources
+        return library_found.found(self._words, sources, services.library.documents.search(asked.words, _FOUND, collections))
+
+    def _name(self, request: Request) -> str:
+        return Path(unquote(request.headers.get("x-name", ""))).name or self._words("attach.unnamed")
+
+    async def _received(self, request: Request, most: int, too_large: tuple[str, str], **values: object) -> bytearray:
+        """The body of a request. Raises InputError where it is larger than `most` bytes, in these words."""
         data = bytearray()
         async for chunk in request.stream():
             data += chunk
-            if len(data) > MOST_BYTES:
-                raise InputError(self._words("attach.too_large", name=name), self._words("attach.too_large_hint"))
+            if len(data) > most:
+                raise InputError(*(self._words(name, **values) for name in too_large))
         return data
 
     def _keep(self, told: _Told) -> dict[str, object]:

@@ -36,13 +36,13 @@ class LibraryDialog:
             "go_on": lambda _: desk.services.adding.go_on(),
             "cancel": lambda event: desk.services.adding.cancel(text(event, "id")),
             "dismiss": lambda event: desk.services.adding.dismiss(text(event, "id")),
-            "newer": lambda event: desk.services.adding.decide(text(event, "id"), is_newer=True),
-            "both": lambda event: desk.services.adding.decide(text(event, "id"), is_newer=False),
+            "newer": lambda event: desk.services.adding.settle(text(event, "id"), supersedes=True),
+            "both": lambda event: desk.services.adding.settle(text(event, "id"), supersedes=False),
             "recognise": lambda event: desk.services.adding.recognise(text(event, "id")),
-            "read_again": lambda event: desk.services.adding.read_again(text(event, "id")),
+            "read_again": self._read_again,
             "edit": self._edit,
             "shelve": self._shelve,
-            "unshelve": lambda event: desk.services.library.documents.delete_collection(text(event, "name")),
+            "unshelve": lambda event: desk.services.library.documents.remove_collection(text(event, "name")),
             "remove": lambda event: desk.services.library.documents.remove(text(event, "id")),
         }
 
@@ -78,6 +78,9 @@ class LibraryDialog:
         if path is None:
             raise InputError(self._desk.words("library.no_path"), self._desk.words("library.no_path_hint"))
         return path
+
+    def _read_again(self, event: gr.EventData) -> None:
+        self._desk.services.adding.read_again(text(event, "id"))
 
     def _edit(self, event: gr.EventData) -> None:
         documents, id = self._desk.services.library.documents, text(event, "id")
@@ -126,20 +129,22 @@ def _template(desk: Desk) -> str:
 <div class="problem" role="alert" hidden></div>
 <div class="body" tabindex="0" role="region" aria-labelledby="library-title">
 <section class="first">{part("start")}
-<div class="adding"><p class="actions"><button type="button" class="secondary" data-act="choose"><i class="icon plus"></i>{word("choose")}</button>
-<span class="hint">{word("drop_hint")}</span></p>
+<div class="adding"><div class="actions">
+<button type="button" class="secondary" data-act="choose"><i class="icon plus"></i>{word("choose")}</button>
+<span class="into"><label for="library-into">{word("into_label")}</label> <input id="library-into" list="library-names" autocomplete="off"
+ spellcheck="false" placeholder="{word("into_none")}"></span></div><datalist id="library-names" data-part="names"></datalist>
+<p class="hint">{word("drop_hint")}</p>
 <details data-open="path"><summary>{word("by_path")}</summary>
-<form class="bring"><label for="library-path">{word("path")}</label><div><input id="library-path" autocomplete="off" spellcheck="false"
-placeholder="{word("path_example")}"><button type="submit" class="secondary">{word("add")}</button>
-<button type="button" class="secondary" data-act="watch">{word("watch")}</button></div><p class="hint">{word("watch_hint")}</p></form></details>
-<p class="into"><label for="library-into">{word("into_label")}</label> <input id="library-into" list="library-names" autocomplete="off"
-spellcheck="false" placeholder="{word("into_none")}"></p><datalist id="library-names" data-part="names"></datalist></div>
+<form class="bring"><label for="library-path">{word("path")}</label>
+<div><input id="library-path" autocomplete="off" spellcheck="false" placeholder="{word("path_example")}">
+<button type="submit" class="secondary">{word("add")}</button>
+<button type="button" class="secondary" data-act="watch">{word("watch")}</button></div>
+<p class="hint">{word("watch_hint")}</p></form></details></div>
 {part("watched")}{part("queue")}</section>
-<section class="finding" aria-labelledby="library-search"><h3 id="library-search">{word("search")}</h3>
-<input type="search" class="find" aria-labelledby="library-search" placeholder="{word("search_hint")}" autocomplete="off" spellcheck="false">
-<div class="found" aria-live="polite"></div></section>
-<section class="holdings" aria-labelledby="library-documents"><h3 id="library-documents">{word("documents_title")}</h3>
-{part("shelves")}{part("documents")}</section>
+<section class="holdings" aria-labelledby="library-documents" hidden><h3 id="library-documents">{word("documents_title")}</h3>
+{part("shelves")}
+<input type="search" class="find" aria-label="{word("search")}" placeholder="{word("search")}" autocomplete="off" spellcheck="false">
+<div class="found" aria-live="polite"></div>{part("documents")}</section>
 </div>
 <div class="drop" hidden><p>{word("drop")}</p></div>
 <input type="file" class="files" accept="{_FILES}" multiple hidden>

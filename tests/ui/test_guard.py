@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from med42_chat.guard import FILES, LARGEST_BODY, LARGEST_FILE, Guard, own_names
+from med42_chat.guard import DOCUMENTS, FILES, LARGEST_BODY, LARGEST_FILES, Guard, own_names
 
 KEY = "a-key-of-this-start"
 COOKIE = "med42_7042"
@@ -159,7 +159,7 @@ class TestDoors:
         file = b"x" * (LARGEST_BODY + 1)
         assert ask(FILES, "POST", content=file).status_code == 200
         assert ask("/v1/draft", "POST", content=file).status_code == 413
-        assert ask(FILES, "POST", content=b"x" * (LARGEST_FILE + 1)).status_code == 413
+        assert ask(FILES, "POST", content=b"x" * (LARGEST_FILES[FILES] + 1)).status_code == 413
 
     def test_a_body_of_unknown_length_is_refused(self) -> None:
         async def chunks() -> Any:
