@@ -1,5 +1,7 @@
 """One server and one open page for all browser tests: loading Gradio's page takes seconds, a new conversation takes none."""
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +15,24 @@ from tests.conftest import serving
 from tests.ui.fakes import MED42, PacedRuntime, services
 
 
+class Turnstile(threading.Event):
+    """A runtime's gate that lets some pieces of an answer through, and all the rest when it is set.
+
+    So a test sees an answer in its middle however long the page takes to show it.
+    """
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__()
+        self._passing = threading.Semaphore(pieces)
+
+    def let(self, pieces: int) -> None:
+        """Lets so many more through."""
+        self._passing.release(pieces)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self._passing.acquire(blocking=False) or super().wait(timeout)
+
+
 @dataclass
 class Site:
     """The served application, and every request that pages made to reach it or anything else."""
@@ -22,12 +42,15 @@ class Site:
     runtime: PacedRuntime
     requests: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    unanswered: set[Any] = field(default_factory=set)  # what pages asked handlers, until the answer is there
 
     def open(self, browser: Any, path: str = "", **context: Any) -> Any:
         """A page of a new visitor, watched."""
         page = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **context}).new_page()
-        page.set_default_timeout(15_000)
-        page.on("request", lambda request: self.requests.append(request.url))
+        page.set_default_timeout(30_000)
+        page.on("request", self._asked)
+        for name in ("requestfinished", "requestfailed"):
+            page.on(name, lambda request: self.unanswered.discard(request))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
         page.goto(self.address)
@@ -37,6 +60,18 @@ class Site:
             page.reload()
         page.wait_for_selector(".greeting, .turn")
         return page
+
+    def _asked(self, request: Any) -> None:
+        self.requests.append(request.url)
+        if "/predict" in request.url:
+            self.unanswered.add(request)
+
+    def answered(self, page: Any) -> None:
+        """Waits until the page has heard of all that it asked for: an answer that comes late would change it under the next test."""
+        end = time.monotonic() + 20
+        while any(one.frame.page == page for one in self.unanswered) and time.monotonic() < end:
+            page.wait_for_timeout(50)
+        self.unanswered.clear()  # what a reload has cut off is never answered
 
     @property
     def root(self) -> str:
@@ -73,6 +108,7 @@ def page(only_page: Any, site: Site) -> Iterator[Any]:
     site.services.store.conversations.set_draft("", Draft())
     only_page.evaluate("med42.show('')")
     only_page.wait_for_selector(".greeting")
+    site.answered(only_page)
     yield only_page
     if site.runtime.gate:
         site.runtime.gate.set()

@@ -193,6 +193,6 @@ def test_a_page_whose_program_has_gone_claims_no_progress_and_says_so_once(brows
     page.wait_for_selector(".toast-wrap", state="attached")
     page.wait_for_timeout(500)
     assert page.is_hidden(".toast-body")
-    until(lambda: page.input_value(BOX) == "typed into the void", "it is lost", 12)
+    until(lambda: page.input_value(BOX) == "typed into the void", "it is lost", 40)
     page.context.close()
     opened.close()

@@ -34,8 +34,8 @@ def free_port() -> str:
         return str(listening.getsockname()[1])
 
 
-def says(page: Any, id: str, words: str, seconds: int = 30) -> None:
-    page.wait_for_selector(f'{CARD.format(id)}:has-text("{words}")', timeout=seconds * 1000)
+def says(page: Any, id: str, words: str) -> None:
+    page.wait_for_selector(f'{CARD.format(id)}:has-text("{words}")')
 
 
 def do(page: Any, id: str, label: str) -> None:
@@ -72,10 +72,10 @@ def test_from_the_first_page_to_a_chosen_model_with_the_plug_pulled_twice(
             page.click("#safe-use dialog .primary")
             page.keyboard.press("Escape")  # leaves the look around
             page.click('.greeting [data-do="weights"]')
-            page.wait_for_selector("#models .here", timeout=60_000)
+            page.wait_for_selector("#models .here")
             choose(page, LARGE)
             says(page, LARGE, "Next try in")
-            says(page, LARGE, whole, 60)  # it has come back by itself
+            says(page, LARGE, whole)  # it has come back by itself
             says(page, LARGE, "nothing is coming at the moment")
             program.kill()
             page.wait_for_selector("#models .problem:has-text('does not answer')")
@@ -85,17 +85,17 @@ def test_from_the_first_page_to_a_chosen_model_with_the_plug_pulled_twice(
         server.released.set()
         before = server.sent
         with started(home, "--port", port) as (program, _):
-            says(page, LARGE, f"{whole} are here", 60)  # the same window, which was never touched
+            says(page, LARGE, f"{whole} are here")  # the same window, which was never touched
             assert page.locator("#models .problem").is_hidden()
             do(page, LARGE, "Go on with the download")
-            says(page, LARGE, "every byte is right", 60)
+            says(page, LARGE, "every byte is right")
             assert server.sent - before < large.size_bytes - 100_000_000, "what had come was not fetched again"
             do(page, LARGE, "Use this model")
-            page.wait_for_selector(f"{CARD.format(LARGE)} .badge.in_use", timeout=60_000)
+            page.wait_for_selector(f"{CARD.format(LARGE)} .badge.in_use")
             now = page.inner_text('#models [data-part="now"]')
             assert f"{LARGE}.gguf" in now and "Runs on the processor" in now
             choose(page, SMALL)
-            says(page, SMALL, "every byte is right", 60)
+            says(page, SMALL, "every byte is right")
             page.click("#models [data-close]")
             ask_anew(page, "Go on and on")
 
@@ -106,7 +106,7 @@ def test_from_the_first_page_to_a_chosen_model_with_the_plug_pulled_twice(
             page.keyboard.press("Escape")
             page.click("#stop")
             page.click("#header [data-do=models] >> nth=0")
-            page.wait_for_selector(f"{CARD.format(SMALL)} .badge.in_use", timeout=60_000)
+            page.wait_for_selector(f"{CARD.format(SMALL)} .badge.in_use")
             page.click("#models [data-close]")
             ask_anew(page, "What are the red flags of headache?")
             page.wait_for_selector('.answer[data-status="complete"]')

@@ -14,7 +14,7 @@ from med42_chat.services import Services
 from med42_chat.settings import Settings
 from med42_chat.store.database import Store
 from med42_chat.store.private import write_private
-from tests.browser.conftest import Site
+from tests.browser.conftest import Site, Turnstile
 from tests.conftest import serving
 from tests.ui.fakes import MED42, PacedRuntime, services
 
@@ -156,7 +156,7 @@ class TestAnswers:
         assert "demonstration" in page.inner_text(".greeting")
 
     def test_the_model_is_not_changed_under_an_answer(self, page: Any, site: Site) -> None:
-        site.runtime.pause_s = 0.05
+        site.runtime.gate = Turnstile(20)
         page.fill("#question textarea", "a long one")
         page.press("#question textarea", "Enter")
         page.wait_for_selector(".answer .block")
@@ -175,10 +175,9 @@ class TestLook:
     def test_theme_size_and_contrast_change_at_once_and_stay_after_a_reload(self, page: Any, site: Site) -> None:
         open_settings(page, "look")
         before = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        page.select_option("#set-theme", "dark")
-        page.select_option("#set-contrast", "high")
-        page.select_option("#set-text_size", "130")
-        assert said(page, "text_size") == "Saved."
+        for name, value in {"theme": "dark", "contrast": "high", "text_size": "130"}.items():
+            page.select_option(f"#set-{name}", value)
+            assert said(page, name) == "Saved."
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(0, 0, 0)" != before
         assert page.evaluate("document.querySelector('.greeting').currentCSSZoom") == pytest.approx(1.3)
         page.reload()

@@ -35,7 +35,7 @@ def started(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str]
 
 def open_page(browser: Any, address: str) -> Any:
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     page.goto(address)
     page.wait_for_selector(".greeting, .turn")
     return page
@@ -76,7 +76,7 @@ def test_an_answer_read_one_stopped_one_cut_by_the_models_death_and_all_are_ther
         worker_of(program).kill()
         page.wait_for_selector('.answer[data-status="interrupted"] .block')
         ask_anew(page, "Kill the program in this one")
-        page.wait_for_timeout(700)
+        page.wait_for_timeout(3000)  # until some of it is kept for certain
         program.kill()
 
     with started(tmp_path) as (_, address):
