@@ -131,15 +131,21 @@ class MarkingPen(Pen):
         self._at = len(self._raw)
         return self._due()
 
-    def _placed(self, text: str) -> Iterator[tuple[str, int]]:
-        """The text in pieces with their places: whole, or word by word where escapes and removed marks stand between."""
+    def _placed(self, text: str) -> list[tuple[str, int]]:
+        """The text in pieces with their places: whole, or where escapes and removed marks stand between, as far as it goes on."""
         start = self._raw.find(text, self._at, self._at + len(text) + _FARTHEST)
         if start >= 0:
-            yield text, start
-            return
-        for piece in re.findall(r"\s+|\S+", text):
-            found = self._raw.find(piece, self._at, self._at + _FARTHEST)
-            yield piece, found if found >= 0 else self._at
+            return [(text, start)]
+        pieces: list[tuple[str, int]] = []
+        at = self._at
+        for word in re.findall(r"\s+|\S+", text):
+            start = max(self._raw.find(word, at, at + _FARTHEST), at)
+            if pieces and start == at:
+                pieces[-1] = (pieces[-1][0] + word, pieces[-1][1])
+            else:
+                pieces.append((word, start))
+            at = start + len(word)
+        return pieces
 
     def _piece(self, piece: str, start: int) -> str:
         end = start + len(piece)
