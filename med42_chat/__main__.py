@@ -19,7 +19,6 @@ from med42_chat.errors import InputError, Med42Error
 from med42_chat.jobs import Job, JobState
 from med42_chat.library.read import read_text
 from med42_chat.records import Conversation, Message, Turn
-from med42_chat.reference import Library
 from med42_chat.settings import Settings
 from med42_chat.store.backup import backup, restore
 from med42_chat.store.database import Store
@@ -79,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     _upkeep_commands(command)
     text = "model files: which there are, what fits here, fetch, import, check, remove, take along"
     models_command.add_commands(commands.add_parser("models", help=text, description=text, parents=[common]), common)
-    text = "your own documents: add, list, search, show, remove"
-    reference_command.add_commands(commands.add_parser("library", help=text, description=text, parents=[common]), common, _library)
+    text = "your own documents: add, list, collections, search, show, read again, watch, remove, evaluate"
+    reference_command.add_commands(commands.add_parser("library", help=text, description=text, parents=[common]), common, _store)
     for name in ("ask", "again", "tokens", "check", "serve"):
         commands.choices[name].add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
     return parser
@@ -359,12 +358,6 @@ def _serve(options: Any, chosen: Settings) -> None:
 def _store(chosen: Settings) -> Iterator[Store]:
     with services.open_store(chosen, _ask_passphrase)[0] as store:
         yield store
-
-
-@contextmanager
-def _library(chosen: Settings) -> Iterator[Library]:
-    with _store(chosen) as store:
-        yield Library(store.documents)
 
 
 def _ask_passphrase(prompt: str = "Passphrase of this data folder: ") -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from med42_chat.errors import InputError, Med42Error, NotFound, ScannedFile, StoreError, UnreadableFile
-from med42_chat.library.documents import Reading, allowed, can_ocr
+from med42_chat.library.documents import Reading, allowed, can_ocr, checked_ocr
 from med42_chat.reference import Library, files_in
 from med42_chat.settings import ASSETS
 from med42_chat.store.waiting import Entry, Outcome, State, Waiting
@@ -118,7 +118,7 @@ class Adding:
 
         Raises InputError for no full path, and for text recognition where there is none.
         """
-        _check_ocr(ocr)
+        checked_ocr(ocr)
         for path in paths:
             if not path.is_absolute() or not _can_be_kept(path):
                 raise InputError(f"{str(path)!a} is not the full path of a file or folder.", "It begins at the disk's root.")
@@ -127,14 +127,14 @@ class Adding:
 
     def take(self, name: str, data: bytes, collections: Sequence[str] = (), ocr: bool = False) -> str:
         """Puts a file that was dropped on the page at the end. Returns the id. Raises UnreadableFile for one that is too large."""
-        _check_ocr(ocr)
+        checked_ocr(ocr)
         id = self._waiting.add_content(name, allowed(data, name), collections, ocr)
         self._work_on()
         return id
 
     def read_again(self, document: str, ocr: bool = False) -> str:
         """Puts a document of the library at the end: its file is read anew. Returns the id. Raises NotFound."""
-        _check_ocr(ocr)
+        checked_ocr(ocr)
         id = self._waiting.add_document(document, self._library.documents.get(document).name, ocr)
         self._work_on()
         return id
@@ -145,7 +145,7 @@ class Adding:
 
     def recognise(self, id: str) -> None:
         """Tries a scan again, with text recognition. Nothing happens where that is over already."""
-        _check_ocr(True)
+        checked_ocr(True)
         entry = self._waiting.get(id)
         if entry and entry.scan:
             self._waiting.put_back(id, ocr=True)
@@ -375,8 +375,3 @@ def _marks(folder: Path) -> dict[str, Mark]:
 def _can_be_kept(path: Path) -> bool:
     """Whether the path is whole characters: some systems allow others, and the store does not."""
     return str(path).encode("utf-8", "replace").decode() == str(path)
-
-
-def _check_ocr(wanted: bool) -> None:
-    if wanted and not can_ocr():
-        raise InputError("Text recognition needs Tesseract, which is not installed here.", "Install 'tesseract-ocr', then try again.")

@@ -70,11 +70,11 @@ class Library:
         holding = self.documents.get(id)
         return self.documents.replace(id, document_of(self.documents.original(id), holding.name, reading=reading))
 
-    def add_all(self, paths: Sequence[Path], collections: Sequence[str] = ()) -> Iterator[Added]:
+    def add_all(self, paths: Sequence[Path], collections: Sequence[str] = (), reading: Reading | None = None) -> Iterator[Added]:
         """Adds files and what is in folders, one after the other; one that cannot be read is said, and the rest goes on."""
         for path in files_in(paths):
             try:
-                yield self.add(path, collections)
+                yield self.add(path, collections, reading=reading)
             except UnreadableFile as error:
                 yield Added(path.name, error=error.message, hint=error.hint)
 

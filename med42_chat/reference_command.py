@@ -1,4 +1,7 @@
-"""`library add|list|search|show|remove|evaluate` without a screen. With `--json` the result is one JSON value on standard output."""
+"""`library` and what follows it, without a screen. With `--json` the result is one JSON value on standard output.
+
+How far it is goes to standard error, where that is a terminal.
+"""
 
 import argparse
 import json
@@ -10,31 +13,52 @@ from pathlib import Path
 from typing import Any
 
 from med42_chat import evaluate_command
-from med42_chat.errors import InputError
+from med42_chat.errors import InputError, Med42Error
+from med42_chat.library.documents import Reading, checked_ocr
 from med42_chat.records import Find, Holding
 from med42_chat.reference import Added, Library
 from med42_chat.settings import Settings
+from med42_chat.store.database import Store
 
-Opening = Callable[[Settings], AbstractContextManager[Library]]
+Opening = Callable[[Settings], AbstractContextManager[Store]]
+Run = Callable[[Any, Library], int | None]
 
 
 def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParser, opening: Opening) -> None:
-    """Gives `parser` the subcommands; `common` holds the options that every command takes, `opening` opens the library."""
+    """Gives `parser` the subcommands; `common` holds the options that every command takes, `opening` opens the store."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[Any, Library], int | None], text: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[Any, Store], int | None], text: str) -> argparse.ArgumentParser:
         def opened(options: Any, chosen: Settings) -> int | None:
-            with opening(chosen) as library:
-                return run(options, library)
+            with opening(chosen) as store:
+                return run(options, store)
 
         made = commands.add_parser(name, help=text, description=text, parents=[common])
         made.set_defaults(run=opened)
         return made
 
+    def of_library(name: str, run: Run, text: str) -> argparse.ArgumentParser:
+        return command(name, lambda options, store: run(options, Library(store.documents)), text)
+
+    _adding_commands(of_library)
+    _looking_commands(of_library)
+    _folder_commands(command)
+    evaluate_command.add_command(commands, common)
+
+
+def _adding_commands(command: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     adding = command("add", add, "add files, or all documents in folders: PDF, DOCX, HTML, Markdown, text")
     adding.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     adding.add_argument("--collection", metavar="NAME", action="append", default=[], help="put them into this collection")
     adding.add_argument("--replaces", metavar="ID", default="", help="the document of which the one file is a newer version")
+    again = command("read-again", read_again, "read the kept files of documents anew, as this version of the program does it")
+    again.add_argument("id", nargs="+")
+    for one in (adding, again):
+        one.add_argument("--ocr", action="store_true", help="let Tesseract read pages that hold no text; it must be installed")
+    command("remove", remove, "remove documents for good, from the search and from the disk").add_argument("id", nargs="+")
+
+
+def _looking_commands(command: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
     listing = command("list", list_, "the documents")
     listing.add_argument("--collection", metavar="NAME", default="", help="only those in this collection")
     searching = command("search", search, "the passages that a question is about, the best first")
@@ -44,19 +68,31 @@ def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParse
     showing = command("show", show, "a document with its passages")
     showing.add_argument("id")
     showing.add_argument("--original", metavar="FILE", type=Path, help="write the file as it was added to this new file")
-    command("remove", remove, "remove a document for good, from the search and from the disk").add_argument("id", nargs="+")
-    evaluate_command.add_command(commands, common)
+
+
+def _folder_commands(command: Callable[[str, Callable[[Any, Store], int | None], str], argparse.ArgumentParser]) -> None:
+    collecting = command("collections", collections, "the collections with how many documents each holds; rename or remove one")
+    change = collecting.add_mutually_exclusive_group()
+    change.add_argument("--rename", nargs=2, metavar=("NAME", "NEW"), help="give it another name; where that one exists, they become one")
+    change.add_argument("--remove", metavar="NAME", help="remove it; its documents stay in the library")
+    watching = command(
+        "watch", watch, "folders whose new and changed documents are added while the program runs; without FOLDER, which there are"
+    )
+    watching.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
+    watching.add_argument("--collection", metavar="NAME", action="append", default=[], help="put its documents into this collection")
+    watching.add_argument("--stop", action="store_true", help="look no more into it; what came from it stays")
 
 
 def add(options: Any, library: Library) -> int:
     """A line for each file while they are read; 1 when one of them could not be."""
+    reading = _reading(options)
     each: Iterator[Added]
     if options.replaces:
         if len(options.paths) > 1 or options.paths[0].is_dir():
             raise InputError("--replaces goes with one file.", "Add the others without it.")
-        each = iter([library.add(options.paths[0], options.collection, options.replaces)])
+        each = iter([library.add(options.paths[0], options.collection, options.replaces, reading)])
     else:
-        each = library.add_all(options.paths, options.collection)
+        each = library.add_all(options.paths, options.collection, reading)
     results = []
     for result in each:
         results.append(result)
@@ -66,6 +102,29 @@ def add(options: Any, library: Library) -> int:
     return int(any(result.error for result in results))
 
 
+def read_again(options: Any, library: Library) -> int:
+    """A line for each document; 1 when one of them could not be read."""
+    results = []
+    for id in options.id:
+        name = library.documents.get(id).name
+        try:
+            results.append(Added(name, library.read_again(id, _reading(options))))
+        except Med42Error as error:
+            results.append(Added(name, error=error.message, hint=error.hint))
+        _say(options, results[-1])
+    if options.json:
+        _print_json([asdict(result) for result in results])
+    return int(any(result.error for result in results))
+
+
+def _reading(options: Any) -> Reading:
+    return Reading(checked_ocr(options.ocr), _say_page if sys.stderr.isatty() else Reading().on_page)
+
+
+def _say_page(done: int, pages: int) -> None:
+    print(f"\rpage {done} of {pages}", end="\r" if done == pages else "", file=sys.stderr, flush=True)
+
+
 def _say(options: Any, result: Added) -> None:
     if options.json:
         return
@@ -73,7 +132,8 @@ def _say(options: Any, result: Added) -> None:
         print(f"error: {result.error}" + (f" {result.hint}" if result.hint else ""), file=sys.stderr)
         return
     print(_line(result.holding))
-    for note in (result.note, *result.holding.notes):
+    hint = f"If it is, add it again with '--replaces {result.older}'." if result.older else ""
+    for note in (result.note, hint, *result.holding.notes):
         if note:
             print(f"{'':18}{note}")
 
@@ -136,6 +196,37 @@ def remove(options: Any, library: Library) -> None:
             print(f"Removed: {title}")
     if options.json:
         _print_json({"removed": options.id})
+
+
+def collections(options: Any, store: Store) -> None:
+    """Name and number of documents, a line each."""
+    if options.rename:
+        store.rename_collection(*options.rename)
+    if options.remove:
+        store.remove_collection(options.remove)
+    found = store.documents.collections()
+    if options.json:
+        _print_json([{"name": name, "documents": count} for name, count in found])
+    for name, count in () if options.json else found:
+        print(f"{count:>6}  {name}")
+
+
+def watch(options: Any, store: Store) -> None:
+    """The folders, a line each, after the change."""
+    folder = options.folder and options.folder.absolute()
+    if options.stop and not folder:
+        raise InputError("Which folder?", "'library watch FOLDER --stop' looks no more into that one.")
+    if folder and options.stop:
+        store.watched.unwatch(str(folder))
+    elif folder:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder.", "Name one that is there.")
+        store.watched.watch(str(folder), options.collection)
+    found = store.watched.folders()
+    if options.json:
+        _print_json([asdict(one) for one in found])
+    for one in () if options.json else found:
+        print("  ".join([one.path, *(f"#{name}" for name in one.collections)]))
 
 
 def _print_json(value: object) -> None:

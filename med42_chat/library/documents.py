@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from med42_chat.errors import ScannedFile, UnreadableFile
+from med42_chat.errors import InputError, ScannedFile, UnreadableFile
 from med42_chat.library.boxes import fits
 from med42_chat.library.pdf import MOST_PAGES
 from med42_chat.library.read import clean, plain_name, talking, task
@@ -72,6 +72,13 @@ class Reading:
 def can_ocr() -> bool:
     """Whether Tesseract is installed."""
     return shutil.which("tesseract") is not None
+
+
+def checked_ocr(wanted: bool) -> bool:
+    """The same, if that can be. Raises InputError."""
+    if wanted and not can_ocr():
+        raise InputError("Text recognition needs Tesseract, which is not installed here.", "Install 'tesseract-ocr', then try again.")
+    return wanted
 
 
 def read_file(path: Path) -> bytes:

@@ -146,7 +146,7 @@ class _Place:
 
 
 class _Bold:
-    """Whether a word is bold, as the font of its first character says. (The weight that PDFium gives is a guess: 704 for a plain Noto Serif.)"""
+    """Whether a word is bold, as the name of its first character's font says. (PDFium's weight is a guess: 704 for a plain Noto Serif.)"""
 
     def __init__(self, text: Any) -> None:
         self._text = text

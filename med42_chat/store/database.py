@@ -16,6 +16,7 @@ from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import STEPS, migrate, schema_version
 from med42_chat.store.private import cannot_write, keep_private, make_private_folder
 from med42_chat.store.snapshot import remove_with_logs
+from med42_chat.store.texts import one_line
 from med42_chat.store.waiting import Waiting
 from med42_chat.store.watched import Watched
 
@@ -64,6 +65,24 @@ class Store:
             connections.empty_log()  # a crash may have come between a deletion and this
             undo.pop_all()
         return store
+
+    def rename_collection(self, name: str, new: str) -> None:
+        """Gives a collection of the library another name, everywhere; where there is one of that name, they become one.
+
+        Raises InputError for an empty name.
+        """
+        with self._connections.write():
+            self.documents.rename_collection(name, new)
+            self.conversations.rename_collection(name, one_line(new))
+            self.watched.rename_collection(name, new)
+            self.waiting.rename_collection(name, new)
+
+    def remove_collection(self, name: str) -> None:
+        """Removes a collection; its documents stay in the library, and watched folders put no more into it."""
+        with self._connections.write():
+            self.documents.remove_collection(name)
+            self.watched.rename_collection(name, "")
+            self.waiting.rename_collection(name, "")
 
     def check(self) -> list[Health]:
         """Reads the whole database: pages, search index, audit trail, schema. Seconds at a million messages; writers wait meanwhile."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from med42_chat.store import tree
 from med42_chat.store.connection import Connections, Row
+from med42_chat.store.naming import rename
 from med42_chat.store.texts import names, one_line
 
 State = Literal["waiting", "reading", "done", "failed", "stopped"]
@@ -145,6 +146,11 @@ class Waiting:
         with self._connections.write() as db:
             db.conn.execute("delete from waiting where state not in ('waiting', 'reading') and (uid = :id or :id = '')", {"id": id})
         self._connections.empty_log()
+
+    def rename_collection(self, name: str, new: str) -> None:
+        """What was to go into the one goes into the other; with an empty name, into none."""
+        with self._connections.write() as db:
+            rename(db, "waiting", name, one_line(new))
 
     def recover(self) -> None:
         """After a restart: what was being read waits again, unless the program ended over it each time; what went well is forgotten."""

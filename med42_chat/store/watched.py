@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from med42_chat.store.connection import Connections
-from med42_chat.store.texts import names
+from med42_chat.store.naming import rename
+from med42_chat.store.texts import names, one_line
 
 Mark = tuple[int, int]  # when a file was last changed, in nanoseconds since 1970, and its size in bytes
 
@@ -49,6 +50,11 @@ class Watched:
             "select f.path, f.changed, f.bytes from watched_files f join watched w on w.id = f.watched_id where w.path = ?", (folder,)
         )
         return {row["path"]: (row["changed"], row["bytes"]) for row in rows}
+
+    def rename_collection(self, name: str, new: str) -> None:
+        """What was to go into the one goes into the other; with an empty name, into none."""
+        with self._connections.write() as db:
+            rename(db, "watched", name, one_line(new))
 
     def at_once(self) -> AbstractContextManager[object]:
         """What is written within the block is written together or not at all."""
