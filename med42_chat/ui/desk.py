@@ -9,7 +9,10 @@ page's script.
 import functools
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import gradio as gr
 
@@ -124,6 +127,14 @@ class Desk:
 def text(event: gr.EventData, name: str) -> str:
     """A value that the page's script sent with an event; empty if it sent none."""
     return str(event._data.get(name, ""))
+
+
+def typed_path(typed: str) -> Path | None:
+    """A path as a file manager gives it: between quotation marks, with spaces around it, or as an address; None for none."""
+    name = typed.strip().strip("\"'")
+    if name.startswith("file:"):
+        name = url2pathname(urlsplit(name).path)
+    return Path(name).expanduser() if name else None
 
 
 def notice(message: str, hint: str = "") -> dict[str, object]:

@@ -9,13 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import gradio as gr
 
 from med42_chat.errors import InputError, Med42Error
-from med42_chat.ui.desk import Desk, Updates, notice, text
+from med42_chat.ui.desk import Desk, Updates, notice, text, typed_path
 
 _FILES = ".pdf,.docx,.html,.htm,.xhtml,.md,.markdown,.txt,.text"
 
@@ -94,20 +92,13 @@ class LibraryDialog:
             raise InputError(self._desk.words("library.no_name"), self._desk.words("library.no_name_hint"))
         if was and was != name:
             documents.rename_collection(was, name)
+            self._desk.store.rename_collection(was, name)
         chosen = set(event._data.get("ids", []))
         for one in documents.all():
             others = [other for other in one.collections if other != name]
             wanted = [*others, name] if one.id in chosen else others
             if sorted(wanted) != sorted(one.collections):
                 documents.set_collections(one.id, wanted)
-
-
-def typed_path(typed: str) -> Path | None:
-    """A path as a file manager gives it: between quotation marks, with spaces around it, or as an address; None for none."""
-    name = typed.strip().strip("\"'")
-    if name.startswith("file:"):
-        name = url2pathname(urlsplit(name).path)
-    return Path(name).expanduser() if name else None
 
 
 def collections_of(event: gr.EventData) -> list[str]:

@@ -155,7 +155,7 @@ class Sheet:
     def _watching(self, watched: Folder) -> str:
         words, folder = self._words, watched.path
         into = f" {escape(words('library.into', names=', '.join(watched.collections)))}" if watched.collections else ""
-        said = f'<span>{escape(words("library.watched"))} <bdi>{escape(folder)}</bdi>{into}</span>'
+        said = f"<span>{escape(words('library.watched'))} <bdi>{escape(folder)}</bdi>{into}</span>"
         return f'<p class="watched">{said} {_button("unwatch", folder, words("library.unwatch"))}</p>'
 
     # The collections
@@ -214,16 +214,19 @@ class Sheet:
     def _inside(self, one: Holding) -> str:
         words = self._words
         notes = "".join(f'<p class="caution">{escape(note)}</p>' for note in one.notes)
-        added = time.strftime("%Y-%m-%d", time.localtime(one.added_at / 1000))
-        file = words(
-            "library.file", name=one.name, size=size(one.size_bytes), date=added, passages=words("library.passages", n=one.passages)
-        )
         actions = (
             _button("edit", one.id, words("library.edit")),
             _button("read_again", one.id, words("library.read_again")),
+            f'<a class="secondary" href="/v1/original/{one.id}" download>{escape(words("library.original"))}</a>',
             self._removal(one),
         )
-        return f'{notes}<p class="hint">{escape(file)}</p><p class="actions">{"".join(actions)}</p>'
+        return f'{notes}<p class="hint">{escape(self._file(one))}</p><p class="actions">{"".join(actions)}</p>'
+
+    def _file(self, one: Holding) -> str:
+        words = self._words
+        large = size(one.size_bytes) if one.size_bytes >= 1_000_000 else words("library.kilobytes", n=-(-one.size_bytes // 1000))
+        added = time.strftime("%Y-%m-%d", time.localtime(one.added_at / 1000))
+        return words("library.file", name=one.name, size=large, date=added, passages=words("library.passages", n=one.passages))
 
     def _versions(self, older: Sequence[Holding]) -> str:
         if not older:

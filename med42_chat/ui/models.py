@@ -8,14 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from html import escape
-from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import gradio as gr
 
 from med42_chat.errors import InputError, Med42Error, WeightsError
-from med42_chat.ui.desk import Desk, Updates, notice, text
+from med42_chat.ui.desk import Desk, Updates, notice, text, typed_path
 
 
 class ModelsDialog:
@@ -73,13 +70,10 @@ class ModelsDialog:
                     services.models.dismiss(card.work.id)  # that it has come is no news any more
 
     def _bring(self, path: str) -> None:
-        # As a file manager gives it: between quotation marks, with spaces around it, or as an address.
-        name = path.strip().strip("\"'")
-        if name.startswith("file:"):
-            name = url2pathname(urlsplit(name).path)
-        if not name:
+        file = typed_path(path)
+        if file is None:
             raise InputError(self._desk.words("models.no_path"), self._desk.words("models.no_path_hint"))
-        self._desk.services.models.bring(Path(name))
+        self._desk.services.models.bring(file)
 
 
 def _template(desk: Desk) -> str:
