@@ -123,9 +123,10 @@ med42.evidence = (element, props, watch) => {
     const leave = med42.viewer(card.querySelector(".viewer"), { message, number: Number(number), document: id, page: Number(page) });
     open = { card, leave, from };
     if (!focus) return;
-    card.scrollIntoView({ block: "start" });
     card.querySelector(".head").focus({ preventScroll: true });
-    if (from && !med42.isDrawer("right")) from.scrollIntoView({ block: "nearest" }); // the answer became narrower
+    // Not scrollIntoView: it would move the whole page, too.
+    scroller.scrollTop += card.getBoundingClientRect().top - scroller.getBoundingClientRect().top - 8;
+    if (from) med42.keepInSight(from); // the answer became narrower
   };
   const look = () => {
     const here = wanted && content.querySelector(`[data-answer="${CSS.escape(wanted.message)}"]`);

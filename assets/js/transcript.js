@@ -35,6 +35,12 @@ med42.transcript = (element, props, trigger, watch) => {
     med42.focusComposer();
   });
 
+  /** Scrolls no farther than needed to see something of the conversation. */
+  med42.keepInSight = (one) => {
+    const [here, all] = [one.getBoundingClientRect(), scroll.getBoundingClientRect()];
+    if (here.top < all.top || here.bottom > all.bottom) scroll.scrollTop += here.top - all.top - all.height / 3;
+  };
+
   /** Changes what is shown and leaves the focus, and what had it, where they are. */
   const inPlace = (change) => {
     const held = document.activeElement.closest(".turn [data-do]");

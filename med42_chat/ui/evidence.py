@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 
 import gradio as gr
@@ -14,6 +15,13 @@ from med42_chat.ui.gauges import per_second
 from med42_chat.ui.view import left_out
 from med42_chat.ui.words import Words
 
+# What is said of an answer without sources, by what it rests on.
+_WITHOUT = {
+    "": "evidence.no_sources",
+    "sources": "evidence.no_sources",
+    "memory": "findings.memory",
+    "nothing": "evidence.not_asked",
+}
 _CONTEXT = 110  # characters around the quoted words that a closed card shows
 _BEGINNING = 220  # characters of a passage of which no words are quoted
 
@@ -68,15 +76,11 @@ def panel(words: Words, answer: Message | None) -> str:
 def _sources(words: Words, answer: Message) -> str:
     """A card for each source, those that the answer names first; then what stands in no source."""
     if not answer.citations:
-        return f'<p class="quiet">{words("evidence.from_memory" if _is_from_memory(answer) else "evidence.no_sources")}</p>'
+        return f'<p class="quiet">{words(_WITHOUT[answer.evidence.basis if answer.evidence else ""])}</p>'
     named = cited(answer)
     cards = "".join(card(words, answer, one) for one in named)
     given = _given(words, [card(words, answer, one) for one in answer.citations if one not in named], bool(named))
     return f'{_loose(words, answer)}{cards}{given}<p class="quiet">{words("findings.meaning")}</p>'
-
-
-def _is_from_memory(answer: Message) -> bool:
-    return answer.evidence is not None and answer.evidence.basis == "memory"
 
 
 def _given(words: Words, cards: Sequence[str], folded: bool) -> str:
@@ -88,16 +92,17 @@ def _given(words: Words, cards: Sequence[str], folded: bool) -> str:
 
 
 def _loose(words: Words, answer: Message) -> str:
-    """What was looked for and belongs to no source."""
-    lines = [one for one in telling(answer) if one.source is None]
-    return f'<section class="loose"><h3>{words("evidence.loose")}</h3>{found_list(lines)}</section>' if lines else ""
+    """What was looked for and belongs to no source, with the words of the answer that it is about."""
+    lines = [replace(one, words=f"“{_cut(answer.text[one.start : one.end], _CONTEXT)}”: {one.words}") for one in telling(answer)]
+    loose = [one for one in lines if one.source is None]
+    return f'<section class="loose"><h3>{words("evidence.loose")}</h3>{found_list(words, loose)}</section>' if loose else ""
 
 
 def card(words: Words, answer: Message, citation: Citation) -> str:
     """One source: its title and place, the quoted words in their passage, what was found in it and what not, and room for its page."""
     source = citation.source
     number, findings = source.number, [one for one in telling(answer) if one.source == source.number]
-    told = found_list(findings) if findings else f'<p class="verdict">{words("evidence.unchecked")}</p>'
+    told = found_list(words, findings) if findings else f'<p class="verdict">{words("evidence.unchecked")}</p>'
     before, quoted, after = around_quote(citation)
     return (
         f'<article class="card" id="source-{number}" tabindex="-1" data-message="{escape(answer.id)}" data-number="{number}"'
@@ -137,7 +142,7 @@ def _where(words: Words, source: Source) -> str:
     version = words("evidence.version", version=source.version) if source.version else ""
     page = words("evidence.page", n=source.page) if source.page is not None else ""
     told = " · ".join(filter(None, (source.publisher, source.date, version, page)))
-    path = " › ".join(source.heading_path)
+    path = " › ".join(source.heading_path[source.heading_path[:1] == (source.title,) :])
     lines = "".join(f"<span dir='auto'>{escape(line)}</span>" for line in (told, path) if line)
     return f'<p class="where">{lines}</p>' if lines else ""
 

@@ -24,7 +24,10 @@ _AMBER: frozenset[FindingState] = frozenset(("not_found", "doubtful"))
 _WHOLE = ("polarity", "unsourced", "sentence")  # kinds that are about a whole sentence: no place in it is marked
 _CLOSERS = "*_`~ \n|"  # Markdown after a sentence's last word
 _FARTHEST = 2_500  # characters of Markdown between two words that are shown one after the other: a link's address
-_SHORTEST = 12  # characters: what is shorter than that and a sentence of its own is a label
+_SHOWN = 2  # findings of what is fine that a card lists without being asked
+_FEWEST = 3  # words of a sentence: what has fewer and no figure is a label
+_LAST_WORD = re.compile(r'[^<>\s]{0,30}(?:\s?<a [^>]*class="cite"[^>]*>\d+</a>)*[^<>\s]{0,30}<button [^>]*class="sign"[^>]*></button>')
+_RULE = re.compile(r"[\s|:-]*")  # the line between a table's head and its rows
 
 
 # ---- what is said at a sentence ----
@@ -78,10 +81,15 @@ def note(findings: Iterable[Finding]) -> str:
     return escape(json.dumps([[_state(one), one.words] for one in findings], ensure_ascii=False))
 
 
-def found_list(findings: Sequence[Finding]) -> str:
-    """The same, as a list to read: what a person should look at first."""
-    lines = (f'<li data-state="{_state(one)}">{escape(one.words)}</li>' for one in sorted(findings, key=lambda one: not _is_amber(one)))
-    return f'<ul class="found">{"".join(lines)}</ul>'
+def found_list(words: Words, findings: Sequence[Finding]) -> str:
+    """The same, as a list to read: what a person should look at in full, the rest to unfold where it is long."""
+    lines = dict.fromkeys(f'<li data-state="{_state(one)}">{escape(one.words)}</li>' for one in findings if not _is_amber(one))
+    amber = dict.fromkeys(f'<li data-state="look">{escape(one.words)}</li>' for one in findings if _is_amber(one))
+    if len(lines) <= _SHOWN:
+        return f'<ul class="found">{"".join([*amber, *lines])}</ul>'
+    listed = f'<ul class="found">{"".join(amber)}</ul>' if amber else ""
+    rest = f'<ul class="found">{"".join(lines)}</ul>'
+    return f'{listed}<details class="rest"><summary>{words("findings.compared", n=len(lines))}</summary>{rest}</details>'
 
 
 def _state(finding: Finding) -> str:
@@ -169,6 +177,11 @@ class MarkingPen(Pen):
         return "".join(due)
 
 
+def bound(html: str) -> str:
+    """Each sign kept on the line of its sentence's last word and marks: a browser would break the line in front of any of them."""
+    return _LAST_WORD.sub(r'<span class="bound">\g<0></span>', html)
+
+
 def _hover(words: Words, citation: Citation) -> str:
     lines = [["title", f"{citation.source.title}{_where(words, citation)}"]]
     if citation.quote:
@@ -216,9 +229,12 @@ def _carried(words: Words, message: Message) -> Iterator[str]:
 
 
 def _says_something(text: str, span: Span) -> bool:
-    """Not a heading, a label or a line that only announces a list."""
-    line = text[text.rfind("\n", 0, span.start) + 1 : span.start]
-    return not (line.lstrip().startswith("#") or span.text.rstrip(_CLOSERS).endswith(":") or len(span.text) < _SHORTEST)
+    """Not a heading, a label, a table's head or a line that only announces a list."""
+    words = span.text.strip(_CLOSERS)
+    line = text[text.rfind("\n", 0, span.start) + 1 : span.start].lstrip()
+    is_head = "|" in span.text and _RULE.fullmatch(text[span.end :].lstrip(" |").lstrip("\n").partition("\n")[0])
+    is_label = len(words.split()) < _FEWEST and not any(map(str.isdigit, words))
+    return not (line.startswith("#") or is_head or is_label or words.endswith(":"))
 
 
 def _counted(words: Words, findings: Sequence[Finding]) -> Iterator[str]:

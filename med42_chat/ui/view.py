@@ -13,7 +13,7 @@ from html import escape
 from med42_chat.jobs import JobState
 from med42_chat.markup import Heading, Paragraph, Tree, inline_text, parse, plain_text
 from med42_chat.records import Attachment, Evidence, LeftOut, Message
-from med42_chat.ui.findings import MarkingPen, summary
+from med42_chat.ui.findings import MarkingPen, bound, summary
 from med42_chat.ui.gauges import figures
 from med42_chat.ui.render import PEN, Pen, block_html
 from med42_chat.ui.words import Words
@@ -110,10 +110,11 @@ def answer(words: Words, message: Message, problem: str = "", offers: bool = Tru
 
 
 def _checked_blocks(words: Words, message: Message) -> str:
+    numbers = [citation.source.number for citation in message.citations]
     if message.status == "streaming":
-        return "".join(blocks(words, message.text, [citation.source.number for citation in message.citations]))
+        return "".join(blocks(words, message.text, numbers))
     pen = MarkingPen(words, message)
-    return "".join(blocks(words, message.text, [citation.source.number for citation in message.citations], pen)) + pen.rest()
+    return bound("".join(blocks(words, message.text, numbers, pen)) + pen.rest())
 
 
 def _checked(words: Words, message: Message, offers: bool) -> str:
