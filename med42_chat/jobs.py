@@ -130,17 +130,22 @@ class Jobs:
         *,
         parent: str | Parent | None = Parent.LEAF,
         attachments: Sequence[Attachment] = (),
+        library: bool = True,
     ) -> Job:
-        """Starts an answer. Raises InputError while the last one is still being written, and what `Chat.ask` raises at once."""
+        """Starts an answer, by default as its conversation uses the library.
+
+        Raises InputError while the last one is still being written, and what `Chat.ask` raises at once.
+        """
 
         def begin(chat: Chat, stop: threading.Event) -> Iterator[Event]:
-            return chat.ask(conversation_id, question, stop, parent=parent, attachments=attachments)
+            return chat.ask(conversation_id, question, stop, parent=parent, attachments=attachments, library=library)
 
         return self._begin(conversation_id, begin)
 
-    def again(self, conversation_id: str, question_id: str, keep: str = "") -> Job:
-        """Starts a further answer to a question, or one that goes on from the words `keep`. Raises like `start`."""
-        return self._begin(conversation_id, lambda chat, stop: chat.again(conversation_id, question_id, stop, keep))
+    def again(self, conversation_id: str, question_id: str, keep: str = "", *, memory: bool = False) -> Job:
+        """Starts a further answer to a question, one that goes on from the words `keep`, or with `memory` the model's own. Raises like
+        `start`."""
+        return self._begin(conversation_id, lambda chat, stop: chat.again(conversation_id, question_id, stop, keep, memory=memory))
 
     def _begin(self, conversation_id: str, begin: Callable[[Chat, threading.Event], Iterator[Event]]) -> Job:
         self._open.wait()

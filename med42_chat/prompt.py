@@ -6,6 +6,7 @@ Whatever does not fit is in `Prompt.left_out`, never dropped silently.
 """
 
 import hashlib
+import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ from typing import Protocol
 from med42_chat.errors import InputError
 from med42_chat.records import Attachment, ContextUse, LeftOut, Message, Source, Turn
 
+_MARK = re.compile(r" ?\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\]")
 _PREVIEW = 80  # characters by which a person recognises what was left out
 
 
@@ -186,7 +188,8 @@ def _use(limits: Limits, fixed: _Fixed, fitting: int, kept: Sequence[_Exchange],
 
 def _source_text(source: Source) -> str:
     page = f", page {source.page}" if source.page is not None else ""
-    return f"[{source.number}] {source.title}{page}\n{source.text}"
+    # A number in brackets in a document's own words would pass for one of ours: they are left out.
+    return f"[{source.number}] {source.title}{page}\n{_MARK.sub('', source.text)}"
 
 
 def _attachment_text(attachment: Attachment) -> str:
@@ -199,13 +202,19 @@ def _turn(message: Message) -> Turn:
 
 
 def _exchanges(tokenizer: Tokenizer, history: Sequence[Message]) -> list[_Exchange]:
-    """The history as exchanges, oldest first. A question that got no words for an answer is in none: the model never sees it."""
+    """The history as exchanges, oldest first. A question that no model answered with words is in none: the model never sees it."""
     costs = tokenizer.count([_turn(message) for message in history])
     exchanges = []
     for at, (question, answer) in enumerate(pairwise(history)):
-        if question.role == "user" and answer.role == "assistant" and answer.text.strip():
+        if question.role == "user" and _is_answered(answer):
             exchanges.append(_Exchange((question, answer), costs[at] + costs[at + 1]))
     return exchanges
+
+
+def _is_answered(answer: Message) -> bool:
+    """Whether a model has answered: what the program said in its place is nothing that the model should see as its own words."""
+    from_model = answer.evidence is None or answer.evidence.basis != "nothing"
+    return answer.role == "assistant" and bool(answer.text.strip()) and from_model
 
 
 def _newest_that_fit(exchanges: Sequence[_Exchange], room: int) -> list[_Exchange]:

@@ -19,6 +19,8 @@ FinishReason = Literal["stop", "length", "cancelled", "died", "failed"]
 # Empty where it was not noted, or where it never came to that.
 Basis = Literal["", "sources", "memory", "nothing"]
 
+Verdict = Literal["unchecked", "found", "not_found"]
+
 # How a conversation uses the library. 'first': where nothing is found the model may be asked from its memory, if the person wants.
 # 'only': no source, no answer. 'off': the library is not searched.
 LibraryUse = Literal["first", "only", "off"]
@@ -69,7 +71,7 @@ class Citation:
 
     source: Source
     quote: str = ""
-    verdict: Literal["unchecked", "found", "not_found"] = "unchecked"
+    verdict: Verdict = "unchecked"
 
 
 FindingKind = Literal["mark", "quotation", "figure", "frequency", "drug", "polarity", "reference", "unsourced", "sentence"]

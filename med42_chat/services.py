@@ -14,9 +14,11 @@ from pathlib import Path
 from med42_chat.adding import Adding
 from med42_chat.bin import Bin
 from med42_chat.chat import Chat
+from med42_chat.checks import Medicines
 from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure, SettingsError
 from med42_chat.jobs import Jobs
 from med42_chat.loading import model_file, way_of, ways_to_load
+from med42_chat.lookup import Lookup
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
 from med42_chat.reference import Library
 from med42_chat.runtime.local import LocalRuntime
@@ -325,7 +327,13 @@ def open_runtime(settings: Settings) -> Runtime:
 
 def open_chat(settings: Settings, store: Store, runtime: Runtime) -> Chat:
     """The chat of a store with a model, under the department's system prompt."""
-    return _set_up(Chat(store.conversations, runtime, ""), settings, runtime, _system_prompt())
+    chat = Chat(store.conversations, runtime, "", lookup=Lookup(store.documents), medicines=open_medicines())
+    return _set_up(chat, settings, runtime, _system_prompt())
+
+
+def open_medicines() -> Medicines:
+    """The names by which a check knows a medicine. Raises SettingsError."""
+    return Medicines.parse(_asset("medicines.txt"))
 
 
 def health(settings: Settings, store: Store, key: Key, runtime: Runtime) -> list[Health]:
@@ -335,11 +343,15 @@ def health(settings: Settings, store: Store, key: Key, runtime: Runtime) -> list
 
 def _system_prompt() -> str:
     """The department's words, read anew each time. Raises SettingsError."""
-    file = ASSETS / "prompts" / "system.txt"
+    return _asset("prompts/system.txt")
+
+
+def _asset(name: str) -> str:
+    file = ASSETS / name
     try:
         return file.read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise SettingsError(f"The system prompt {file} cannot be read: {error}.", "Put the file back, saved as UTF-8.") from error
+        raise SettingsError(f"The file {file} cannot be read: {error}.", "Put the file back, saved as UTF-8.") from error
 
 
 def _set_up(chat: Chat, settings: Settings, runtime: Runtime, system: str) -> Chat:

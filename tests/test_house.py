@@ -18,7 +18,9 @@ FLOORS = [
     {"events", "settings", "markup", "gguf", "presets"},
     {"prompt"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
-    {"chat", "loading", "reference", "evaluate_command"},
+    {"lookup", "loading", "reference", "evaluate_command"},
+    {"answering"},
+    {"chat"},
     {"jobs", "bin", "adding", "reference_command"},
     {"services"},
     {"ui"},

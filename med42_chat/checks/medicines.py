@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from med42_chat.checks.text import level
 
@@ -23,8 +23,8 @@ class Named:
 class Medicines:
     """Names, each with the one it is known by here, and the endings by which a name that is not listed is known."""
 
-    names: dict[str, str]
-    endings: tuple[str, ...]
+    names: dict[str, str] = field(default_factory=dict)
+    endings: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, content: str) -> "Medicines":

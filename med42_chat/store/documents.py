@@ -12,7 +12,7 @@ from med42_chat.records import Document, Find, Holding, Page, Passage
 from med42_chat.store import tree
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import Connections, Row
-from med42_chat.store.passages import ranked, rarity
+from med42_chat.store.passages import abbreviations, ranked, rarity
 from med42_chat.store.texts import names, one_line
 
 if TYPE_CHECKING:
@@ -108,6 +108,10 @@ class Documents:
     def rarity(self, words: Sequence[str]) -> dict[str, float]:
         """How rare each word is in the library: the natural logarithm of how many passages there are for each that holds it."""
         return rarity(self._connections, words)
+
+    def abbreviations(self, question: str) -> list[tuple[str, str]]:
+        """Of what documents explain, the short and the long form of everything that the question names in either way."""
+        return abbreviations(self._connections, question)
 
     def search(self, question: str, limit: int = 10, collections: Sequence[str] = ()) -> list[Find]:
         """The passages that the question is about, the best first; superseded documents are left out."""

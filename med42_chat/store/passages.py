@@ -5,6 +5,7 @@ word says. An abbreviation that one of the documents explains is searched as its
 """
 
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ _MOST_WORDS = 32
 _SMALL = 500  # passages; of fewer, no word is too frequent to be searched
 _FREQUENT = 0.05  # of all passages: words in more of them cost much time and rank little
 _FEWEST = 2  # words that are searched whatever their frequency
+_COUNTED = 5_000  # passages with a word: whether more have it makes no difference
 _HEADING = 2.0  # times the weight of a word in the text
 
 # What questions are made of, and says nothing about what they are about.
@@ -41,11 +43,11 @@ select id, sum(score) as score from found group by id order by score desc, id li
 _WITHIN = """ and +rowid in (select p.id from passages p join collections c on c.document_id = p.document_id
   where c.name in (select value from json_each(:collections)))"""
 _COUNT = "select count(*) as n from (select 1 from passages_fts where passages_fts match ? limit ?)"
-_LONG_FORMS = """
-select distinct long as form from abbreviations where short in (select value from json_each(:words))
-  or (length(short) > 4 and lower(short) in (select lower(value) from json_each(:words))) limit 16
+_PAIRS = """
+select distinct short, long from abbreviations where short in (select value from json_each(:words))
+  or (length(short) > 4 and lower(short) in (select lower(value) from json_each(:words)))
+  or instr(:question, ' ' || long || ' ') limit 32
 """
-_SHORT_FORMS = "select distinct short as form from abbreviations where instr(:question, ' ' || long || ' ') limit 16"
 
 
 def ranked(connections: Connections, question: str, limit: int, collections: Sequence[str] = ()) -> list[Row]:
@@ -63,13 +65,24 @@ def ranked(connections: Connections, question: str, limit: int, collections: Seq
     return connections.rows(_SEARCH.format(within=_WITHIN if collections else ""), parameters)
 
 
+def rarity(connections: Connections, words: Sequence[str]) -> dict[str, float]:
+    """How rare each word is among all passages, by its stem: ln((passages + 1) / (those that hold it + 1/2)), 0 at least.
+
+    One that is in more than some thousands is as rare as one that is in so many.
+    """
+    (row,) = connections.rows("select max(id) as n from passages")
+    total = row["n"] or 0
+    counts = {word: connections.rows(_COUNT, (f'"{word}"', _COUNTED))[0]["n"] for word in dict.fromkeys(words) if words_of(word) == [word]}
+    return {word: max(0.0, math.log((total + 1) / (count + 0.5))) for word, count in counts.items()}
+
+
 def match_of(connections: Connections, question: str) -> str:
     """The question in the index's language, '' where it has no word. Everything stands in quotes: nothing typed is an operator."""
     words = words_of(question)
     lower = list(dict.fromkeys(word.lower() for word in words))
     common = _COMMON.split()
     telling = [word for word in lower if word not in common] or lower
-    alternatives = [*_rare(connections, telling[:_MOST_WORDS]), *_other_forms(connections, words)]
+    alternatives = [*_rare(connections, telling[:_MOST_WORDS]), *_other_forms(connections, question)]
     return " OR ".join(f'"{one}"' for one in dict.fromkeys(alternatives))
 
 
@@ -88,11 +101,17 @@ def _rare(connections: Connections, words: list[str]) -> list[str]:
     return rare if len(rare) >= _FEWEST else words
 
 
-def _other_forms(connections: Connections, words: list[str]) -> list[str]:
-    """'acute kidney injury' for AKI and the reverse. Short ones count only as they are written: 'all' is no ALL."""
-    long = connections.rows(_LONG_FORMS, {"words": _json(words)})
-    short = connections.rows(_SHORT_FORMS, {"question": f" {' '.join(words).lower()} "})
-    return [" ".join(words_of(row["form"])) for row in (*long, *short)]
+def abbreviations(connections: Connections, question: str) -> list[tuple[str, str]]:
+    """The pairs of AKI and acute kidney injury of which the question has one. Short ones count only as written: 'all' is no ALL."""
+    words = words_of(question)
+    parameters = {"words": _json(words), "question": f" {' '.join(words).lower()} "}
+    return [(row["short"], row["long"]) for row in connections.rows(_PAIRS, parameters)]
+
+
+def _other_forms(connections: Connections, question: str) -> list[str]:
+    """'acute kidney injury' for AKI, and the reverse."""
+    there = [word.lower() for word in words_of(question)]
+    return [" ".join(words_of(long if short.lower() in there else short)) for short, long in abbreviations(connections, question)]
 
 
 def _json(values: Sequence[str]) -> str:

@@ -1,0 +1,107 @@
+"""The evidence gate: which of the passages that a search found may stand before the model. Pure.
+
+A search always finds something. What it found counts here as far as it has the words that say what the question is about, each by how rare
+it is in the library; everyday words count for little, since a document may put them otherwise. Where a question asks for an amount or a
+time, a sentence that has one must speak of the same thing.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from med42_chat.library.words import alike, stem, stems, telling, weak, words
+from med42_chat.records import Find
+
+MOST = 5
+
+# The margins, chosen on tests/library/gate/development.toml; what they come to on other questions, docs/library.md says.
+_ENOUGH = 0.67  # of the question, that the best passage has
+_BESIDE = 0.75  # of what the best has, that a further one has
+_RAREST = 3.0  # beyond this a word weighs no more: a small library has every second word but once
+_WEAK = 0.3  # times the weight of an everyday word, or of a figure: a patient's value lies between those of a table
+_SENTENCE = 0.2  # how much the best sentence counts beside the whole passage
+_ANSWER = 0.5  # how much, where an amount or a time is asked for, the best sentence with one counts
+
+_SENTENCES = re.compile(r"(?<=[.;!?])\s+|\n+")
+_TIME = re.compile(r"\b(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|daily|weekly)\b|\b\d\d[:.]\d\d\b")
+_AMOUNT = re.compile(r"\d\s*(?:mg|g|kg|ml|l|units?|mmol|micrograms?|µg|mcg|litres?|%)(?!\w)")
+_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|half|once|twice)\b")
+# What is asked for, and what its answer must have.
+_ASKED = (
+    (re.compile(r"\bhow (?:long|soon|fast|quickly|often|recent|old|early|late)\b|\bwhat time\b|\binterval|\bduration"), _TIME),
+    (re.compile(r"\bhow many (?:minutes|hours|days|weeks|months)\b"), _TIME),
+    (re.compile(r"\bdos(?:e|ed|es|age|ing)\b|\bhow much\b|\bamount\b|\bmaximum\b"), _AMOUNT),
+    (re.compile(r"\bhow (?:many|high|low)\b|\bminimum\b|\bvolume\b|\brate\b|\btarget\b|\bscore\b|\blevel\b"), _NUMBER),
+)
+
+Forms = Sequence[tuple[str, str]]  # abbreviations with what they stand for
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """`weights` are of its telling words; `asked` is what an answer must have, None for anything."""
+
+    weights: Mapping[str, float]
+    forms: Forms
+    asked: re.Pattern[str] | None
+
+    def share(self, have: frozenset[str]) -> float:
+        """How much of the question a text with these stems has, 0 to 1."""
+        total = sum(self.weights.values())
+        return sum(weight for word, weight in self.weights.items() if self._stands_in(word, have)) / total if total else 0.0
+
+    def _stands_in(self, word: str, have: frozenset[str]) -> bool:
+        return not alike(word).isdisjoint(have) or any(_short_or_long(word, short.casefold(), long, have) for short, long in self.forms)
+
+
+def passing(question: str, finds: Sequence[Find], rarity: Callable[[Sequence[str]], Mapping[str, float]], forms: Forms = ()) -> list[Find]:
+    """At most five of the finds, the best first; none where none answers the question.
+
+    `rarity` gives for words how rare each is in the library, `forms` are the abbreviations that stand in the question, either way.
+    """
+    asked = _question(question, rarity(telling(question)), forms)
+    values = [(_value(asked, find), -place) for place, find in enumerate(finds)]
+    best = max(values, default=(0.0, 0))[0]
+    if best < _ENOUGH:
+        return []
+    good = sorted((value for value in values if value[0] >= best * _BESIDE), reverse=True)
+    return list(_once(finds[-place] for _, place in good))[:MOST]
+
+
+def _question(text: str, rarity: Mapping[str, float], forms: Forms) -> _Question:
+    plain = text.casefold()
+    asked = next((answer for asks, answer in _ASKED if asks.search(plain)), None)
+    return _Question({word: _weight(word, rarity.get(word, 0.0)) for word in telling(text)}, forms, asked)
+
+
+def _weight(word: str, rarity: float) -> float:
+    return min(rarity, _RAREST) * (_WEAK if weak(word) or word[0].isdigit() else 1.0)
+
+
+def _value(question: _Question, find: Find) -> float:
+    """How much of the question the find has: as a whole, and in the sentence that may be the answer."""
+    passage = find.passage
+    over = stems(" ".join([find.holding.title, *passage.heading_path]))
+    sentences = [one for one in _SENTENCES.split(passage.text) if question.asked is None or question.asked.search(one.casefold())]
+    best = max((question.share(over | stems(sentence)) for sentence in sentences), default=0.0)
+    part = _SENTENCE if question.asked is None else _ANSWER
+    return (1 - part) * question.share(over | stems(passage.text)) + part * best
+
+
+def _short_or_long(word: str, short: str, long: str, have: frozenset[str]) -> bool:
+    """Whether the other form of an abbreviation stands there: what AKI is short for, or AKI for each of those words."""
+    return (word == short and stems(long) <= have) or (word in words(long) and stem(short) in have)
+
+
+def _once(finds: Iterable[Find]) -> Iterator[Find]:
+    """Of passages that share text, the first."""
+    kept: list[Find] = []
+    for find in finds:
+        if not any(_overlap(find, other) for other in kept):
+            kept.append(find)
+            yield find
+
+
+def _overlap(one: Find, other: Find) -> bool:
+    same = (one.holding.id, one.passage.page) == (other.holding.id, other.passage.page)
+    return same and one.passage.start < other.passage.end and other.passage.start < one.passage.end

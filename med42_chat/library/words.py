@@ -1,0 +1,50 @@
+"""The words of a question or a passage, as they are compared: by their stems. Pure."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache, lru_cache
+
+from med42_chat.library.english import EMPTY, SAME, WEAK
+
+_ENDINGS = ("ations", "ation", "ments", "ment", "ings", "ing", "edly", "ies", "ied", "ed", "en", "es", "ly", "s", "e", "y")
+
+
+def words(text: str) -> list[str]:
+    """Letters and digits in the order written, in small letters; a decimal number is one word."""
+    return re.findall(r"\d+(?:[.,]\d+)*|[^\W_]+", unicodedata.normalize("NFKC", text).casefold())
+
+
+def telling(text: str) -> list[str]:
+    """The words that say what a text is about, each once: no question words, no courtesies."""
+    return [word for word in dict.fromkeys(words(text)) if word not in EMPTY]
+
+
+def weak(word: str) -> bool:
+    """Whether a word only says what is asked about something, and may well be put otherwise in a document."""
+    return word in WEAK
+
+
+@lru_cache(maxsize=20_000)
+def stem(word: str) -> str:
+    """Enough for 'measured', 'measure' and 'measurement' to meet; no word of a language."""
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) > len(ending) + 2:
+            word = word.removesuffix(ending)
+            break
+    return word[:-1] if len(word) > 3 and word[-2] == word[-1] else word  # 'stopped', 'stop'
+
+
+def stems(text: str) -> frozenset[str]:
+    """The stems of all words."""
+    return frozenset(map(stem, words(text)))
+
+
+@cache
+def alike(word: str) -> frozenset[str]:
+    """The stems of the words that say the same, its own among them."""
+    return frozenset(_stems_of(same for group in SAME if word in group for same in group)) | {stem(word)}
+
+
+def _stems_of(listed: Iterable[str]) -> list[str]:
+    return [stem(word) for word in listed]

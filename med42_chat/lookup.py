@@ -1,0 +1,86 @@
+"""What the library has for a question: which passages stand before the model, and what is to be done where none does.
+
+Where finding passages (the store), and judging and joining questions (library/) meet. Knows nothing of models and prompts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from med42_chat.library import followup, gate
+from med42_chat.records import Basis, Find, LibraryUse, Message, Source
+
+_CANDIDATES = 20
+_OWN_TEXT = 60  # words: who types so many brings what is to be answered from along, as a preset's notes are
+
+
+class Documents(Protocol):
+    """The part of the store that is searched; see store.documents.Documents."""
+
+    def count(self, collections: Sequence[str] = ()) -> int: ...
+
+    def rarity(self, words: Sequence[str]) -> dict[str, float]: ...
+
+    def abbreviations(self, question: str) -> list[tuple[str, str]]: ...
+
+    def search(self, question: str, limit: int = 10, collections: Sequence[str] = ()) -> list[Find]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """`sources` are the best first, numbered from 1. `otherwise` is what an answer rests on when none of them stands before the model."""
+
+    sources: tuple[Source, ...] = ()
+    otherwise: Basis = "memory"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def basis(self) -> Basis:
+        """What the answer rests on if all sources have room."""
+        return self.basis_with(self.sources)
+
+    def basis_with(self, seen: Sequence[object]) -> Basis:
+        """What it rests on if the model sees these sources."""
+        return "sources" if seen else self.otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Looks questions up in these documents."""
+
+    documents: Documents
+
+    def look(self, question: str, brings_text: bool, history: Sequence[Message], use: LibraryUse, collections: Sequence[str]) -> Looked:
+        """What there is for a question that follows `history`; `brings_text` says that texts came along with it."""
+        without: Basis = "nothing" if use == "only" else "memory"
+        if use == "off" or not self.documents.count(collections):
+            return Looked(otherwise=without)
+        earlier = [message.text for message in history if message.role == "user"]
+        asked = followup.in_context(question, earlier)
+        passing = self.passing(asked, collections)
+        optional = brings_text or len(question.split()) > _OWN_TEXT or not asked.own
+        notes = (f"Looked up in the library as: {asked.text}",) if asked.context else ()
+        return Looked(tuple(map(_source, range(1, len(passing) + 1), passing)), without if optional else "nothing", notes)
+
+    def passing(self, asked: followup.Asked, collections: Sequence[str] = ()) -> list[Find]:
+        """The passages that may stand before the model, the best first."""
+        finds = self.documents.search(asked.text, _CANDIDATES, collections)
+        return gate.passing(asked.text, finds, self.documents.rarity, self.documents.abbreviations(asked.text))
+
+
+def _source(number: int, find: Find) -> Source:
+    holding, passage = find.holding, find.passage
+    return Source(
+        number,
+        holding.title,
+        passage.text,
+        passage.page,
+        holding.sha256,
+        holding.id,
+        passage.heading_path,
+        passage.start,
+        passage.end,
+        holding.publisher,
+        holding.date,
+        holding.version,
+    )
