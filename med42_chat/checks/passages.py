@@ -85,19 +85,19 @@ def _token(name: str) -> str:
 
 
 def read(source: Source, medicines: Medicines) -> Passage:
-    """Reads a source's text, and its title for figures and names."""
+    """Reads a source's text, and its title and headings for figures and names."""
     text = unbroken(source.text)
     statements = tuple(statement(sentence.text, medicines) for sentence in sentences(text))
-    title = statement(source.title, medicines)
-    listed = [measure for one in (*statements, title) for measure in one.measures]
+    above = [statement(heading, medicines) for heading in (source.title, *source.heading_path)]
+    listed = [measure for one in (*statements, *above) for measure in one.measures]
     return Passage(
         source,
         plain(source.text),
         statements,
         {measure.key: measure for measure in listed},
         {measure.number: measure for measure in listed if measure.kind == "figure"},
-        frozenset(named.name for one in (*statements, title) for named in one.medicines),
-        frozenset(found[0].casefold() for part in (text, source.title) for found in codes(part)),
+        frozenset(named.name for one in (*statements, *above) for named in one.medicines),
+        frozenset(found[0].casefold() for part in (text, source.title, *source.heading_path) for found in codes(part)),
     )
 
 

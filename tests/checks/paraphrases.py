@@ -6,21 +6,38 @@ from pathlib import Path
 from med42_chat.checks import check
 from med42_chat.records import Source
 from tests.checks.cases import ROOT, Case, amber, medicines
+from tests.library.judged import documents
 
 _HERE = Path(__file__).resolve().parent
 
 
 def paraphrases() -> list[Case]:
     """Each sentence with the passage it is about; `changed` is 'wrong' for those that do not say what it says."""
-    protocols = tomllib.loads((ROOT / "models/demo/corpus/protocols.toml").read_text("utf-8"))["protocol"]
-    texts = {protocol["title"]: protocol["text"].strip() for protocol in protocols}
     passages = tomllib.loads((_HERE / "paraphrases.toml").read_text("utf-8"))["passage"]
+    texts = {**_protocols(), **_samples()}
     return [
-        Case(f"{sentence[:-1]} [1].", (Source(1, passage["title"], texts[passage["title"]]),), changed)
+        Case(f"{sentence[:-1]} [1].", (texts[passage.get("document", ""), passage.get("title") or passage["heading"]],), changed)
         for passage in passages
         for key, changed in (("right", ""), ("wrong", "wrong"))
         for sentence in passage[key]
     ]
+
+
+def _protocols() -> dict[tuple[str, str], Source]:
+    """Those of the demonstration model's examination, by title."""
+    protocols = tomllib.loads((ROOT / "models/demo/corpus/protocols.toml").read_text("utf-8"))["protocol"]
+    return {("", one["title"]): Source(1, one["title"], one["text"].strip()) for one in protocols}
+
+
+def _samples() -> dict[tuple[str, str], Source]:
+    """The first passage under each heading of the sample documents, by file and heading."""
+    found: dict[tuple[str, str], Source] = {}
+    for name, document in documents():
+        for passage in document.passages:
+            if passage.heading_path:
+                source = Source(1, document.title, passage.text, passage.page, heading_path=passage.heading_path)
+                found.setdefault((name, passage.heading_path[-1]), source)
+    return found
 
 
 def main() -> None:

@@ -182,6 +182,11 @@ class TestReferences:
         assert told("See PMID 12345678.", listed) == [("reference", "not_found", "PMID 12345678", None)]
 
 
+def test_a_medicine_that_only_the_heading_over_a_passage_names_is_found(listed: Medicines) -> None:
+    passage = Source(1, "Around operations", "The last tablet is taken 48 hours before.", heading_path=("Stopping apixaban",))
+    assert ("drug", "found") in [one[:2] for one in told("Apixaban is last taken 48 hours before [1].", listed, (passage,))]
+
+
 def test_a_sentence_with_nothing_to_compare_is_said_to_be_unchecked(listed: Medicines) -> None:
     assert told("The renal team is kind [1].", listed) == [("sentence", "not_checked", "The renal team is kind [1].", 1)]
 

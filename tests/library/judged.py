@@ -29,9 +29,15 @@ def documents() -> Iterator[tuple[str, Document]]:
             yield path.name, document_of(read_file(path), path.name)
 
 
+def protocols() -> Iterator[tuple[str, Document]]:
+    """The protocols in `corpus`, in the same way."""
+    for path in sorted(CORPUS.iterdir()):
+        yield path.name, document_of(read_file(path), path.name)
+
+
 def write_folder(folder: Path) -> Path:
     """Sections of the sample documents and of the protocols in `corpus`, and 140 questions, each with the one section that answers it."""
-    corpus = [entry for name, document in [*documents(), *_protocols()] for entry in _sections(name, document)]
+    corpus = [entry for name, document in [*documents(), *protocols()] for entry in _sections(name, document)]
     asked = [(one["text"], f"{one['document']} > {one['heading']}") for half in ("development", "held-out") for one in _answerable(half)]
     asked += [(one["text"], one["answer"]) for one in _toml(HERE / "questions.toml")["question"]]
     (folder / "qrels").mkdir(parents=True)
@@ -44,11 +50,6 @@ def write_folder(folder: Path) -> Path:
 
 def _answerable(half: str) -> list[dict[str, str]]:
     return questions(half, "answerable")
-
-
-def _protocols() -> Iterator[tuple[str, Document]]:
-    for path in sorted(CORPUS.iterdir()):
-        yield path.name, document_of(read_file(path), path.name)
 
 
 def _sections(name: str, document: Document) -> Iterator[Entry]:
