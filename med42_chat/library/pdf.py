@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage  # imported where a PDF has come: a text is read without it
 
 MOST_PAGES = 5_000
+_FARTHEST = 1e6  # points: a damaged file may put a character anywhere
+_LOWEST = 0.5  # points: one whose font has no height is a character all the same
 _PASSWORD = 4  # fpdfview.h: FPDF_ERR_PASSWORD
 _FINE = 1 << 24  # steps in which PDFium is asked for a place on the page: it answers in whole ones
 _BLANK = Glyph(SPACE, 0, 0, 0, 0)
@@ -115,7 +117,9 @@ def glyphs(page: "PdfPage") -> Iterator[Glyph]:
             elif box_at(raw, index, box):
                 is_bold = is_bold if in_word else bold.at(index)
                 in_word = True
-                yield Glyph(char, *of(box.left, box.top, box.right, box.bottom), is_bold)
+                left, top, right, bottom = of(box.left, box.top, box.right, box.bottom)
+                if abs(left) + abs(top) + abs(right) + abs(bottom) < _FARTHEST:  # which is false for what is no number, too
+                    yield Glyph(char, left, top, right, max(bottom, top + _LOWEST), is_bold)
 
 
 class _Place:
