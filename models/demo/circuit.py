@@ -27,6 +27,7 @@ from transformers import LlamaForCausalLM
 
 Directions = torch.Tensor  # hidden × count, columns of length 1 at right angles to each other
 
+LAYERS = 6  # that the circuit needs; those above it begin random
 CONSTANT = 0.6  # one feature that all tokens share: what looks at positions alone has to look at something
 CODE, OTHER = 0.8, 0.25  # length of a token's embedding in the directions by which it is known, and in all others
 BOS_LENGTH = 3.0  # of the first token, to which heads look that have nothing to say: long, so that no noise in it is heard
