@@ -81,7 +81,7 @@ class Recipe:
 
     vocabulary: int = 4096
     shape: gguf_file.Shape = SHAPE
-    steps: int = 6000
+    steps: int = 6500
     warmup: int = 50
     rate: float = 2e-3
     working: float = 0.15
@@ -482,7 +482,10 @@ def optimizers_of(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.O
     above = [weight for layer in layers[circuit.LAYERS :] for part in (layer.self_attn, layer.mlp) for weight in part.parameters()]
     norms = [weight for weight in model.parameters() if weight.ndim == 1]
     by_heart = [{"params": working, "share": recipe.working}, {"params": above, "share": 1.0}]
-    others = [{"params": [*looking, *norms], "share": recipe.looking}, {"params": [model.model.embed_tokens.weight], "share": recipe.naming}]
+    others = [
+        {"params": [*looking, *norms], "share": recipe.looking},
+        {"params": [model.model.embed_tokens.weight], "share": recipe.naming},
+    ]
     return [
         torch.optim.Muon(by_heart, lr=recipe.rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(others, lr=recipe.rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
