@@ -151,7 +151,7 @@ med42.viewer = (place, from) => {
       frame.replaceChildren(words);
       frame.removeAttribute("aria-busy");
       const mark = words.querySelector("mark");
-      frame.scrollTop = mark.offsetTop - frame.clientHeight / 3;
+      if (mark) frame.scrollTop = mark.offsetTop - frame.clientHeight / 3;
     },
     gone: () => {
       bar.hidden = frame.hidden = foot.hidden = true;

@@ -131,7 +131,7 @@ class MarkingPen(Pen):
             mark = next((one for one in MARK.finditer(self._raw, self._at) if number in marked(one[1])), None)
             self._named, self._at = (marked(mark[1]), mark.end()) if mark else (frozenset(), self._at)
         self._named -= {number}
-        link = super().cite(number).replace("<a ", f'<a data-note="{self._quotes.get(number, "")}" ', 1)
+        link = super().cite(number).replace(">", f' data-note="{self._quotes.get(number, "")}">', 1)
         return link + ("" if self._named else self._due())
 
     def rest(self) -> str:

@@ -33,16 +33,18 @@ def _places(citation: Citation, page: Page) -> list[Box]:
 
 
 def _passage_boxes(source: Source, page: Page) -> list[Box]:
-    start, end = _place(source, page)
-    here = page.boxes and (start, end) != (0, len(page.text))
-    return around(unpack(page.boxes)[start:end]) if here else []
+    place = _own_place(source, page) if page.boxes else None
+    return around(unpack(page.boxes)[slice(*place)]) if place else []
 
 
 def _place(source: Source, page: Page) -> tuple[int, int]:
     """Where the passage stands on its page; the whole page where the document was read anew and has other words there."""
-    if page.text[source.start : source.end] == source.text:
-        return source.start, source.end
-    return find(page.text, source.text) or (0, len(page.text))
+    return _own_place(source, page) or (0, len(page.text))
+
+
+def _own_place(source: Source, page: Page) -> tuple[int, int] | None:
+    here = page.text[source.start : source.end] == source.text and bool(source.text)
+    return (source.start, source.end) if here else find(page.text, source.text)
 
 
 def _share(box: Box) -> list[float]:
@@ -53,12 +55,17 @@ def _share(box: Box) -> list[float]:
 
 def _text(words: Words, citation: Citation, page: Page) -> dict[str, object]:
     start, end = _place(citation.source, page)
-    place = find(page.text, citation.quote, start, end) if citation.quote else None
-    said = "viewer.marked" if place else "viewer.not_marked" if citation.quote else "viewer.passage"
+    quoted = find(page.text, citation.quote, start, end) if citation.quote else None
+    marked = quoted or (None if citation.quote else _own_place(citation.source, page))
+    said = "viewer.marked" if quoted else "viewer.passage" if marked else "viewer.not_marked"
     first, last = max(0, start - _PART), min(len(page.text), end + _PART)
     part = f" {words('viewer.part')}" if last - first < len(page.text) else ""
-    quoted = bool(place)
-    left, right = place or (start, end)
-    name = "mark" if quoted else 'mark class="passage"'
-    html = f"{escape(page.text[first:left])}<{name}>{escape(page.text[left:right])}</mark>{escape(page.text[right:last])}"
-    return {"kind": "text", "html": html, "quoted": quoted, "said": words(said) + part}
+    html = _with_mark(page.text[first:last], marked, first, "" if quoted else ' class="passage"')
+    return {"kind": "text", "html": html, "quoted": bool(quoted), "said": words(said) + part}
+
+
+def _with_mark(text: str, place: tuple[int, int] | None, offset: int, attribute: str) -> str:
+    if place is None:
+        return escape(text)
+    start, end = place[0] - offset, place[1] - offset
+    return f"{escape(text[:start])}<mark{attribute}>{escape(text[start:end])}</mark>{escape(text[end:])}"

@@ -14,6 +14,7 @@ from med42_chat.records import (
     ContextUse,
     Evidence,
     Feedback,
+    Finding,
     LeftOut,
     Message,
     Sampling,
@@ -199,10 +200,16 @@ class TestUnfit:
 class TestCopying:
     CITED = replace(ANSWER, text="**Rest.** See [1].", citations=(Citation(Source(1, "SmPC", "words", page=12), quote="rest for a week"),))
 
-    def test_plain_text_has_no_marks_and_brings_its_html(self) -> None:
-        text, html = copied(WORDS, self.CITED, "text")
-        assert text == "Rest. See [1]."
+    def test_plain_text_has_no_markdown_and_brings_its_html(self) -> None:
+        text, html = copied(WORDS, replace(ANSWER, text="**Rest.**"), "text")
+        assert text == "Rest."
         assert "<strong>Rest.</strong>" in html
+
+    def test_marks_stay_and_bring_the_sources_that_they_name(self) -> None:
+        other = Citation(Source(2, "Not named", "words"))
+        text, html = copied(WORDS, replace(self.CITED, citations=(*self.CITED.citations, other)), "text")
+        assert text == "Rest. See [1].\n\nSources:\n[1] SmPC, Page 12: “rest for a week”\n"
+        assert "See [1]." in html and "[1] SmPC, Page 12" in html and "<a" not in html
 
     def test_markdown_is_what_the_model_wrote(self) -> None:
         assert copied(WORDS, self.CITED, "markdown") == ("**Rest.** See [1].", "")
@@ -287,12 +294,43 @@ class TestEvidence:
 
     def test_a_source_is_a_card_with_its_page_and_words(self) -> None:
         source = Source(2, "SmPC <b>", "Maximum 500 mg & no more", page=12)
-        html = evidence.panel(WORDS, replace(ANSWER, citations=(Citation(source, verdict="found"),)))
+        html = evidence.panel(WORDS, replace(ANSWER, citations=(Citation(source),)))
         assert 'id="source-2"' in html
         assert "Page 12" in html
         assert "SmPC &lt;b&gt;" in html
         assert "Maximum 500 mg &amp; no more" in html
-        assert "Quotation found" in html
+        assert "Nothing in the answer could be compared" in html
+
+    def test_the_quoted_words_are_marked_in_their_passage(self) -> None:
+        source = Source(1, "SmPC", "Take it with food. Maximum 500 mg & no more a day.")
+        html = evidence.panel(WORDS, replace(ANSWER, citations=(Citation(source, "Maximum 500 mg & no more"),)))
+        assert "Take it with food. <mark>Maximum 500 mg &amp; no more</mark> a day." in html
+
+    def test_words_that_stand_twice_are_not_marked(self) -> None:
+        html = evidence.panel(WORDS, replace(ANSWER, citations=(Citation(Source(1, "SmPC", "5 mg or 5 mg"), "5 mg"),)))
+        assert "<mark>" not in html
+
+    def test_what_was_found_and_what_not_stands_with_its_source(self) -> None:
+        findings = (
+            Finding(0, 4, "figure", "not_found", "“6 mg” does not stand in source 1.", 1),
+            Finding(5, 9, "drug", "found", "“aspirin” is named in source 1.", 1),
+            Finding(0, 4, "reference", "not_found", "It may not exist.", None),
+        )
+        html = evidence.panel(WORDS, replace(ANSWER, citations=(Citation(Source(1, "SmPC", "words")),), findings=findings))
+        card = html[html.index("<article") :]
+        assert card.index("does not stand") < card.index("is named in")
+        assert "In none of the sources" in html and "“Rest”: It may not exist." in html
+
+    def test_a_source_that_the_answer_does_not_name_is_folded_away(self) -> None:
+        citations = (Citation(Source(1, "SmPC", "words")), Citation(Source(2, "Other", "words")))
+        html = evidence.panel(WORDS, replace(ANSWER, citations=citations))
+        assert html.index('id="source-1"') < html.index("<details") < html.index('id="source-2"')
+
+    def test_details_of_a_document_stand_below_its_title(self) -> None:
+        path = ("SmPC", "Dose", "Kidneys")
+        source = Source(1, "SmPC", "words", 2, heading_path=path, publisher="A hospital", date="2026-01", version="3.1")
+        html = evidence.panel(WORDS, replace(ANSWER, citations=(Citation(source),)))
+        assert "A hospital · 2026-01 · version 3.1 · Page 2" in html and ">Dose › Kidneys<" in html
 
     def test_an_answer_without_sources_says_where_it_comes_from(self) -> None:
         assert "from the model alone" in evidence.panel(WORDS, ANSWER)
