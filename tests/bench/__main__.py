@@ -1,6 +1,6 @@
 """`make bench`: every figure that is claimed, against its counterpart in the same run; fails when one falls short.
 
-python -m tests.bench [store|decode|start|list|page|memory|checks …]     all of them by default
+python -m tests.bench [store|decode|start|list|page|memory|checks|library|search …]     all of them by default
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import checks, conversations, decode, memory, page, start, store
+from tests.bench import checks, conversations, decode, library, memory, page, search, start, store
 from tests.bench.rows import Row
 from tests.model_files import llama3_shape
 
@@ -29,6 +29,8 @@ def main(names: list[str]) -> int:
         "list": conversations.measure,
         "page": page.measure,
         "checks": checks.measure,
+        "library": library.measure,
+        "search": search.measure,
         "memory": memory.measure,
     }
     rows = [row for name in names or parts for row in _run(name, parts[name])]

@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from med42_chat.evaluate_command import evaluate, passing_library
-from med42_chat.library.evaluate import Entry, Figures, corpus, measure, queries
+from med42_chat.library.evaluate import Entry, Figures, corpus, queries
+from med42_chat.library.evaluate import measure as judge
 from med42_chat.records import Document, Page, Passage
 from med42_chat.store.documents import Documents
 from tests.bench.rows import Row
@@ -37,7 +38,7 @@ class Times:
     processor_s: float
 
 
-def measure_all() -> list[Row]:
+def measure() -> list[Row]:
     """Quality first, then time."""
     return [*quality(), *speed()]
 
@@ -48,8 +49,8 @@ def quality() -> list[Row]:
         folder = write_folder(Path(place) / "judged")
         texts, asked = list(corpus(folder)), queries(folder)
         ours = evaluate(folder).figures
-        others = {"bm25s": measure(asked, bm25s(texts)), "tantivy": measure(asked, tantivy(texts))}
-        boosted = measure(asked, tantivy(texts, heading=2.0))
+        others = {"bm25s": judge(asked, bm25s(texts)), "tantivy": judge(asked, tantivy(texts))}
+        boosted = judge(asked, tantivy(texts, heading=2.0))
     note = f"{len(asked)} questions, {len(texts)} sections; "
     return [
         _beside("search: nDCG@10 beside the better of the others", note, ours, {**others, "tantivy, headings × 2": boosted}, "ndcg_10"),
