@@ -325,5 +325,7 @@ med42.buttons = (element) => {
 
 document.addEventListener("click", (event) => {
   const open = ["left", "right"].filter((side) => med42.isDrawer(side) && med42.isOpen(side));
-  if (open.length && !event.target.closest("#left, #right, [data-do], dialog, .answer, .menu, #toasts")) med42.closeDrawers();
+  const isOver = (one) => one.matches && one.matches("#left, #right, [data-do], dialog, .answer, .menu, #toasts");
+  // The path and not `closest`: what was clicked may be gone by now, as a message is whose button was pressed.
+  if (open.length && !event.composedPath().some(isOver)) med42.closeDrawers();
 });

@@ -66,7 +66,8 @@ med42.facts = (element, props, trigger, watch) => {
 
   watch("value", () => {
     const value = props.value;
-    const made = value && !conversation && place.classList.contains("editing") && !med42.conversation();
+    // Only what answers a save makes a conversation: a value that comes late, from the one that was left before, is another patient's.
+    const made = value && value.text === saving && !conversation && place.classList.contains("editing") && !med42.conversation();
     if (!value || !(made || med42.isHere(value.conversation))) return;
     if (value.elsewhere) return void (text = value.text);
     if (made && value.conversation) {

@@ -430,7 +430,9 @@ class TestOnAPhone:
         box = phone.locator(".toast").bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390
         phone.click(".toast .act")
-        phone.wait_for_selector(row(one))
+        phone.wait_for_selector(row(one), state="attached")
+        phone.wait_for_timeout(300)  # longer than a drawer takes to close
+        assert phone.is_visible(row(one))
 
     def test_opening_a_conversation_closes_the_drawer(self, phone: Any, store: Conversations) -> None:
         one, _ = show_later(phone, store, "One", "Two")
