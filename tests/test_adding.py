@@ -86,12 +86,13 @@ class TestAQueue:
         assert store.waiting.content(id) == b""
 
     def test_pages_are_told_while_they_are_read(self, adding: Adding) -> None:
-        adding.take("long.pdf", pdfs.letter(*[["Words."]] * 30))
-        seen = set()
-        while adding.state().running:
-            seen.add((adding.state().items[0].pages_done, adding.state().items[0].pages))
-        assert ended(adding)[0].pages == ended(adding)[0].pages_done == 30
-        assert {pages for _, pages in seen} == {None, 30} and len(seen) > 2
+        adding.take("long.pdf", long_pdf(60))
+        seen = []
+        while (state := adding.state()).running:
+            seen.append((state.items[0].pages_done, state.items[0].pages, state.pages_per_s > 0))
+        assert ended(adding)[0].pages == ended(adding)[0].pages_done == 60 and adding.state().pages_per_s == 0
+        assert {pages for _, pages, _ in seen} == {None, 60} and len(set(seen)) > 5 and seen == sorted(seen, key=lambda one: one[0])
+        assert any(is_fast for _, _, is_fast in seen)
 
     def test_each_visible_change_is_counted(self, adding: Adding) -> None:
         before = adding.changed()
@@ -234,6 +235,25 @@ class TestVersions:
         (item,) = ended(adding)
         store.documents.remove(item.document_id)
         assert adding.state().items == ()
+
+
+class TestScans:
+    def test_a_scan_is_kept_and_tried_again_with_recognition(self, store: Store, adding: Adding, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("shutil.which", lambda name: f"/somewhere/{name}")
+        id = adding.take("scan.pdf", pdfs.document([pdfs.PICTURE]))
+        (item,) = ended(adding)
+        assert item.state == "failed" and item.scan and "Tesseract" in item.hint and store.waiting.content(id)
+        adding.recognise(id)
+        (item,) = ended(adding)  # the program that was found is not there, after all
+        assert item.state == "failed" and not item.scan and "is a scan" in item.message and not store.waiting.content(id)
+
+    def test_without_tesseract_a_scan_is_not_kept(self, store: Store, adding: Adding, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("shutil.which", lambda name: None)
+        id = adding.take("scan.pdf", pdfs.document([pdfs.PICTURE]))
+        (item,) = ended(adding)
+        assert item.state == "failed" and not item.scan and "OCR" in item.hint and not store.waiting.content(id)
+        with pytest.raises(InputError, match="not installed"):
+            adding.take("scan.pdf", b"", ocr=True)
 
 
 class TestReadingAgain:

@@ -33,7 +33,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def protocol(path: Path, dose: str, version: str = "", publisher: str = "Northwater") -> Path:
-    about = f"Publisher: {publisher}\n" + (f"Version: {version}\n" if version else "")
+    about = (f"Publisher: {publisher}\n" if publisher else "") + (f"Version: {version}\n" if version else "")
     return written(path, f"# Sepsis in adults\n\n{about}\n## Dose\n\nMeropenem {dose}.")
 
 
@@ -70,6 +70,33 @@ class TestAdding:
         library.add(protocol(tmp_path / "a.md", "1 g"))
         assert library.add(protocol(tmp_path / "b.md", "2 g", publisher="Southwater")).note == ""
         assert len(library.search("meropenem")) == 2
+
+    def test_a_publisher_that_is_not_known_matches_none(self, library: Library, tmp_path: Path) -> None:
+        old = library.add(protocol(tmp_path / "a.md", "1 g", "1")).holding
+        added = library.add(protocol(tmp_path / "b.md", "2 g", "2", publisher=""))
+        assert old and added.older == old.id and added.note.startswith("It may be a newer version of ‘Sepsis in adults’ (version 1).")
+        assert len(library.search("meropenem")) == 2
+        earlier = library.add(protocol(tmp_path / "c.md", "3 g", "0.9", publisher=""))
+        assert (earlier.older, earlier.note) == ("", "")  # it says that it is older: nobody need be asked
+        again = library.add(tmp_path / "b.md", replaces=old.id)
+        assert "here already" not in again.note and "It takes the place of ‘Sepsis in adults’ (version 1)" in again.note
+
+    def test_a_second_chapter_is_no_version_of_the_first(self, library: Library, tmp_path: Path) -> None:
+        for number in (1, 2):
+            added = library.add(written(tmp_path / f"{number}.md", f"# Chapter {number}\n\nPublisher: N\n\nWords of {number}."))
+            assert (added.note, added.older) == ("", "")
+
+    def test_when_the_newest_goes_only_the_one_before_it_is_searched_again(self, library: Library, tmp_path: Path) -> None:
+        added = [library.add(protocol(tmp_path / f"{number}.md", f"{number} g", str(number))) for number in (1, 2, 3)]
+        assert added[2].holding
+        library.documents.remove(added[2].holding.id)
+        assert [find.passage.text for find in library.search("meropenem")] == ["Meropenem 2 g."]
+        assert [bool(one.superseded_by) for one in library.documents.all()] == [False, True]
+
+    def test_a_wrong_guess_is_undone(self, library: Library, tmp_path: Path) -> None:
+        old = library.add(protocol(tmp_path / "a.md", "1 g", "1")).holding
+        library.add(protocol(tmp_path / "b.md", "2 g", "2"))
+        assert old and not library.documents.search_again(old.id).superseded_by and len(library.search("meropenem")) == 2
 
     def test_a_person_says_what_a_document_replaces(self, library: Library, tmp_path: Path) -> None:
         old = library.add(written(tmp_path / "old.md", "# Antibiotics\n\nMeropenem 1 g.")).holding
@@ -140,6 +167,27 @@ class TestCommands:
         copy = tmp_path / "copy.md"
         assert run("show", added["holding"]["id"], "--original", str(copy))["passages"] and copy.read_bytes() == file.read_bytes()
         assert run("remove", added["holding"]["id"]) == {"removed": [added["holding"]["id"]]} and run("list") == []
+
+    def test_collections_are_counted_renamed_and_removed_everywhere(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        def run(*arguments: str) -> Any:
+            assert main(["library", *arguments, "--json"]) == 0
+            return json.loads(capsys.readouterr().out)
+
+        run("add", str(protocol(tmp_path / "a.md", "1 g")), "--collection", "Ward", "--collection", "ICU")
+        run("watch", str(tmp_path), "--collection", "Ward")
+        assert run("collections") == [{"name": "ICU", "documents": 1}, {"name": "Ward", "documents": 1}]
+        assert run("collections", "--rename", "Ward", "ICU") == [{"name": "ICU", "documents": 1}]
+        assert run("watch") == [{"path": str(tmp_path), "collections": ["ICU"]}]
+        assert run("collections", "--remove", "ICU") == [] and run("watch") == [{"path": str(tmp_path), "collections": []}]
+        assert run("watch", str(tmp_path), "--stop") == []
+        assert main(["library", "watch", "--stop"]) == 1 and main(["library", "watch", str(tmp_path / "gone")]) == 1
+
+    def test_a_document_is_read_again(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        assert main(["library", "add", str(protocol(tmp_path / "a.md", "1 g")), "--json"]) == 0
+        (added,) = json.loads(capsys.readouterr().out)
+        assert main(["library", "read-again", added["holding"]["id"], "--json"]) == 0
+        assert [one["holding"] for one in json.loads(capsys.readouterr().out)] == [added["holding"]]
+        assert main(["library", "read-again", "nothing"]) == 1
 
     def test_people_get_lines(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         file = protocol(tmp_path / "a.md", "1 g", "2")
