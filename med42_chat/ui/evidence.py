@@ -110,7 +110,7 @@ def card(words: Words, answer: Message, citation: Citation) -> str:
         f'<h3 dir="auto"><button type="button" class="head" data-do="open" aria-expanded="false" aria-controls="page-{number}">'
         f'<span class="number">{number}</span><span>{escape(source.title)}</span></button></h3>{_where(words, source)}'
         f'<blockquote class="excerpt" dir="auto">{_excerpt(before, quoted, after)}</blockquote>'
-        f'<blockquote class="whole" dir="auto">{escape(before)}{_marked(quoted)}{escape(after)}</blockquote>'
+        f'<blockquote class="whole" dir="auto" tabindex="0">{escape(before)}{_marked(quoted)}{escape(after)}</blockquote>'
         f'{told}<div class="viewer" id="page-{number}" hidden></div></article>'
     )
 

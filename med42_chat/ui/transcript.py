@@ -29,7 +29,14 @@ class Transcript:
 
     def __init__(self, desk: Desk, evidence: EvidencePanel, greeting: Greeting) -> None:
         self._desk, self._words, self._evidence, self._greeting = desk, desk.words, evidence, greeting
-        self._acts = {"again": self.again, "continue": self.go_on, "choose": self.choose, "copy": self.copy, "judge": self.judge}
+        self._acts = {
+            "again": self.again,
+            "continue": self.go_on,
+            "memory": self.from_memory,
+            "choose": self.choose,
+            "copy": self.copy,
+            "judge": self.judge,
+        }
 
     def build(self) -> None:
         """Makes the component. It triggers 'select' (an answer's evidence is wanted) and 'submit' (something is to be done with one)."""
@@ -48,7 +55,7 @@ class Transcript:
 
     def opened(self, conversation: Conversation | None, messages: Sequence[Message]) -> object:
         """All messages of a conversation in the place of what was there; the greeting before the first question."""
-        html = view.turns(self._words, messages) or self._greeting.html()
+        html = view.turns(self._words, messages, offers(conversation)) or self._greeting.html()
         return _value("open", conversation.id if conversation else "", html=html)
 
     def asked(self, page: str, conversation: Conversation, state: JobState) -> Value:
@@ -70,7 +77,11 @@ class Transcript:
 
     def again(self, event: gr.EventData, answer: Message) -> Updates:
         """Begins a further answer to the same question; the old one and what follows it are kept as another version."""
-        return self._further(answer, "")
+        return self._further(answer)
+
+    def from_memory(self, event: gr.EventData, answer: Message) -> Updates:
+        """Begins a further answer that has no source, where the library had nothing and the person wants it all the same."""
+        return self._further(answer, memory=True)
 
     def go_on(self, event: gr.EventData, answer: Message) -> Updates:
         """Begins a further answer that goes on where this one ended."""
@@ -102,8 +113,8 @@ class Transcript:
         value = _value("feedback", answer.conversation_id, message=answer.id, verdict=verdict, reason=reason)
         return {self.component: value, **self._evidence.of(self._desk.store.message(answer.id))}
 
-    def _further(self, answer: Message, keep: str) -> Updates:
-        state = self._desk.services.jobs.again(answer.conversation_id, answer.parent_id or "", keep).state()
+    def _further(self, answer: Message, keep: str = "", memory: bool = False) -> Updates:
+        state = self._desk.services.jobs.again(answer.conversation_id, answer.parent_id or "", keep, memory=memory).state()
         return {self.component: _value("branch", answer.conversation_id, **view.begun(self._words, state))}
 
 
