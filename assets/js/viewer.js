@@ -36,7 +36,7 @@ med42.viewer = (place, from) => {
   const back = tool("back", "viewer.earlier", () => turn(page - 1));
   const next = tool("next", "viewer.later", () => turn(page + 1));
   const cited = make("button", { type: "button", className: "link", textContent: say("viewer.cited"), onclick: () => turn(told.page), hidden: true });
-  const sizes = [tool("minus", "viewer.smaller", () => resize(zoom / 1.3)), tool("plus", "viewer.larger", () => resize(zoom * 1.3)), tool("whole", "viewer.whole", () => resize(wholePage()))];
+  const sizes = [tool("minus", "viewer.smaller", () => choose(zoom / 1.3)), tool("plus", "viewer.larger", () => choose(zoom * 1.3)), tool("whole", "viewer.whole", () => choose(wholePage()))];
   const original = make("a", { className: "original", textContent: say("viewer.original"), download: "" });
   const bar = make("div", { className: "bar" }, back, count, next, make("span", { className: "gap" }), ...sizes);
   const said = make("p", { className: "said" });
@@ -72,6 +72,11 @@ med42.viewer = (place, from) => {
     frame.scrollTop = middle[1] * leaf.clientWidth - frame.clientHeight / 2;
     sharpen();
   };
+  let isChosen = false; // the size, by the reader
+  const choose = (wanted) => {
+    isChosen = true;
+    resize(wanted);
+  };
   const toMarks = () => {
     if (!told.marks.length || page !== told.page) return void (frame.scrollTop = 0);
     const { left, right, top } = around(told.marks);
@@ -100,11 +105,12 @@ med42.viewer = (place, from) => {
     finer.src = address(width);
   };
   const arrived = () => {
-    if (!told || !image.naturalWidth || !isOpen) return;
+    if (told?.kind !== "pages" || !image.naturalWidth || !isOpen) return;
     frame.removeAttribute("aria-busy");
-    resize(readable());
+    if (!isChosen) resize(readable());
     toMarks();
   };
+  const fitted = new ResizeObserver(() => !isChosen && !isFirst && arrived()); // a turned phone, a window made wider
   let isFirst = true; // of this page: a finer picture must not move what the reader looks at
   image.addEventListener("load", () => {
     if (isFirst) arrived();
@@ -182,7 +188,7 @@ med42.viewer = (place, from) => {
 
   // -- hands --
   frame.addEventListener("keydown", (event) => {
-    const keys = { "+": () => resize(zoom * 1.3), "-": () => resize(zoom / 1.3), 0: () => resize(wholePage()), PageDown: () => turn(page + 1), PageUp: () => turn(page - 1) };
+    const keys = { "+": () => choose(zoom * 1.3), "-": () => choose(zoom / 1.3), 0: () => choose(wholePage()), PageDown: () => turn(page + 1), PageUp: () => turn(page - 1) };
     if (!keys[event.key] || event.ctrlKey || event.metaKey || !told || told.kind !== "pages") return;
     event.preventDefault();
     keys[event.key]();
@@ -197,10 +203,12 @@ med42.viewer = (place, from) => {
   frame.addEventListener("pointerup", () => (held = null));
   frame.addEventListener("pointercancel", () => (held = null));
 
+  fitted.observe(frame);
   if (from.page && from.document) load(WIDTH);
   ask();
   return () => {
     isOpen = false;
+    fitted.disconnect();
     image.removeAttribute("src");
     place.replaceChildren();
     place.hidden = true;

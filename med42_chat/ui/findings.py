@@ -82,14 +82,19 @@ def note(findings: Iterable[Finding]) -> str:
 
 
 def found_list(words: Words, findings: Sequence[Finding]) -> str:
-    """The same, as a list to read: what a person should look at in full, the rest to unfold where it is long."""
-    lines = dict.fromkeys(f'<li data-state="{_state(one)}">{escape(one.words)}</li>' for one in findings if not _is_amber(one))
-    amber = dict.fromkeys(f'<li data-state="look">{escape(one.words)}</li>' for one in findings if _is_amber(one))
-    if len(lines) <= _SHOWN:
-        return f'<ul class="found">{"".join([*amber, *lines])}</ul>'
-    listed = f'<ul class="found">{"".join(amber)}</ul>' if amber else ""
-    rest = f'<ul class="found">{"".join(lines)}</ul>'
-    return f'{listed}<details class="rest"><summary>{words("findings.compared", n=len(lines))}</summary>{rest}</details>'
+    """The same, as a list to read: what a person should look at first, and what was found to unfold where it is much."""
+    found = [one for one in findings if _state(one) == "found"]
+    folded = found if len(_lines(found)) > _SHOWN else []
+    shown = _lines(sorted((one for one in findings if one not in folded), key=lambda one: not _is_amber(one)))
+    listed = f'<ul class="found">{"".join(shown)}</ul>' if shown else ""
+    rest = _lines(folded)
+    name = words("findings.here", n=len(rest))
+    return listed + (f'<details class="rest"><summary>{name}</summary><ul class="found">{"".join(rest)}</ul></details>' if rest else "")
+
+
+def _lines(findings: Sequence[Finding]) -> list[str]:
+    """One line for each thing that is said, however often it is."""
+    return list(dict.fromkeys(f'<li data-state="{_state(one)}">{escape(one.words)}</li>' for one in findings))
 
 
 def _state(finding: Finding) -> str:
