@@ -1,6 +1,7 @@
 """Whether two sentences on the same thing say the opposite: negations, and words such as 'before' and 'after'. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,9 +24,9 @@ _FAR = 20  # words that are looked at for these
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A sentence's words: `words` as written, `stems` of those that carry meaning, and for each negation the stems it is about."""
+    """A sentence's words: `words` as often as they are written, `stems` of those that carry meaning, for each negation what it is about."""
 
-    words: frozenset[str]
+    words: Counter[str]
     stems: frozenset[str]
     negations: tuple[tuple[str, frozenset[str]], ...]
 
@@ -33,8 +34,8 @@ class Wording:
 def wording(text: str) -> Wording:
     """Reads a sentence, in which figures have been left out: they are compared for themselves."""
     tokens = _TOKEN.findall(HARMLESS.sub(" ", text.replace("’", "'")).casefold().replace("i.v.", "iv").replace("i.m.", "im"))
-    words = frozenset(tokens)
-    return Wording(words, frozenset(_stems(words)), tuple(_negations(tokens)))
+    words = Counter(tokens)
+    return Wording(words, frozenset(_stems(list(words))), tuple(_negations(tokens)))
 
 
 def contradiction(said: Wording, source: Wording, close: bool) -> tuple[str, str] | None:
@@ -46,7 +47,9 @@ def contradiction(said: Wording, source: Wording, close: bool) -> tuple[str, str
     here, there = ([word for word, about in one.negations if about & shared] for one in (said, source))
     if (bool(here) != bool(there)) or (close and len(here) != len(there)):
         return (_extra(here, there), "") if len(here) > len(there) else ("", _extra(there, here))
-    return _contrast(said.words, source.words) or _prefixed(said.words - source.words, source.words - said.words)
+    ours, theirs = set(said.words), set(source.words)
+    turned = _turned(said.words, source.words) if close else None
+    return turned or _contrast(ours, theirs) or _prefixed(ours - theirs, theirs - ours)
 
 
 def _extra(more: list[str], fewer: list[str]) -> str:
@@ -84,7 +87,7 @@ def _near(tokens: Sequence[str], ends: frozenset[str]) -> list[str]:
     return clause
 
 
-def _stems(words: Sequence[str] | frozenset[str]) -> list[str]:
+def _stems(words: Sequence[str]) -> list[str]:
     return [stem(word) for word in words if len(word) > 1 and word not in STOP and not word.endswith("n't")]
 
 
@@ -97,7 +100,21 @@ def stem(word: str) -> str:
     return word[:-1] if word[-2:-1] == word[-1] else word  # 'stopped', 'stop'
 
 
-def _contrast(said: frozenset[str], source: frozenset[str]) -> tuple[str, str] | None:
+def _turned(said: Counter[str], source: Counter[str]) -> tuple[str, str] | None:
+    """'24 hours before … and 48 hours after' beside '… before … and … before': more of a word here, and less of its opposite."""
+    for groups in CONTRASTS:
+        more = [group for group in groups if _often(said, group) > _often(source, group)]
+        less = [group for group in groups if _often(said, group) < _often(source, group)]
+        if more and less:
+            return min(word for word in more[0] if said[word] > source[word]), min(word for word in less[0] if source[word] > said[word])
+    return None
+
+
+def _often(words: Counter[str], group: frozenset[str]) -> int:
+    return sum(words[word] for word in group)
+
+
+def _contrast(said: set[str], source: set[str]) -> tuple[str, str] | None:
     for groups in CONTRASTS:
         ours = [group for group in groups if group & said]
         theirs = [group for group in groups if group & source]
@@ -106,7 +123,7 @@ def _contrast(said: frozenset[str], source: frozenset[str]) -> tuple[str, str] |
     return None
 
 
-def _prefixed(said: frozenset[str], source: frozenset[str]) -> tuple[str, str] | None:
+def _prefixed(said: set[str], source: set[str]) -> tuple[str, str] | None:
     """'hypokalaemia' beside 'hyperkalaemia', 'stable' beside 'unstable'."""
     for word in sorted(said):
         for opposite in _opposites(word):

@@ -182,6 +182,13 @@ class TestReferences:
         assert told("See PMID 12345678.", listed) == [("reference", "not_found", "PMID 12345678", None)]
 
 
+def test_one_of_two_words_turned_into_its_opposite_is_doubtful(listed: Medicines) -> None:
+    source = Source(1, "Operations", "The last tablet is taken 24 hours before a small operation and 48 hours before a large one.")
+    answer = "The last tablet is taken 24 hours before a small operation and 48 hours {} a large one [1]."
+    assert not amber(check(answer.format("before"), (source,), listed))
+    assert [one.kind for one in amber(check(answer.format("after"), (source,), listed))] == ["polarity"]
+
+
 def test_a_medicine_that_only_the_heading_over_a_passage_names_is_found(listed: Medicines) -> None:
     passage = Source(1, "Around operations", "The last tablet is taken 48 hours before.", heading_path=("Stopping apixaban",))
     assert ("drug", "found") in [one[:2] for one in told("Apixaban is last taken 48 hours before [1].", listed, (passage,))]
