@@ -10,11 +10,13 @@ import pytest
 from med42_chat.checks import Medicines, check
 from med42_chat.checks.quotes import cited
 from med42_chat.library.boxes import SCALE, marks
+from med42_chat.lookup import Lookup
 from med42_chat.records import Basis, Source
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS
 from tests.browser.axe import contrasts, violations
 from tests.browser.conftest import Site
+from tests.browser.test_page import ask
 from tests.store.samples import EVIDENCE
 
 pytestmark = pytest.mark.browser
@@ -57,13 +59,17 @@ class Shelf:
 def shelf(site: Site) -> Shelf:
     for name in ("anticoagulants.pdf", "early-warning.md"):
         site.services.library.add(ASSETS / "library" / name)
-    return Shelf(site.services, Medicines.parse((ASSETS / "medicines.txt").read_text("utf-8")))
+    medicines = Medicines.parse((ASSETS / "medicines.txt").read_text("utf-8"))
+    lookup = Lookup(site.services.store.documents)
+    site.services.jobs.turn_to(replace(site.services.chat, lookup=lookup, medicines=medicines))
+    return Shelf(site.services, medicines)
 
 
 @pytest.fixture
-def opened(page: Any, shelf: Shelf) -> Iterator[Any]:
-    """The page with an answer on a PDF."""
+def opened(page: Any, site: Site, shelf: Shelf) -> Iterator[Any]:
+    """The page with an answer on a PDF, at rest: nothing that comes late takes the focus."""
     show(page, shelf.answer(APIXABAN, apixaban(shelf)))
+    site.answered(page)
     yield page
     page.evaluate("med42.closeDrawers()")
 
@@ -90,6 +96,23 @@ def look(page: Any, theme: str) -> None:
 def open_page(page: Any, cite: int = 0) -> None:
     page.click(f".answer .cite >> nth={cite}")
     page.wait_for_function(READY)
+
+
+class TestFromAQuestion:
+    def test_an_answer_with_a_mark_leads_to_the_marked_page(self, page: Any, site: Site, shelf: Shelf) -> None:
+        site.runtime.text = f"With good kidneys, “{QUOTE}” [1]."
+        ask(page, "How long before an operation is apixaban stopped?")
+        page.wait_for_selector(".answer[data-status='complete'] .sign[data-mood='fine']")
+        assert page.inner_text(".answer .checked").startswith("1 of 1 sentence carries a source")
+        open_page(page)
+        assert page.inner_text(".card.open mark") == QUOTE and page.locator(".marks i").count() > 0
+
+    def test_a_question_outside_the_library_is_told_so_and_the_model_is_not_asked(self, page: Any, site: Site, shelf: Shelf) -> None:
+        asked = len(site.runtime.requests)
+        ask(page, "How is a fractured mandible wired in Antarctica?")
+        page.wait_for_selector(".answer[data-status='complete'] .offer")
+        assert "Nothing in your library answers this." in page.inner_text(".answer .blocks")
+        assert len(site.runtime.requests) == asked
 
 
 class TestMarkedPage:
@@ -148,8 +171,7 @@ class TestMarkedPage:
         assert Path(file.path()).read_bytes() == (ASSETS / "library" / "anticoagulants.pdf").read_bytes()
 
     def test_keys_lead_to_the_source_and_back(self, opened: Any) -> None:
-        opened.focus(".answer .cite >> nth=0")
-        opened.keyboard.press("Enter")
+        opened.press(".answer .cite >> nth=0", "Enter")
         opened.wait_for_function(READY)
         assert opened.evaluate("document.activeElement.matches('.card .head')")
         opened.keyboard.press("Escape")
