@@ -4,7 +4,7 @@
 med42.library = (element, props, trigger, watch) => {
   const dialog = element.querySelector("dialog.library");
   const find = dialog.querySelector(".find");
-  const found = dialog.querySelector(".found");
+  const found = dialog.querySelector(".finds");
   const into = dialog.querySelector("#library-into");
   const path = dialog.querySelector("#library-path");
   const chooser = dialog.querySelector(".files");
@@ -19,6 +19,7 @@ med42.library = (element, props, trigger, watch) => {
 
   /** Opens the dialog; with 'samples' the sample library is added. */
   med42.openLibrary = (act = "") => {
+    med42.closeDrawers();
     if (!dialog.open) sheet.open();
     if (act) submit(act);
   };
@@ -125,6 +126,7 @@ med42.library = (element, props, trigger, watch) => {
 
   // ---- what is done ----
 
+  // No value is named 'path': Gradio would take it for a file of its own, and refuse it.
   const submit = (what, more = {}) => trigger("submit", { do: what, ...more });
   watch("value", () => {
     const now = props.value;
@@ -155,7 +157,7 @@ med42.library = (element, props, trigger, watch) => {
     heading.focus();
   };
   const field = (name, value, hint = "") => {
-    const input = make("input", { id: `library-${name}`, value, placeholder: hint, autocomplete: "off", spellcheck: false });
+    const input = make("input", { id: `library-field-${name}`, value, placeholder: hint, autocomplete: "off", spellcheck: false });
     return [make("p", { className: "field" }, make("label", { htmlFor: input.id, textContent: med42.say(`library.field_${name}`) }), input), input];
   };
   const choice = (label, value, checked) => {
@@ -192,7 +194,7 @@ med42.library = (element, props, trigger, watch) => {
 
   const acts = {
     choose: () => chooser.click(),
-    watch: () => submit("watch", { path: path.value, collections: collections() }),
+    watch: () => submit("watch", { where: path.value, collections: collections() }),
     filter: ({ id }) => {
       shelf = id;
       arrange();
@@ -211,6 +213,6 @@ med42.library = (element, props, trigger, watch) => {
   });
   dialog.querySelector("form.bring").addEventListener("submit", (event) => {
     event.preventDefault();
-    submit("add", { path: path.value, collections: collections() });
+    submit("add", { where: path.value, collections: collections() });
   });
 };

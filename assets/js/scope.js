@@ -3,6 +3,12 @@
 "use strict";
 
 med42.adoptScope = () => {}; // until the composer is there
+med42.takeScope = () => {};
+/** The stream may say it before the composer is there. */
+med42.handlers.scope = (told) => {
+  med42.toldScope = told;
+  med42.takeScope(told);
+};
 
 med42.scope = (element, trigger) => {
   const USES = ["first", "only", "off"];
@@ -65,12 +71,18 @@ med42.scope = (element, trigger) => {
     draw();
     med42.announce(say("changed", { mode: say(now.use), documents: now.use === "off" ? "" : say("count", { n: count(now.collections) }) }));
   };
-  med42.handlers.scope = ({ conversation, shelves: sets, ...told }) => {
-    const wasEmpty = !shelves.length;
+  med42.takeScope = ({ conversation, shelves: sets, ...told }) => {
+    const isOther = JSON.stringify(shelves) !== JSON.stringify(sets);
     shelves = sets;
     if (told.use && med42.isHere(conversation)) now = told;
     draw();
-    if (!med42.conversation() && wasEmpty !== !shelves.length) med42.reopen(); // the empty page says how to begin, or what to ask
+    if (isOther) refresh();
+  };
+  /** The empty page says how to begin a library, or what to ask of it. Of many documents that come one after the other it is told once. */
+  let waiting = 0;
+  const refresh = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => !med42.conversation() && med42.reopen(), 700);
   };
   document.addEventListener("med42:conversation", () => {
     close();
@@ -106,6 +118,7 @@ med42.scope = (element, trigger) => {
   panel.addEventListener("focusout", ({ relatedTarget }) => relatedTarget && !panel.contains(relatedTarget) && relatedTarget !== button && close());
 
   draw();
+  if (med42.toldScope) med42.takeScope(med42.toldScope);
   return {
     toggle: () => (panel.hidden ? open() : close()),
     chosen: () => now || fresh(),

@@ -46,7 +46,7 @@ class Greeting:
     def _library(self) -> str:
         """How to begin a library, while there is none."""
         words = self._words
-        if self._services.library.documents.all():
+        if self._services.library.documents.count():
             return ""
         buttons = "".join(
             f'<button type="button" class="{name}" data-do="{do}">{escape(words(f"greeting.{do}"))}</button>'

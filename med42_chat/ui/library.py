@@ -72,7 +72,7 @@ class LibraryDialog:
         self._desk.services.adding.watch(self._path(event), collections_of(event))
 
     def _path(self, event: gr.EventData) -> Path:
-        path = typed_path(text(event, "path"))
+        path = typed_path(text(event, "where"))
         if path is None:
             raise InputError(self._desk.words("library.no_path"), self._desk.words("library.no_path_hint"))
         return path
@@ -135,7 +135,7 @@ def _template(desk: Desk) -> str:
 <section class="holdings" aria-labelledby="library-documents" hidden><h3 id="library-documents">{word("documents_title")}</h3>
 {part("shelves")}
 <input type="search" class="find" aria-label="{word("search")}" placeholder="{word("search")}" autocomplete="off" spellcheck="false">
-<div class="found" aria-live="polite"></div>{part("documents")}</section>
+<div class="finds" aria-live="polite"></div>{part("documents")}</section>
 </div>
 <div class="drop" hidden><p>{word("drop")}</p></div>
 <input type="file" class="files" accept="{_FILES}" multiple hidden>

@@ -195,18 +195,18 @@ class Sheet:
         return (
             f'<article class="item document" data-card="{one.id}" tabindex="-1" aria-label="{title}" data-document="{known}">'
             f'<details data-open="{one.id}"><summary><span class="title"><bdi>{title}</bdi>{note}</span>'
-            f'<span class="meta">{escape(" · ".join(self._meta(one)))}{self._tags(one)}</span></summary>'
+            f'<span class="meta">{" · ".join(self._meta(one))}{self._tags(one)}</span></summary>'
             f"{self._inside(one)}{self._versions(older)}</details></article>"
         )
 
     def _meta(self, one: Holding) -> Iterable[str]:
         if one.publisher:
-            yield one.publisher
+            yield f"<bdi>{escape(one.publisher)}</bdi>"
         if one.version:
-            yield self._words("library.version", version=one.version)
+            yield escape(self._words("library.version", version=one.version))
         if one.date:
-            yield one.date
-        yield self._words("library.pages", n=one.pages) if one.pages else self._words("library.passages", n=one.passages)
+            yield f"<time>{escape(one.date)}</time>"
+        yield escape(self._words("library.pages", n=one.pages) if one.pages else self._words("library.passages", n=one.passages))
 
     def _tags(self, one: Holding) -> str:
         return "".join(f' <span class="tag"><bdi>{escape(name)}</bdi></span>' for name in one.collections)

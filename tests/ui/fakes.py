@@ -10,6 +10,7 @@ from pathlib import Path
 from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.jobs import Jobs
+from med42_chat.lookup import Lookup
 from med42_chat.records import Timings, Usage
 from med42_chat.runtime.protocol import Finished, Prefill, Request, RuntimeEvent, RuntimeStatus, Text
 from med42_chat.services import Services
@@ -87,7 +88,7 @@ def services(home: Path, runtime: ScriptedRuntime | None = None) -> Services:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     runtime = runtime or PacedRuntime(model=MED42)
     store = Store.open(home, bytes(range(32)))
-    chat = Chat(store.conversations, runtime, "You are a careful assistant.")
+    chat = Chat(store.conversations, runtime, "You are a careful assistant.", lookup=Lookup(store.documents))
     key = Key(bytes(range(32)), "file", "a test's key")
     settings = Settings(home=home, keyring=False, model="scripted.gguf")
     return Services(settings, store, key, runtime, chat, Jobs(chat), Bin(store.conversations), token=secrets.token_urlsafe(24))

@@ -37,11 +37,11 @@ def parts(*holdings: Holding, items: tuple[Item, ...] = (), watched: tuple[Folde
 class TestDocuments:
     def test_one_says_its_publisher_version_date_pages_collections_and_file(self) -> None:
         html = parts(replace(ONE, collections=("Ward 3",)))["documents"]
-        assert "A hospital · version 2 · 2024-05 · 12 pages" in html and "Ward 3" in html
+        assert "<bdi>A hospital</bdi> · version 2 · <time>2024-05</time> · 12 pages" in html and "Ward 3" in html
         assert "falls.pdf · 42 kB · 30 passages" in html
 
     def test_without_pages_its_passages_are_counted(self) -> None:
-        assert "2024-05 · 30 passages" in parts(replace(ONE, pages=None))["documents"]
+        assert "2024-05</time> · 30 passages" in parts(replace(ONE, pages=None))["documents"]
 
     def test_what_was_noted_while_reading_is_told(self) -> None:
         html = parts(replace(ONE, notes=("Page 7 holds no text that can be read.",)))["documents"]
@@ -223,11 +223,11 @@ class TestWhatIsDone:
     def test_a_path_is_added_as_a_file_manager_gives_it(self, opened: Services, dialog: LibraryDialog, tmp_path: Path) -> None:
         file = tmp_path / "my falls.txt"
         file.write_text("# Falls\n\nRails up.\n")
-        do(dialog, "add", path=f' "{file.as_uri()}" ', collections=["Ward 3"])
+        do(dialog, "add", where=f' "{file.as_uri()}" ', collections=["Ward 3"])
         until(lambda: [one.collections for one in opened.library.documents.all()] == [("Ward 3",)])
 
     def test_no_path_is_asked_for(self, dialog: LibraryDialog) -> None:
-        assert do(dialog, "add", path=' "" ')["message"] == "There is no path yet."
+        assert do(dialog, "add", where=' "" ')["message"] == "There is no path yet."
         assert typed_path(" '/a b' ") == Path("/a b") and typed_path("") is None
 
 
