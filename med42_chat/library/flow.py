@@ -10,7 +10,8 @@ from itertools import pairwise
 from statistics import median
 
 from med42_chat.library.boxes import SCALE
-from med42_chat.library.layout import BROKEN, Line
+from med42_chat.library.rows import Line
+from med42_chat.library.runs import BROKEN
 from med42_chat.library.sheets import Sheet
 
 _EDGE_LINES = 3  # from the top and from the bottom, in which a running head may stand

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from med42_chat.library.flow import Strip, sheets, strip
 from med42_chat.library.formats import Fault
-from med42_chat.library.layout import SPACE, Glyph, lines
+from med42_chat.library.layout import lines
 from med42_chat.library.recognition import recognised
+from med42_chat.library.runs import SPACE, Glyph
 from med42_chat.library.sheets import Sheet
 
 if TYPE_CHECKING:

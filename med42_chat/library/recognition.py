@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from med42_chat.library.layout import SPACE, Glyph
+from med42_chat.library.runs import SPACE, Glyph
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
