@@ -95,7 +95,7 @@ med42.viewer = (place, from) => {
   };
   /** A larger picture in the place of one that would be shown larger than it is. */
   const sharpen = () => {
-    const wanted = frame.clientWidth * zoom * devicePixelRatio;
+    const wanted = frame.clientWidth * zoom * (frame.currentCSSZoom || 1) * devicePixelRatio;
     if (wanted <= drawn * 1.15) return;
     const width = Math.ceil(wanted);
     const finer = make("img");
@@ -116,7 +116,11 @@ med42.viewer = (place, from) => {
     if (isFirst) arrived();
     isFirst = false;
   });
-  image.addEventListener("error", () => told && fail({ message: say("viewer.failed"), hint: say("viewer.failed_hint") }));
+  let isBroken = false;
+  image.addEventListener("error", () => {
+    isBroken = true;
+    if (told?.kind === "pages") fail({ message: say("viewer.failed"), hint: say("viewer.failed_hint") });
+  });
 
   const turn = (to) => {
     if (!told || to < 1 || to > told.pages || to === page) return;
@@ -148,7 +152,7 @@ med42.viewer = (place, from) => {
       const isOther = told.document !== from.document || told.page !== from.page;
       page = told.page;
       describe();
-      if (isOther || !drawn) load(WIDTH);
+      if (isOther || isBroken || !drawn) load(WIDTH); // what could not be had was perhaps another document's
       if (image.complete) arrived();
     },
     text: () => {
