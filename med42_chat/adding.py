@@ -141,7 +141,7 @@ class Adding:
 
     def samples(self) -> None:
         """Puts the sample library that comes with the program at the end."""
-        self.add([ASSETS / "library"], [EXAMPLES])
+        self.add(list(files_in([ASSETS / "library"])), [EXAMPLES])
 
     def recognise(self, id: str) -> None:
         """Tries a scan again, with text recognition. Nothing happens where that is over already."""
