@@ -54,7 +54,7 @@ def test_a_sentence_stands_under_its_own_heading(name: str, share: float) -> Non
     assert sum(right) / len(right) >= share
 
 
-@pytest.mark.parametrize(("name", "at_least"), [("weasyprint", 6), ("typst", 9), ("reportlab", 13)])
+@pytest.mark.parametrize(("name", "at_least"), [("weasyprint", 10), ("typst", 10), ("reportlab", 13)])
 def test_rows_of_tables_are_read_cell_by_cell(name: str, at_least: int) -> None:
     lines = {line for page in read(name).pages for line in page.text.split("\n")}
     wanted = [" | ".join(row) for kind, text in blocks() if kind == "table" for row in rows(text)]
@@ -89,13 +89,3 @@ def test_a_word_document_gives_its_headings_lists_and_tables() -> None:
     items = [item.text or "" for item in tree.iter("li")]
     lines = [" | ".join(cell.text or "" for cell in row) for row in tree.iter("tr")]
     assert len(items) > 5 and all(item in text for item in items) and len(lines) > 5 and all(line in text for line in lines)
-
-
-def test_every_page_of_the_sample_library_says_that_it_is_an_example() -> None:
-    import pypdfium2
-
-    for path in SAMPLES.glob("*.pdf"):
-        pages = [page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(read_file(path))]
-        assert len(pages) == 3 and all("Example. Invented. Not for clinical use." in page for page in pages)
-    for path in SAMPLES.glob("*.[hm][td]*"):
-        assert path.read_text("utf-8").count("Not for clinical use.") >= 1

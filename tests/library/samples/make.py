@@ -17,6 +17,7 @@ TEXTS = Path(__file__).resolve().parent
 ROOT = TEXTS.parents[2]
 SAMPLES = ROOT / "assets" / "library"
 MARK = "Example. Invented. Not for clinical use."
+SCREEN = "body { max-width: 44em; margin: 2em auto; font-family: sans-serif }"
 PRINTED = ("anticoagulants", "antibiotic-levels", "delirium")
 _HEAD = f"<div style='font:8pt sans-serif;width:100%;margin:0 20mm;color:#555'>{MARK}</div>"
 _FOOT = (
