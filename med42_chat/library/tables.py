@@ -131,7 +131,7 @@ def _goes_on(group: Sequence[_Cells], line: _Cells, columns: _Columns) -> bool:
     above = group[-1]
     if _gap(above, line) < -_CLEAR:
         return True
-    if len(above) == len(line) == len(columns):  # two whole rows
+    if len(above) == len(line) == len(columns) and not line[0].text[:1].islower():  # two rows: what a row is about is written large
         return False
     before = {number: run for cells in group for number, run in cells.items()}
     both = [number for number in line if number in before]

@@ -75,6 +75,17 @@ def test_a_word_begins_a_cell_where_its_column_begins_however_near_the_cell_befo
     assert lines[2] == "Wheeze | Adrenaline, 0.5 mg | Call 2222"
 
 
+def test_a_row_in_which_every_cell_goes_on_is_one() -> None:
+    lines = read(
+        (0, "Medicine", "Reversal", "Check after"),
+        (24, "Warfarin", "Prothrombin", "20 minutes"),
+        (48, "Heparin", "Protamine, at", "15 minutes"),
+        (60, "infusion", "most 50 mg", "and an hour"),
+        (84, "Dabigatran", "Idarucizumab", "30 minutes"),
+    )
+    assert lines[2:4] == ["Heparin infusion | Protamine, at most 50 mg | 15 minutes and an hour", "Dabigatran | Idarucizumab | 30 minutes"]
+
+
 def test_what_stands_above_a_table_is_not_drawn_into_it() -> None:
     lines = read(
         (0, "Table 2. Doses of antibiotics", "", ""),
