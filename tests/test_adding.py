@@ -16,7 +16,7 @@ from med42_chat.errors import InputError, NotFound, UnreadableFile
 from med42_chat.reference import Library
 from med42_chat.store.database import Store
 from tests.library import pdfs
-from tests.store.samples import KEY
+from tests.store.samples import KEY, decrypted
 
 PATIENCE_S = 60.0
 
@@ -235,6 +235,28 @@ class TestVersions:
         (item,) = ended(adding)
         store.documents.remove(item.document_id)
         assert adding.state().items == ()
+
+
+class TestTraces:
+    def test_nothing_is_left_of_files_that_were_removed_that_failed_or_that_were_stopped(
+        self, store: Store, adding: Adding, tmp_path: Path
+    ) -> None:
+        words = b"# Zebediah Quackenbush\n\nZebediah Quackenbush is given meropenem. " * 300
+        adding.take("Quackenbush.md", words)
+        adding.take("Quackenbush.pdf", b"%PDF-1.4 " + words)
+        adding.watch(written(tmp_path / "Quackenbush" / "q.md", "Quackenbush in a folder.").parent)
+        until(lambda: len(adding.state().items) == 3)
+        ended(adding)
+        adding.pause()
+        adding.take("Quackenbush again.md", words + b"!")
+        assert b"Quackenbush" in decrypted(store.path)
+        adding.cancel()
+        adding.unwatch(tmp_path / "Quackenbush")
+        for holding in store.documents.all():
+            store.documents.remove(holding.id)
+        assert [item.state for item in adding.state().items] == ["failed", "stopped"]
+        adding.dismiss()
+        assert b"Quackenbush" not in decrypted(store.path)
 
 
 class TestScans:

@@ -43,6 +43,7 @@ class Watched:
         """Forgets the folder and what was seen in it. The library keeps what came from it."""
         with self._connections.write() as db:
             db.conn.execute("delete from watched where path = ?", (path,))
+        self._connections.empty_log()
 
     def seen(self, folder: str) -> dict[str, Mark]:
         """The folder's files that were taken, as they were then."""
