@@ -23,6 +23,7 @@ from med42_chat.settings import Settings
 from med42_chat.store.backup import backup, restore
 from med42_chat.store.database import Store
 from med42_chat.store.keys import wrapped_key
+from med42_chat.verify_command import verified
 from med42_chat.weights import command as models_command
 
 _MARKS = {"ok": "ok     ", "repaired": "mended ", "warning": "warning", "error": "ERROR  "}
@@ -31,6 +32,10 @@ _ENDINGS = {
     "stopped": "[Stopped.]",
     "interrupted": "[Interrupted: the program or the model ended here.]",
     "failed": "[No answer.]",
+}
+_BASES = {
+    "memory": "[From the model's memory, no source.]",
+    "nothing": "[No model was asked. 'again ID --memory' gives the model's own answer, without a source.]",
 }
 _QUIET_LINE = "Built with Meta Llama 3. Med42 is not ready for clinical use: check before acting."
 
@@ -93,9 +98,12 @@ def _answer_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     ask.add_argument(
         "--attach", metavar="FILE", type=Path, action="append", default=[], help="a text or PDF file that belongs to the question"
     )
+    ask.add_argument("--no-library", dest="library", action="store_false", help="answer from the model's memory, without your documents")
     again = command("again", _again, "answer the last question of a conversation once more, beside the answers it has")
     again.add_argument("id")
     again.add_argument("--continue", dest="go_on", action="store_true", help="go on where the last answer was cut off")
+    again.add_argument("--memory", action="store_true", help="answer from the model's memory, where the library has nothing")
+    command("verify", _verify, "compare an answer with its sources, both given as JSON on standard input")
     command("tokens", _tokens, "the exact prompt token ids of messages given as JSON on standard input")
 
 
@@ -144,7 +152,7 @@ def _ask(options: Any, chosen: Settings) -> int:
         if options.facts is not None:
             conversations.set_pinned_facts(id, options.facts)
         try:
-            job = opened.jobs.start(id, question, attachments=attached)
+            job = opened.jobs.start(id, question, attachments=attached, library=options.library)
         except InputError:
             if options.conversation is None:  # nothing was asked, so no empty conversation stays behind
                 conversations.delete(id)
@@ -161,7 +169,7 @@ def _again(options: Any, chosen: Settings) -> int:
         if options.go_on and messages[-1].status == "complete":
             raise InputError("The last answer is whole.", "Without --continue the question is answered once more.")
         keep = messages[-1].text if options.go_on else ""
-        return _answer(options, opened.jobs.again(options.id, question.id, keep))
+        return _answer(options, opened.jobs.again(options.id, question.id, keep, memory=options.memory))
 
 
 def _answer(options: Any, job: Job) -> int:
@@ -214,7 +222,8 @@ def _answer_json(message: Message) -> dict[str, Any]:
         "status": message.status,
         "finish_reason": evidence["finish_reason"],
         "citations": [asdict(citation) for citation in message.citations],
-        "findings": evidence["notes"],
+        "findings": [asdict(finding) for finding in message.findings],
+        "notes": evidence["notes"],
         "left_out": evidence["left_out"],
         "usage": evidence["usage"],
         "timings": evidence["timings"],
@@ -231,6 +240,11 @@ def _print_ending(id: str, message: Message) -> None:
     for citation in message.citations:
         page = f", page {citation.source.page}" if citation.source.page is not None else ""
         print(f"[{citation.source.number}] {citation.source.title}{page}")
+    for finding in message.findings:
+        if finding.state in ("not_found", "doubtful") or (finding.kind == "unsourced" and evidence.basis == "sources"):
+            print(f"[Check: {finding.words}]")
+    if evidence.basis in _BASES:
+        print(_BASES[evidence.basis])
     marked = " · demonstration model, not Med42" if evidence.demonstration else ""
     speed = f" · {evidence.timings.tokens_per_s:.0f} tokens/s, first after {evidence.timings.first_token_s:.1f} s"
     who = f"{evidence.model}{marked}{speed}" if evidence.usage.completion_tokens else "no model has answered"
@@ -270,7 +284,7 @@ def _show(options: Any, chosen: Settings) -> None:
     if conversation.pinned_facts:
         print(f"Pinned facts: {conversation.pinned_facts}\n")
     for message in messages:
-        speaker = "You" if message.role == "user" else message.evidence.model if message.evidence else "Answer"
+        speaker = "You" if message.role == "user" else (message.evidence.model if message.evidence else "") or "Answer"
         print(f"{speaker}{_version(message)}:")
         for attachment in message.attachments:
             print(f"[Attached: {attachment.name}, {len(attachment.text):,} characters]")
@@ -298,6 +312,10 @@ def _tokens(options: Any, chosen: Settings) -> None:
     finally:
         runtime.close()
     _say(options, {"tokens": ids, "count": len(ids)}, " ".join(map(str, ids)))
+
+
+def _verify(options: Any, chosen: Settings) -> None:
+    _print_json(verified(sys.stdin.read(), services.open_medicines()))
 
 
 def _turns(text: str) -> list[Turn]:

@@ -11,6 +11,7 @@ from med42_chat.library import followup, gate
 from med42_chat.records import Basis, Find, LibraryUse, Message, Source
 
 _CANDIDATES = 20
+_BY_ITSELF = 3  # telling words, with which a question that seems to lean on another may well stand by itself
 _OWN_TEXT = 60  # words: who types so many brings what is to be answered from along, as a preset's notes are
 
 
@@ -55,17 +56,19 @@ class Lookup:
         without: Basis = "nothing" if use == "only" else "memory"
         if use == "off" or not self.documents.count(collections):
             return Looked(otherwise=without)
-        earlier = [message.text for message in history if message.role == "user"]
-        asked = followup.in_context(question, earlier)
-        passing = self.passing(asked, collections)
+        asked = followup.in_context(question, [message.text for message in history if message.role == "user"])
+        passing = self.passing(asked.text, collections)
+        if not passing and asked.context and len(asked.own) >= _BY_ITSELF:
+            asked = followup.Asked(question)
+            passing = self.passing(question, collections)
         optional = brings_text or len(question.split()) > _OWN_TEXT or not asked.own
         notes = (f"Looked up in the library as: {asked.text}",) if asked.context else ()
         return Looked(tuple(map(_source, range(1, len(passing) + 1), passing)), without if optional else "nothing", notes)
 
-    def passing(self, asked: followup.Asked, collections: Sequence[str] = ()) -> list[Find]:
+    def passing(self, question: str, collections: Sequence[str] = ()) -> list[Find]:
         """The passages that may stand before the model, the best first."""
-        finds = self.documents.search(asked.text, _CANDIDATES, collections)
-        return gate.passing(asked.text, finds, self.documents.rarity, self.documents.abbreviations(asked.text))
+        finds = self.documents.search(question, _CANDIDATES, collections)
+        return gate.passing(question, finds, self.documents.rarity, self.documents.abbreviations(question))
 
 
 def _source(number: int, find: Find) -> Source:

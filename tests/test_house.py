@@ -21,7 +21,7 @@ FLOORS = [
     {"lookup", "loading", "reference", "evaluate_command"},
     {"answering"},
     {"chat"},
-    {"jobs", "bin", "adding", "reference_command"},
+    {"jobs", "bin", "adding", "reference_command", "verify_command"},
     {"services"},
     {"ui"},
     {"guard", "window", "pages"},

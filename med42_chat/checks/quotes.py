@@ -44,9 +44,13 @@ def _in_order(parts: Sequence[str], text: str) -> list[tuple[int, int]]:
 
 
 def _whole(text: str, first: int, last: int) -> bool:
-    """Whether no word or figure is cut at these characters."""
-    before, after = text[max(0, first - 1) : first], text[last + 1 : last + 2]
-    return not (text[first].isalnum() and before.isalnum()) and not (text[last].isalnum() and after.isalnum())
+    """Whether no word or figure is cut at these characters: '5 mg' is not in '25 mg' or '2.5 mg'."""
+    before, after = text[max(0, first - 2) : first], text[last + 1 : last + 3]
+    if text[first].isdigit() and re.fullmatch(r"\d[.,:/]", before):
+        return False
+    if text[last].isdigit() and re.fullmatch(r"[.,:/]\d", after):
+        return False
+    return not (text[first].isalnum() and before[-1:].isalnum()) and not (text[last].isalnum() and after[:1].isalnum())
 
 
 def _quote(answer: str, source: Source, findings: Sequence[Finding], medicines: Medicines) -> str:

@@ -11,32 +11,32 @@ def _words(listed: str) -> frozenset[str]:
 
 # Nothing of what a question is about.
 EMPTY = _words("""
-    a about after again all also always am an and another any anybody anyone anything are aren as ask at away back be because become
-    been before being both brief briefly bullet bullets but by bye can cheers could d describe detail detailed details did do does
-    doesn doing don done during each either elaborate else english evening ever every everything example examples explain far few
-    find fine first follow for from further get give given gives giving go goes going good goodbye got great had has have having he
-    hello her here hey hi him his how i if in instead into is isn it its just keep know let like list ll long m many may me might
-    mine more morning most much must my myself need needed needs neither no nor not nothing now of off often ok okay on once one
-    only onto or other others ought our out over own paragraph per please possible put quite rather re really rephrase rewrite right
-    s said same say see seem sentence sentences set shall she short shorten shorter should show simple simpler simply since so some
-    somebody someone something sometimes soon sorry still such summarise summarize summary sure t table take taken takes tell than
-    thank thanks that the their them themselves then there therefore these they thing think this those though through to together
-    told too towards translate under until up upon us use used uses using usual usually ve very via want wanted wants was way we
-    welcome well went were what whatever when whenever where whether which while who whom whose why will with within without won
-    words would write yes yet you your yours
+    a about after again all also always am an and another any anybody anyone anything are as ask at away back be because become been
+    before being both brief briefly bullet bullets but by bye can cheers could describe detail detailed details did do does doing
+    done during each either elaborate else english evening ever every everything example examples explain far few find fine first
+    follow for from further get give given gives giving go goes going good goodbye got great had has have having he hello her here
+    hey hi him his how i if in instead into is it its just keep know let like list long many may me might mine more morning most
+    much must my myself need needed needs neither no nor not nothing now of off often ok okay on once one only onto or other others
+    ought our out over own paragraph per please possible put quite rather really rephrase rewrite right said same say see seem
+    sentence sentences set shall she short shorten shorter should show simple simpler simply since so some somebody someone
+    something sometimes soon sorry still such summarise summarize summary sure table take taken takes tell than thank thanks that
+    the their them themselves then there therefore these they thing think this those though through to together told too towards
+    translate under until up upon us use used uses using usual usually very via want wanted wants was way we welcome well went were
+    what whatever when whenever where whether which while who whom whose why will with within without words would write yes yet you
+    your yours
 """)
 
 # Everyday words, and those by which questions ask: documents often put them otherwise, or leave them to their headings.
 WEAK = _words("""
     able accept acceptable accepted access accident accord account achieve across act action actions active activity actual actually
     acute add added addition additional address adequate adjust adjusted adjustment administer administered administration adult
-    adults advance advantage advice advise advised affect afternoon afterwards agree agreed aid aim alert allow allowed alone along
-    already alternative alternatives although amongst amount annual answer answers anyway appear appearance appears applies apply
-    appointment approach appropriate area areas arrange arranged arrival arrive arrives asleep aspect aspects assess assessed
-    assessment assessments assist associated assume assumed attack attempt attempts attend attention available average avoid avoided
-    awake award aware backup bad bag balance base based baseline basic basis bear bed bedside bedtime beforehand begin beginning
-    begins behaviour behind believe belong below beside besides best better big bigger biggest bit blood body bottom break breaks
-    bring broad broader brought build built busy buy calculate calculated calculation call called calm came card care careful
+    adults advance advantage advice advise advised affect afternoon afterwards agent agents agree agreed aid aim alert allow allowed
+    alone along already alternative alternatives although amongst amount annual answer answers anyway appear appearance appears
+    applies apply appointment approach appropriate area areas arrange arranged arrival arrive arrives asleep aspect aspects assess
+    assessed assessment assessments assist associated assume assumed attack attempt attempts attend attention available average
+    avoid avoided awake award aware backup bad bag balance base based baseline basic basis bear bedside bedtime beforehand begin
+    beginning begins behaviour behind believe belong below beside besides best better big bigger biggest bit blood body bottom break
+    breaks bring broad broader brought build built busy buy calculate calculated calculation call called calm came card care careful
     carefully carried carry case cases category cause caused causes caution central centre certain chance chances change changed
     changes characteristics chart charts cheap check checked checking chew choice choose choosing chosen chronic circumstances claim
     classification classified classify clean clear clearly clinical clinically clinician close closed closely code cold colour
@@ -50,43 +50,43 @@ WEAK = _words("""
     depression describes design desired despite destination detect determine develop developed developing device devices diagnose
     diagnosed diagnosis diagnostic differ difference different dilute diluted dilution direct directions directly discontinue
     discuss discussed disease diseases disorder display disturb divide divided doctor document documented documents dose dosed doses
-    dosing double doubt down drawn drop drops drug drugs dry dual due duration duty earliest early ease easily easy edge effect
-    effectively effects effort elective element elevated eligibility eligible emergencies emergency empty encourage end enough
-    ensure entire entirely entry episode episodes equal equipment equivalent error escalate escalated escalation especially
-    essential establish established estimate estimated evaluate evaluated even eventually everybody everyone evidence exact exactly
-    exceed exceeds except exception exceptions exclude excluded exclusion exist exists expect expected expire explained explanation
-    extend extended extra extreme face facing fact factor factors fail failed failing fails failure fall fast faster feature
-    features feel feels field fill filled final finally finish fit fitted fix flag flow focus folding following food force forget
-    forgotten form formal former forms formula forward found frequency frequently fresh friend front full fully function functions
-    future g gain gap general generally gentle glass goal gone grade graded gradual gradually greater group grow guidance guide
-    guideline guidelines half hand handle handled hands happen happened happening happens hard hear heard heat heavy height held
-    help hence hidden high higher highest hint hold hope hospital hot hour hours house huge human idea ideal ideally identified
-    identify ignore ill illness immediate immediately impact impaired impairment implement imply importance important impossible
-    improve improved improvement include included includes increase increased increases indicate indicated indication indications
-    inform information initial initially inject injected injection insert inserted insertion inside instruct instructed instruction
-    instructions intend intended intensity intention interest internal interpret interpretation interpreted interrupt interrupted
-    interval intervals introduce invalid investigate investigated investigation investigations involve issue item items join judge
-    justify kept key kg kind kinds l label labelled lack lady large larger largest last lasting lasts late later latest lay lead
-    leading leads learn least left lend length less level levels lie life lift light likely limit limits line lines link listed
-    listen little live load loading local location look lose loses loss lots loud low lower lowest lying made main mainly maintain
-    maintained maintenance major majority make man manage managed management managing mandatory manner manual mark marked match
-    matter matters maximal maximum maybe mcg meal meals mean means measure measured medical medication medications medicine
-    medicines member members mention mentioned met method mg micrograms middle mild mildly mind mini minimum minor minute minutes
-    miss missed mix mixed mixture ml mmol mode moderate modified modify moment money monitor monitored monitoring month months move
-    moved moving multiple name narrow natural nature near nearly neat necessary needing negative net new newly news next night
-    nights nobody non none normal normally note noted notes notice notify nought number nurse nursing object objective observation
-    observations observe observed obtain obtained obvious occasion occasionally occasions occur occurs offer offered old older omit
-    omitted opinion opposite optimal option options order ordered organise otherwise outcome outcomes outline outside overall
-    overnight owing pack page pair parallel parameter parameters parent part partial particular partly pass passed passes past path
-    pathway patience patient patients pattern pause paused pay peak people percent percentage perfect perform performed period
-    permanent permit permitted person personal pharmacist pharmacy phase phone phrase physical pick picture piece place placed plan
-    planned play pleasant point policy position positioned positive possibility potential practical practice precaution precautions
-    prefer preferable preferably preference preferred preparation prepare presence present presentation presented presents preserve
-    pressing prevent prevented prevention preventive previous previously primary principle principles print prior probable probably
-    problem procedure proceed process produce product professional profile progress prolonged promise promote prompt prompts proof
-    proper properly prophylactic proportion propose proposed protect protected protection protocol proven provide provided provides
-    public pull purpose purposes push qualify quality question questions quick quickly quiet radius raise raised raises random range
-    rapid rapidly rare rarely rate rates ratio rationale reach reached react read reading readings ready real realise reason reasons
+    dosing double doubt down drawn drop drops drug drugs dry dual due duration duty earliest early ease easily easy edge effectively
+    effort elective element elevated eligibility eligible emergencies emergency empty encourage end enough ensure entire entirely
+    entry episode episodes equal equipment equivalent error escalate escalated escalation especially essential establish established
+    estimate estimated evaluate evaluated even eventually everybody everyone evidence exact exactly exceed exceeds except exception
+    exceptions exclude excluded exclusion exist exists expect expected expire explained explanation extend extended extra extreme
+    face facing fact factor factors fail failed failing fails failure fall fast faster feature features feel feels field fill filled
+    final finally finish fit fitted fix flag flow focus folding following food force forget forgotten form formal former forms
+    formula forward found frequency frequently fresh friend front full fully function functions future g gain gap general generally
+    gentle glass goal gone grade graded gradual gradually greater group grow guidance guide guideline guidelines half hand handle
+    handled hands happen happened happening happens hard hear heard heat heavy height held help hence hidden high higher highest
+    hint hold hope hot hour hours house huge human idea ideal ideally identified identify ignore ill illness immediate immediately
+    impact impaired impairment implement imply importance important impossible improve improved improvement include included
+    includes increase increased increases indicate indicated indication indications inform information initial initially inject
+    injected injection insert inserted insertion inside instruct instructed instruction instructions intend intended intensity
+    intention interest internal interpret interpretation interpreted interrupt interrupted interval intervals introduce invalid
+    investigate investigated investigation investigations involve issue item items join judge justify kept key kg kind kinds l label
+    labelled lack lady large larger largest last lasting lasts late later latest lay lead leading leads learn least left lend length
+    less level levels lie lift light likely limit limits line lines link listed listen little live load loading local location look
+    lose loses loss lots loud low lower lowest lying made main mainly maintain maintained maintenance major majority make man manage
+    managed management managing mandatory manner manual mark marked match matter matters maximal maximum maybe mcg meal meals mean
+    means measure measured medical medication medications medicine medicines member members mention mentioned met method mg
+    micrograms middle mild mildly mind mini minimum minor minute minutes miss missed mix mixed mixture ml mmol mode moderate
+    modified modify moment money monitor monitored monitoring month months move moved moving multiple name narrow natural nature
+    near nearly neat necessary needing negative net new newly news next night nights nobody non none normal normally note noted
+    notes notice notify nought nurse nursing object objective observation observations observe observed obtain obtained obvious
+    occasion occasionally occasions occur occurs offer offered old older omit omitted opinion opposite optimal option options order
+    ordered organise otherwise outcome outcomes outline outside overall overnight owing pack page pair parallel parameter parameters
+    parent part partial particular partly pass passed passes past path pathway patience patient patients pattern pause paused pay
+    peak people percent percentage perfect perform performed period permanent permit permitted person personal pharmacist pharmacy
+    phase phone phrase physical physically pick picture piece place placed plan planned play pleasant point policy position
+    positioned positive possibility potential practical practice precaution precautions prefer preferable preferably preference
+    preferred preparation prepare presence present presentation presented presents preserve pressing prevent prevented preventing
+    prevention preventive prevents previous previously primary principle principles print prior probable probably problem procedure
+    proceed process produce product professional profile progress prolonged promise promote prompt prompts proof proper properly
+    prophylactic proportion propose proposed protect protected protection protocol proven provide provided provides public pull
+    purpose purposes push qualify quality question questions quick quickly quiet radius raise raised raises random range rapid
+    rapidly rare rarely rate rates ratio rationale reach reached react read reading readings ready real realise reason reasons
     reassess reassessed receive received receives recent recently recheck recognise recognised recognition recommend recommendation
     recommendations recommended recommends reconsider record recorded recover recovered recovery redo reduce reduced reduction refer
     referral referred refers refuse refused refuses regard regarding regime regimen region regular regularity regularly rejected
@@ -99,14 +99,14 @@ WEAK = _words("""
     satisfied satisfy save scale scales scenario scene schedule scheduled scheme scope screen screened screening search second
     section sections seek seen select selected selection send sending sends sense sensible sensitive sent separate separately
     sequence series serious serve service services session setting settings settle severe severely severity shake shape share sharp
-    sheet shift shown shows sick side sides sign signs similar single sit site sites situation six size sized skip sleeping slight
-    slightly slow slower slowly small smaller smallest society soft sole solid solution solve sometimes somewhat somewhere source
-    space spare special specialist specific speed spend spent split spread stable staff stage stand standard stands start started
-    starting starts state stated statement stay stayed stays steady step steps stood stop stopped stopping stops straight strategy
-    stress strict strictly strong stronger structure subject submit subsequent subsequently substitute succeed success successful
-    sudden suddenly suffer suffering suffers suffice sufficient suggest suggested suggests suitable sum supplied supply support
-    surely surface surgeon surprised suspect suspected swallowed switch switched switching symptom symptoms syndrome system systems
-    tackle tail taking talk target tasks teach team technique ten tend term terms test tests therapeutic therapy thick third threat
+    sheet shift shown shows sick sign signs similar single sit site sites situation six size sized skip sleeping slight slightly
+    slow slower slowly small smaller smallest society soft sole solid solution solve sometimes somewhat somewhere source space spare
+    special specialist specific speed spend spent split spread stable staff stage stand standard stands start started starting
+    starts state stated statement stay stayed stays steady step steps stood stop stopped stopping stops straight strategy stress
+    strict strictly strong stronger structure subject submit subsequent subsequently substitute succeed success successful sudden
+    suddenly suffer suffering suffers suffice sufficient suggest suggested suggests suitable sum supplied supply support surely
+    surface surgeon surprised suspect suspected swallowed switch switched switching symptom symptoms syndrome system systems tackle
+    tail taking talk target tasks teach team technique ten tend term terms test tests therapeutic therapy thick third threat
     threatening three threshold thresholds time times timing title today tolerance tolerate tolerated tomorrow tonight tool tools
     top topic total toward track train trained transfer transferred transport travel treat treated treating treatment treatments
     trial trigger triggered triggers trouble true trust truth try turn turned twelve twice two type types typical ultimate unable
@@ -121,7 +121,7 @@ WEAK = _words("""
 SAME: tuple[frozenset[str], ...] = tuple(
     _words(line)
     for line in """
-    operation operations surgery surgical procedure operated postoperative preoperative perioperative
+    operation operations surgery surgical procedure operated laparotomy postoperative postoperatively perioperative perioperatively
     stop hold held withhold omit discontinue cease interrupt pause suspend
     restart resume recommence start begin continue again
     give administer use prescribe take put
@@ -140,6 +140,8 @@ SAME: tuple[frozenset[str], ...] = tuple(
     head skull cranial
     skin red redness flush flushing rash
     vein venous iv intravenous intravenously
+    infuse infused infusing infusion infusions runs
+    hypoxia hypoxic hypoxaemia saturation
     mouth oral orally tablet tablets po
     muscle im intramuscular
     urine urinary bladder
@@ -198,6 +200,170 @@ SAME: tuple[frozenset[str], ...] = tuple(
     patient patients inpatient inpatients person people
     wrong incorrect error mistake
     sign signs symptom symptoms
+    deaf deafness hearing ototoxic ototoxicity audiology
+    nephrotoxic nephrotoxicity kidneys
+    giddiness giddy dizzy dizziness vertigo
+    ringing tinnitus
+    bowel bowels gut intestine intestines intestinal colon
+    gullet oesophagus oesophageal esophagus
+    pulse tachycardia bradycardia
+    temperature fever febrile pyrexia feverish
+    hypotension hypotensive
+    hypertension hypertensive
+    food foods eat eats eating eaten meal meals diet fast fasting fasted starve
+    calorie calories kcal energy
+    sleep sleeps sleeping insomnia asleep
+    hives urticaria
+    wheeze wheezing bronchospasm
+    swelling oedema edema angioedema
+    throat airway larynx laryngeal
+    sample samples specimen specimens
+    laboratory lab
+    telephone phone number extension bleep pager
+    appointment clinic outpatient outpatients visit
+    drive drives driver drivers driving car
+    resuscitate resuscitated resuscitation arrest cpr dnacpr
+    family relative relatives carer carers
+    weekend weekends saturday sunday
+    blocked blockage block clogged obstructed obstruction occluded unblock
+    flush flushed rinse rinsed
+    crush crushed crushing
+    position positioned placement located location
+    ray radiograph radiography film
+    diarrhoea diarrhea stool stools loose
+    aspirate aspirated emptied empty residual syringe
+    ecg ekg electrocardiogram
+    qt qtc
+    seizure seizures fit fits convulsion convulsions epilepsy epileptic
+    tooth teeth dental dentist extraction
+    eye eyes cataract ophthalmic
+    joint joints arthroplasty orthopaedic
+    spine spinal back vertebral
+    postpone postponed defer deferred delay delayed cancel cancelled
+    newborn neonate neonates neonatal baby babies
+    numb numbness weakness weak paralysis
+    dialysis haemodialysis hemodialysis
+    contrast dye media medium
+    saline hydration hydrate hydrated prehydration fluid fluids
+    restraint restraints restrain restrained
+    walk walks walking wander wanders wandering mobilise
+    premedication premedicate premedicated
+    injury failure impairment insufficiency dysfunction
+    function clearance
+    dietitian dietician nutritionist
+    physiotherapist physiotherapy
+    pharmacist pharmacy
+    haematologist haematology hematologist
+    microbiologist microbiology
+    radiologist radiology radiographer
+    anaesthetist anaesthesia anaesthetic anesthetist
+    nephrologist nephrology renal
+    cardiologist cardiology cardiac
+    gastroenterologist gastroenterology
+    surgeon surgeons surgical
+    stroke strokes
+    dementia demented
+    elevate elevated raise raised degrees angle
+    parenteral vein tpn
+    enteral tube feed feeding
+    nasogastric ng ryles
+    saturation saturations oxygenation
+    conscious consciousness alert alertness awake avpu
+    worry worried concern concerned
+    retain retains retention retaining retainer retainers hypercapnia hypercapnic
+    carbon co2
+    ward wards
+    visitor visitors
+    form document paperwork
+    bridge bridged bridging
+    halve halved half
+    double doubled
+    quarter quarters
+    tenth tenths
     haemoglobin hemoglobin hb
     """.strip().splitlines()
+)
+
+# Kinds of medicines, and medicines of that kind: who asks for the kind is answered by one of them, and not the other way round.
+KINDS: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
+    (_words(kind), _words(members))
+    for line in """
+    aminoglycoside aminoglycosides: gentamicin amikacin tobramycin
+    antibiotic antibiotics antimicrobial: amoxicillin ampicillin azithromycin aztreonam benzylpenicillin cefotaxime ceftriaxone
+    antibiotic antibiotics antimicrobial: cefuroxime ciprofloxacin clarithromycin clindamycin doxycycline erythromycin flucloxacillin
+    antibiotic antibiotics antimicrobial: gentamicin linezolid meropenem metronidazole nitrofurantoin piperacillin trimethoprim vancomycin
+    anticoagulant anticoagulants thinner thinners: apixaban dabigatran dalteparin edoxaban enoxaparin heparin rivaroxaban warfarin
+    antidepressant antidepressants: amitriptyline citalopram duloxetine fluoxetine mirtazapine sertraline venlafaxine
+    antiemetic antiemetics: cyclizine domperidone metoclopramide ondansetron
+    antihistamine antihistamines: cetirizine chlorphenamine loratadine
+    antiplatelet antiplatelets: aspirin clopidogrel prasugrel ticagrelor
+    antipsychotic antipsychotics neuroleptic: aripiprazole haloperidol olanzapine quetiapine risperidone
+    benzodiazepine benzodiazepines hypnotic hypnotics sedative sedatives: clonazepam diazepam lorazepam midazolam temazepam zopiclone
+    betablocker betablockers: atenolol bisoprolol metoprolol propranolol
+    bronchodilator bronchodilators: ipratropium salbutamol terbutaline
+    crystalloid crystalloids fluid fluids: hartmann plasmalyte ringer saline
+    diuretic diuretics: bendroflumethiazide bumetanide furosemide indapamide spironolactone
+    doac doacs noac noacs: apixaban dabigatran edoxaban rivaroxaban
+    laxative laxatives: bisacodyl docusate ispaghula lactulose macrogol senna
+    nsaid nsaids painkiller painkillers: celecoxib diclofenac ibuprofen naproxen
+    opioid opioids opiate opiates: alfentanil buprenorphine codeine fentanyl morphine oxycodone tramadol
+    painkiller painkillers analgesic analgesics analgesia: codeine ibuprofen morphine paracetamol
+    prokinetic prokinetics: domperidone erythromycin metoclopramide
+    statin statins: atorvastatin pravastatin rosuvastatin simvastatin
+    steroid steroids corticosteroid corticosteroids: betamethasone dexamethasone hydrocortisone methylprednisolone prednisolone prednisone
+    vasopressor vasopressors: adrenaline noradrenaline vasopressin
+    vitamin vitamins: cobalamin folate thiamine
+    """.replace("\n      ", " ")
+    .strip()
+    .splitlines()
+    for kind, members in [line.split(":")]
+)
+
+# What clinicians write short without explaining it.
+SHORT: tuple[tuple[str, str], ...] = tuple(
+    (short, long)
+    for line in """
+    AF atrial fibrillation
+    AKI acute kidney injury
+    BMI body mass index
+    BP blood pressure
+    CDI clostridioides difficile
+    CKD chronic kidney disease
+    CO2 carbon dioxide
+    COPD chronic obstructive pulmonary disease
+    DKA diabetic ketoacidosis
+    DVT deep vein thrombosis
+    ED emergency department
+    FBC full blood count
+    FFP fresh frozen plasma
+    GCS glasgow coma scale
+    HR heart rate
+    hyperglycaemia high glucose
+    hyperkalaemia high potassium
+    hypertension high blood pressure
+    hypoglycaemia low glucose
+    hypokalaemia low potassium
+    hyponatraemia low sodium
+    hypotension low blood pressure
+    ICU intensive care
+    IHD ischaemic heart disease
+    IM muscle
+    ITU intensive care
+    IV vein
+    LMWH low molecular weight heparin
+    MI myocardial infarction
+    NEWS early warning score
+    NGT nasogastric tube
+    PCC prothrombin complex
+    PE pulmonary embolism
+    PN feeding vein
+    PO mouth
+    RR respiratory rate
+    SC skin
+    TIA transient ischaemic attack
+    TPN feeding vein
+    UTI urinary tract infection
+    VTE venous thromboembolism
+    """.strip().splitlines()
+    for short, long in [line.split(maxsplit=1)]
 )

@@ -9,12 +9,11 @@ from med42_chat.library.words import telling, weak
 _FEW = 2  # telling words of a question that may lean on the one before by being short
 _SOME = 6  # of one that refers back
 
-_JOINS = re.compile(
-    r"^\W*(?:and|or|but|so|then|also|plus|what (?:about|if)|how about|otherwise|same|in|for|with|without|after|before|if)\b"
-)
+_JOINS = re.compile(r"^\W*(and|or|but|so|then|also|plus|what (?:about|if)|how about|otherwise|same|in|for|with|without|after|before|if)\b")
 _ALSO_BEGIN = ("in", "for", "with", "without", "after", "before", "if")  # questions that stand by themselves, too
 _REFERS = re.compile(
-    r"\b(?:it|its|they|them|their|this|these|those|he|she|him|his|her|instead|there|same|alternatives?)\b|\bthat\b(?=\W*$)"
+    r"\b(?:it|its|they|them|their|this|these|those|he|she|him|his|her|instead|there|same|alternatives?)\b"
+    r"|\b(?:is|was|does|do|will|would|can|should|about|of|for|like) that\b|\bthat\W*$"
 )
 # 'Is it safe to …': this 'it' stands for nothing.
 _DUMMY = re.compile(r"\b(?:is|was|does|would|will) it (?:\w+ ){0,2}?(?:to|that|if|when|take)\b|\bthere (?:is|are)\b|\b(?:is|are) there\b")

@@ -2,17 +2,18 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from functools import cache, lru_cache
 
-from med42_chat.library.english import EMPTY, SAME, WEAK
+from med42_chat.library.english import EMPTY, KINDS, SAME, WEAK
 
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W_]+")
+_ENDED = re.compile(r"(?:n['’]t|['’](?:s|d|m|ll|re|ve))\b")
 _ENDINGS = ("ations", "ation", "ments", "ment", "ings", "ing", "edly", "ies", "ied", "ed", "en", "es", "ly", "s", "e", "y")
 
 
 def words(text: str) -> list[str]:
-    """Letters and digits in the order written, in small letters; a decimal number is one word."""
-    return re.findall(r"\d+(?:[.,]\d+)*|[^\W_]+", unicodedata.normalize("NFKC", text).casefold())
+    """Letters and digits in the order written, in small letters; a decimal number is one word; no 's, no n't."""
+    return _WORD.findall(_ENDED.sub("", unicodedata.normalize("NFKC", text).casefold()))
 
 
 def telling(text: str) -> list[str]:
@@ -42,9 +43,6 @@ def stems(text: str) -> frozenset[str]:
 
 @cache
 def alike(word: str) -> frozenset[str]:
-    """The stems of the words that say the same, its own among them."""
-    return frozenset(_stems_of(same for group in SAME if word in group for same in group)) | {stem(word)}
-
-
-def _stems_of(listed: Iterable[str]) -> list[str]:
-    return [stem(word) for word in listed]
+    """The stems of the words that say the same, its own among them, and for a kind of medicine of those of that kind."""
+    groups = [group for group in SAME if word in group] + [members for kind, members in KINDS if word in kind]
+    return frozenset(stem(same) for group in groups for same in group) | {stem(word)}

@@ -1,0 +1,119 @@
+"""The evidence gate on the sample library: its figures on questions that nothing was chosen on, and what it lets through."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from med42_chat.library.documents import document_of
+from med42_chat.library.gate import MOST, passing
+from med42_chat.lookup import Lookup
+from med42_chat.records import Find, Holding, Passage
+from med42_chat.settings import ASSETS
+from med42_chat.store.database import Store
+
+HOLDING = Holding("d", "0" * 64, "f.pdf", "application/pdf", 1, "Protocol", "", "", "", 0, 3, 9)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lookup]:
+    with Store.open(tmp_path_factory.mktemp("samples"), bytes(32)) as store:
+        for file in sorted((ASSETS / "library").iterdir()):
+            if file.suffix != ".toml":
+                store.documents.add(document_of(file.read_bytes(), file.name), file.read_bytes(), file.name)
+        yield Lookup(store.documents)
+
+
+def questions(name: str) -> Mapping[str, list[Any]]:
+    return tomllib.loads((Path(__file__).parent / "gate" / f"{name}.toml").read_text("utf-8"))
+
+
+def plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def shares(samples: Lookup, answerable: Sequence[str], unanswerable: Sequence[str]) -> tuple[float, float]:
+    """Of the questions without an answer those that it abstains on, and of those with one those that it lets through."""
+    silent = [text for text in unanswerable if not samples.passing(text)]
+    answered = [text for text in answerable if samples.passing(text)]
+    return len(silent) / len(unanswerable), len(answered) / len(answerable)
+
+
+def test_on_the_questions_that_it_was_made_with_it_abstains_and_answers_as_it_was_meant_to(samples: Lookup) -> None:
+    half, further = questions("development"), questions("further")
+    asked = [[one["text"] for one in half[kind]] + further[kind] for kind in ("answerable", "unanswerable")]
+    abstains, answers = shares(samples, *asked)
+    assert abstains >= 0.95 and answers >= 0.85
+
+
+def test_on_questions_that_nothing_was_chosen_on_it_does_not_fall_behind_what_was_measured(samples: Lookup) -> None:
+    """.90 and .84 were measured, and .95 and .85 are wanted."""
+    asked = questions("held-out")
+    abstains, answers = shares(samples, *([one["text"] for one in asked[kind]] for kind in ("answerable", "unanswerable")))
+    assert abstains >= 0.90 and answers >= 0.84
+
+
+def test_the_passage_with_the_answer_is_among_those_that_pass(samples: Lookup) -> None:
+    passed = [(one, samples.passing(one["text"])) for one in questions("held-out")["answerable"]]
+    right = [one for one, finds in passed if any(plain(one["words"]) in plain(find.passage.text) for find in finds)]
+    assert len(right) >= 0.9 * sum(bool(finds) for _, finds in passed)
+
+
+def find(number: int, text: str, start: int = 0, page: int = 1) -> Find:
+    return Find(HOLDING, Passage(number, page, ("Doses",), text, start, start + len(text)), 10.0 - number)
+
+
+def even(words: Sequence[str]) -> dict[str, float]:
+    return dict.fromkeys(words, 2.0)
+
+
+def test_an_amount_that_is_asked_for_must_stand_with_what_it_is_asked_of() -> None:
+    near = find(1, "Apixaban is for atrial fibrillation. Enoxaparin 40 mg is for others.")
+    assert passing("What is the dose of apixaban in atrial fibrillation?", [near], even) == []
+    answers = find(1, "Apixaban 5 mg is for atrial fibrillation. Enoxaparin is for others.")
+    assert passing("What is the dose of apixaban in atrial fibrillation?", [answers], even) == [answers]
+
+
+def test_an_abbreviation_and_what_it_stands_for_are_the_same() -> None:
+    known = [("ABX", "acute bladder crisis")]
+    long, short = find(1, "In acute bladder crisis stop naproxen."), find(1, "In ABX stop naproxen.")
+    assert passing("Naproxen in ABX?", [long], even, known) == [long] and passing("Naproxen in ABX?", [long], even) == []
+    assert passing("Naproxen in acute bladder crisis?", [short], even, known) == [short]
+    assert passing("Naproxen in AKI?", [find(1, "In acute kidney injury stop naproxen.")], even)
+
+
+def test_the_best_comes_first_and_what_says_much_less_does_not_come_along() -> None:
+    best = find(3, "Gentamicin in sepsis with fever and jaundice is given by cannula.")
+    fair = find(2, "Gentamicin in fever with jaundice is given by cannula.", page=2)
+    question = "How is gentamicin given in sepsis with fever and jaundice, by cannula?"
+    assert passing(question, [find(1, "Gentamicin is given once.", page=3), fair, best], even) == [best, fair]
+
+
+def test_passages_that_share_text_are_one_source_and_never_more_than_five_pass() -> None:
+    text = "Gentamicin in sepsis is given once."
+    overlapping = [find(1, text, 0), find(2, text, 20), find(3, text, 20, page=2)]
+    assert passing("gentamicin in sepsis", overlapping, even) == [overlapping[0], overlapping[2]]
+    assert len(passing("gentamicin in sepsis", [find(number, text, page=number) for number in range(9)], even)) == MOST
+
+
+@given(st.text(), st.lists(st.text(), max_size=4))
+def test_whatever_is_asked_and_found_only_what_was_found_passes(question: str, texts: list[str]) -> None:
+    finds = [find(number, text, page=number) for number, text in enumerate(texts)]
+    assert all(one in finds for one in passing(question, finds, even))
+    assert passing(question, [], even) == []
+
+
+def test_a_question_without_a_telling_word_lets_nothing_pass() -> None:
+    assert passing("What is it?", [find(1, "What it is.")], even) == []
+
+
+def test_documents_that_say_the_same_are_sources_of_their_own() -> None:
+    one = find(1, "Gentamicin in sepsis is given once.")
+    other = replace(one, holding=replace(HOLDING, id="e"))
+    assert passing("gentamicin in sepsis", [one, other], even) == [one, other]
