@@ -32,8 +32,11 @@ med42.scope = (element, trigger) => {
     button.disabled = !now;
     button.dataset.use = now ? now.use : "";
     const documents = now && now.use !== "off" && shelves.length ? count(now.collections) : null;
-    button.querySelector(".use").textContent = now ? say(now.use) : "";
-    button.querySelector(".count").textContent = documents === null ? "" : say("count", { n: documents });
+    const parts = [now ? say(now.use) : "", documents === null ? "" : say("count", { n: documents })];
+    button.setAttribute("aria-label", parts.filter(Boolean).join(", ") || say("title"));
+    button.querySelector(".use").textContent = parts[0];
+    button.querySelector(".count").textContent = parts[1];
+    button.querySelector(".count").dataset.short = documents === null ? "" : documents.toLocaleString(med42.words.language);
     if (!panel.hidden) fill();
   };
   const choice = (type, label, about, checked, change) => {

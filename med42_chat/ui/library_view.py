@@ -133,9 +133,10 @@ class Sheet:
         if item.state == "reading":
             return self._reading(item)
         outcome = "" if item.state == "done" and not item.document_id else words(f"library.item_{item.state}")  # a folder's is its message
-        said = " ".join(filter(None, [outcome, item.message, item.hint]))
+        question = self._question(item)  # which says what the message says
+        said = " ".join(filter(None, [outcome, *([] if question else [item.message]), item.hint]))
         recognise = _button("recognise", item.id, words("library.recognise")) if item.scan else ""
-        return f'<p class="outcome{" bad" if item.state == "failed" else ""}">{escape(said)}</p>{recognise}{self._question(item)}'
+        return f'<p class="outcome{" bad" if item.state == "failed" else ""}">{escape(said)}</p>{recognise}{question}'
 
     def _reading(self, item: Item) -> str:
         words = self._words

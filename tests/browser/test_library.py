@@ -356,7 +356,7 @@ class TestWhatAConversationIsAnsweredFrom:
         shelf.site.services.library.documents.set_collections(id, ["Ward 4"])
         page.wait_for_selector('.scope-panel .choice:has-text("Ward 3 (not there any more)")')
         assert "0 documents" in self.scope(shelf).inner_text()
-        self.choose(shelf, "All documents")
+        self.choose(shelf, "All ·")
         assert "1 document" in self.scope(shelf).inner_text()
 
 

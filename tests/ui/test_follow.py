@@ -55,9 +55,10 @@ def poll_until(follower: Follower, name: str) -> list[Change]:
     raise AssertionError(f"never told: {name}")
 
 
-def test_a_page_without_a_conversation_hears_of_the_model_only(opened: Services) -> None:
+def test_a_page_without_a_conversation_hears_of_the_model_and_the_library_only(opened: Services) -> None:
     changes = Follower(opened, WORDS, "").poll()
-    assert {kind for kind, _ in changes} == {"live"}
+    assert {kind for kind, _ in changes} == {"live", "scope"}
+    assert named(changes, "scope") == [{"conversation": "", "shelves": []}]
     assert any("Ready" in str(data["html"]) for data in named(changes, "live"))
 
 

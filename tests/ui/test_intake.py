@@ -3,14 +3,16 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from med42_chat.records import Attachment, Draft
+from med42_chat.records import Attachment, Document, Draft, Page, Passage
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS
 from med42_chat.ui.intake import Intake
@@ -34,6 +36,8 @@ def browser_like(opened: Services) -> TestClient:
     app.add_route("/v1/draft", intake.draft, methods=["POST"])
     app.add_route("/v1/search", intake.search, methods=["POST"])
     app.add_route("/v1/attachment", intake.attachment, methods=["POST"])
+    app.add_route("/v1/document", intake.document, methods=["POST"])
+    app.add_route("/v1/passages", intake.passages, methods=["POST"])
     return TestClient(app)
 
 
@@ -160,6 +164,35 @@ class TestFiles:
 
         asyncio.run(answered())
         assert said[0]["status"] == 400
+
+
+class TestTheLibrary:
+    def test_a_file_goes_under_its_bare_name_into_the_collections_that_were_named(self, browser_like: TestClient, opened: Services) -> None:
+        headers = {"x-name": quote("../Stürze.txt"), "x-collections": quote('["Ward 3"]')}
+        id = browser_like.post("/v1/document", content="Falls\n\nRails up.", headers=headers).json()["id"]
+        assert [item.id for item in opened.adding.state().items] == [id]
+        end = time.monotonic() + 20
+        while not opened.library.documents.all() and time.monotonic() < end:
+            time.sleep(0.05)
+        (one,) = opened.library.documents.all()
+        assert (one.name, one.collections) == ("Stürze.txt", ("Ward 3",))
+
+    def test_a_file_over_the_limit_is_refused_while_it_comes(
+        self, browser_like: TestClient, opened: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("med42_chat.library.documents.MOST_BYTES", 1000)
+        answer = browser_like.post("/v1/document", content=b"x" * 1001, headers={"x-name": "big.txt"})
+        assert answer.status_code == 422 and "‘big.txt’ is larger than" in answer.json()["message"]
+        assert opened.adding.state().items == ()
+
+    def test_a_question_shows_what_it_would_be_answered_from_in_these_collections(self, browser_like: TestClient, opened: Services) -> None:
+        words = "Bed rails are raised for patients who ask for them."
+        passages = (Passage(1, None, ("Bed rails",), words, 0, len(words)),)
+        opened.library.documents.add(Document("Falls", "text/plain", (Page(None, words),), passages), b"1", "falls.txt", ["Ward 3"])
+        ask = {"question": "For which patients are bed rails raised?", "collections": ["Ward 3"]}
+        assert words in browser_like.post("/v1/passages", json=ask).json()["html"].split("<details")[0]
+        assert words not in browser_like.post("/v1/passages", json={**ask, "collections": ["Ward 4"]}).json()["html"]
+        assert "Nothing in these documents" in browser_like.post("/v1/passages", json={**ask, "question": "?!"}).json()["html"]
 
 
 def test_a_search_is_answered_with_titles_and_messages(browser_like: TestClient, opened: Services) -> None:
