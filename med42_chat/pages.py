@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from med42_chat.errors import Med42Error, NotFound
 from med42_chat.library.pictures import Kept, fitting, render
-from med42_chat.records import Citation, Holding, Source
+from med42_chat.records import Citation, Holding, Message, Source
 from med42_chat.services import Services
 from med42_chat.store.documents import Documents
 from med42_chat.ui import viewer
@@ -38,8 +38,12 @@ class Pages:
         ]
 
     def source(self, request: Request) -> Response:
-        """What there is to show of one source of an answer."""
-        citation = self._citation(request.path_params["message"], request.path_params["number"])
+        """What there is to show of one source of an answer; with `at` of the sentence that stands there, and not of the whole answer."""
+        answer = self._services.store.conversations.message(request.path_params["message"])
+        citation = _citation(answer, request.path_params["number"])
+        at = request.query_params.get("at", "")
+        if at.isdecimal():
+            citation = viewer.at_sentence(answer, citation, int(at), self._services.chat.medicines)
         return JSONResponse(self._shown(citation), headers=_NOT_KEPT)
 
     def picture(self, request: Request) -> Response:
@@ -62,17 +66,10 @@ class Pages:
     def _documents(self) -> Documents:
         return self._services.library.documents
 
-    def _citation(self, message: str, number: int) -> Citation:
-        answer = self._services.store.conversations.message(message)
-        found = next((one for one in answer.citations if one.source.number == number), None)
-        if found is None:
-            raise NotFound(f"This answer has no source {number}.")
-        return found
-
     def _shown(self, citation: Citation) -> dict[str, object]:
         holding = self._holding(citation.source)
         if holding is None:
-            return viewer.gone(self._words)
+            return viewer.gone(self._words, citation)
         page = self._documents.page(holding.id, citation.source.page)
         newer = self._documents.get(holding.superseded_by) if holding.superseded_by else None
         return viewer.shown(self._words, citation, holding, page, newer)
@@ -83,6 +80,13 @@ class Pages:
             return self._documents.get(source.document_id)
         except NotFound:
             return self._documents.with_content(source.document_sha256)
+
+
+def _citation(answer: Message, number: int) -> Citation:
+    found = next((one for one in answer.citations if one.source.number == number), None)
+    if found is None:
+        raise NotFound(f"This answer has no source {number}.")
+    return found
 
 
 def _told(answer: Callable[[Request], Response]) -> Callable[[Request], Response]:

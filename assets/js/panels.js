@@ -121,7 +121,8 @@ med42.evidence = (element, props, watch) => {
     card.querySelector(".head").setAttribute("aria-expanded", "true");
     root.classList.add("viewing");
     const { message, number, document: id, page } = card.dataset;
-    const leave = med42.viewer(card.querySelector(".viewer"), { message, number: Number(number), document: id, page: Number(page) });
+    const at = from && from.isConnected ? from.dataset.at : ""; // of the sentence that was clicked: others name the same source
+    const leave = med42.viewer(card.querySelector(".viewer"), { message, number: Number(number), document: id, page: Number(page), at });
     open = { card, leave, from };
     if (!focus) return;
     card.querySelector(".head").focus({ preventScroll: true });

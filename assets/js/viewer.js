@@ -1,7 +1,7 @@
 // The document behind a source: its page as a picture with the quoted words marked, or its text where it has no pages.
 "use strict";
 
-/** Fills `place` of a card. `from` is what the card says: { message, number, document, page }. */
+/** Fills `place` of a card. `from` is what the card says: { message, number, document, page, at }, `at` the place of the mark in the answer. */
 med42.viewer = (place, from) => {
   const say = med42.say;
   const make = (tag, properties, ...children) => {
@@ -169,6 +169,7 @@ med42.viewer = (place, from) => {
   };
   const tell = (words) => {
     told = words;
+    place.closest(".card").querySelector(".whole").innerHTML = told.passage;
     said.textContent = [told.said, told.newer].filter(Boolean).join(" ");
     said.dataset.quoted = String(Boolean(told.quoted));
     foot.hidden = !told.document;
@@ -182,7 +183,7 @@ med42.viewer = (place, from) => {
   };
   const ask = async () => {
     try {
-      const answer = await fetch(`/v1/source/${from.message}/${from.number}`);
+      const answer = await fetch(`/v1/source/${from.message}/${from.number}?at=${from.at || ""}`);
       const words = await answer.json();
       if (isOpen) (answer.ok ? tell : fail)(words);
     } catch {

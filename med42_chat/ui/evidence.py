@@ -7,12 +7,12 @@ from html import escape
 
 import gradio as gr
 
-from med42_chat.library.places import find
 from med42_chat.records import Citation, Conversation, Evidence, Message, Source
 from med42_chat.ui.desk import Updates
 from med42_chat.ui.findings import cited, found_list, telling
 from med42_chat.ui.gauges import per_second
 from med42_chat.ui.view import left_out
+from med42_chat.ui.viewer import around_quote, marked, passage
 from med42_chat.ui.words import Words
 
 # What is said of an answer without sources, by what it rests on.
@@ -110,27 +110,16 @@ def card(words: Words, answer: Message, citation: Citation) -> str:
         f'<h3 dir="auto"><button type="button" class="head" data-do="open" aria-expanded="false" aria-controls="page-{number}">'
         f'<span class="number">{number}</span><span>{escape(source.title)}</span></button></h3>{_where(words, source)}'
         f'<blockquote class="excerpt" dir="auto">{_excerpt(before, quoted, after)}</blockquote>'
-        f'<blockquote class="whole" dir="auto" tabindex="0">{escape(before)}{_marked(quoted)}{escape(after)}</blockquote>'
+        f'<blockquote class="whole" dir="auto" tabindex="0">{passage(citation)}</blockquote>'
         f'{told}<div class="viewer" id="page-{number}" hidden></div></article>'
     )
-
-
-def around_quote(citation: Citation) -> tuple[str, str, str]:
-    """The passage before, in and after the quoted words; all before where nothing is quoted, or where that is not one place."""
-    text = citation.source.text
-    place = find(text, citation.quote) if citation.quote else None
-    return (text[: place[0]], text[place[0] : place[1]], text[place[1] :]) if place else (text, "", "")
-
-
-def _marked(quoted: str) -> str:
-    return f"<mark>{escape(quoted)}</mark>" if quoted else ""
 
 
 def _excerpt(before: str, quoted: str, after: str) -> str:
     if not quoted:
         return escape(_cut(before, _BEGINNING))
     start = before if len(before) <= _CONTEXT else "… " + before[-_CONTEXT:].partition(" ")[2]
-    return f"{escape(start)}{_marked(quoted)}{escape(_cut(after, _CONTEXT))}"
+    return f"{escape(start)}{marked(quoted)}{escape(_cut(after, _CONTEXT))}"
 
 
 def _cut(text: str, most: int) -> str:

@@ -119,6 +119,7 @@ class MarkingPen(Pen):
         self._flags = sorted((one.start, one.end, note([one])) for one in amber)
         self._quotes = {citation.source.number: _hover(words, citation) for citation in message.citations}
         self._named: frozenset[int] = frozenset()  # by the mark that is being written, still to come
+        self._mark_at = 0  # where that mark stands
 
     def text(self, text: str) -> str:
         """The words with what is to be looked at marked in them, and each sign after its sentence."""
@@ -135,8 +136,10 @@ class MarkingPen(Pen):
         if number not in self._named:
             mark = next((one for one in MARK.finditer(self._raw, self._at) if number in marked(one[1])), None)
             self._named, self._at = (marked(mark[1]), mark.end()) if mark else (frozenset(), self._at)
+            self._mark_at = mark.start() if mark else self._at
         self._named -= {number}
-        link = super().cite(number).replace(">", f' data-note="{self._quotes.get(number, "")}">', 1)
+        told = f' data-at="{self._mark_at}" data-note="{self._quotes.get(number, "")}">'
+        link = super().cite(number).replace(">", told, 1)
         return link + ("" if self._named else self._due())
 
     def rest(self) -> str:

@@ -105,7 +105,7 @@ class TestFromAQuestion:
         page.wait_for_selector(".answer[data-status='complete'] .sign[data-mood='fine']")
         assert page.inner_text(".answer .checked").startswith("1 of 1 sentence carries a source")
         open_page(page)
-        assert page.inner_text(".card.open mark") == QUOTE and page.locator(".marks i").count() > 0
+        assert page.inner_text(".card.open .whole mark") == QUOTE and page.locator(".marks i").count() > 0
 
     def test_a_question_outside_the_library_is_told_so_and_the_model_is_not_asked(self, page: Any, site: Site, shelf: Shelf) -> None:
         asked = len(site.runtime.requests)
@@ -120,7 +120,12 @@ class TestMarkedPage:
         open_page(opened)
         source = apixaban(shelf)
         assert opened.inner_text(".viewer .count") == f"Page {source.page} of 3"
-        assert opened.inner_text(".card.open mark") == QUOTE
+        assert opened.inner_text(".card.open .whole mark") == QUOTE
+
+    def test_another_sentence_on_the_same_source_has_its_own_words_marked(self, opened: Any) -> None:
+        open_page(opened, cite=1)
+        assert "36 hours and 72 hours" in opened.inner_text(".card.open .whole mark")
+        assert opened.locator(".marks i").count() > 0
 
     def test_each_mark_lies_on_the_words(self, opened: Any, shelf: Shelf) -> None:
         open_page(opened)
@@ -183,7 +188,8 @@ class TestMarkedPage:
         twice = next(word for word in ("hours", "clearance") if source.text.count(word) > 1)
         id = shelf.answer(APIXABAN, source, quote=twice)
         show(page, id)
-        open_page(page)
+        page.click(".card .head")
+        page.wait_for_function(READY)
         assert page.locator(".marks i").count() == 0
         assert "nothing is marked" in page.inner_text(".viewer .said")
 
@@ -218,7 +224,7 @@ class TestTexts:
         show(page, id)
         page.click(".answer .cite")
         page.wait_for_selector(".viewer .said:has-text('no longer in the library')")
-        assert "kept in the fridge for 40 days" in page.inner_text(".card.open mark")
+        assert "kept in the fridge for 40 days" in page.inner_text(".card.open .whole mark")
         assert page.is_hidden(".viewer .frame")
 
 

@@ -4,7 +4,8 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
-from med42_chat.records import Citation, Holding, Page, Source
+from med42_chat.checks import Medicines, check
+from med42_chat.records import Citation, Holding, Message, Page, Source
 from med42_chat.settings import ASSETS
 from med42_chat.ui import viewer
 from med42_chat.ui.words import read_words
@@ -72,5 +73,27 @@ class TestTexts:
         assert len(told["html"]) < 30_000 and "A part of the document is shown." in told["said"]
 
 
-def test_a_removed_document_is_said_to_be_gone() -> None:
-    assert "no longer in the library" in str(viewer.gone(WORDS)["said"])
+class TestSentences:
+    ANSWER = "Wait for “48 hours” [1]. Then start again [1]. Eat well [1]."
+    CITATION = Citation(Source(1, "SmPC", "Wait 48 hours. Then start again. Nothing more."), "Wait 48 hours")
+
+    def quote(self, at: str) -> str:
+        findings = check(self.ANSWER, [self.CITATION.source], Medicines())
+        answer = Message("a1", "c1", "q1", "assistant", self.ANSWER, "complete", 1, citations=(self.CITATION,), findings=findings)
+        return viewer.at_sentence(answer, self.CITATION, self.ANSWER.index(at), Medicines()).quote
+
+    def test_each_sentence_has_its_own_words_of_a_source(self) -> None:
+        assert self.quote("48") == "48 hours"
+        assert self.quote("start") == "Then start again"
+
+    def test_a_sentence_that_says_something_else_has_none(self) -> None:
+        assert self.quote("Eat") == ""
+
+    def test_a_place_outside_of_every_sentence_leaves_the_answers_own_quotation(self) -> None:
+        answer = Message("a1", "c1", "q1", "assistant", self.ANSWER, "complete", 1, citations=(self.CITATION,))
+        assert viewer.at_sentence(answer, self.CITATION, 999, Medicines()) == self.CITATION
+
+
+def test_a_removed_document_is_said_to_be_gone_and_its_words_stay() -> None:
+    told = viewer.gone(WORDS, Citation(SOURCE, "48 hours"))
+    assert "no longer in the library" in str(told["said"]) and "<mark>48 hours</mark>" in str(told["passage"])
