@@ -36,6 +36,21 @@ med42.notes = (place) => {
     one.setAttribute("aria-describedby", "note");
     owner = one;
     isKept = keep;
+    quote(one);
+  };
+  /** Adds the words that a mark's sentence rests on, which the server finds out when somebody wants them. */
+  const quote = async (one) => {
+    const { at, source } = one.dataset;
+    if (at === undefined) return;
+    try {
+      const answer = await fetch(`/v1/source/${one.closest(".turn").dataset.message}/${source}?at=${at}`);
+      const words = answer.ok && (await answer.json()).quote;
+      if (owner !== one || !words) return;
+      note.append(line(["quote", words]));
+      placeMenu(note, one);
+    } catch {
+      // Without an answer the note names the source; that the program is gone is said elsewhere.
+    }
   };
   const leave = (event) => {
     clearTimeout(waiting);

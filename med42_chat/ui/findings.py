@@ -117,7 +117,7 @@ class MarkingPen(Pen):
         self._signs = [(sign.at, _sign(words, sign)) for sign in signs(message)]
         amber = (one for one in telling(message) if one.state in _AMBER and one.kind not in _WHOLE)
         self._flags = sorted((one.start, one.end, note([one])) for one in amber)
-        self._quotes = {citation.source.number: _hover(words, citation) for citation in message.citations}
+        self._titles = {citation.source.number: _hover(words, citation) for citation in message.citations}
         self._named: frozenset[int] = frozenset()  # by the mark that is being written, still to come
         self._mark_at = 0  # where that mark stands
 
@@ -138,7 +138,7 @@ class MarkingPen(Pen):
             self._named, self._at = (marked(mark[1]), mark.end()) if mark else (frozenset(), self._at)
             self._mark_at = mark.start() if mark else self._at
         self._named -= {number}
-        told = f' data-at="{self._mark_at}" data-note="{self._quotes.get(number, "")}">'
+        told = f' data-at="{self._mark_at}" data-note="{self._titles.get(number, "")}">'
         link = super().cite(number).replace(">", told, 1)
         return link + ("" if self._named else self._due())
 
@@ -191,10 +191,8 @@ def bound(html: str) -> str:
 
 
 def _hover(words: Words, citation: Citation) -> str:
-    lines = [["title", f"{citation.source.title}{_where(words, citation)}"]]
-    if citation.quote:
-        lines.append(["quote", citation.quote])
-    return escape(json.dumps(lines, ensure_ascii=False))
+    """Whom a mark cites. Which words its sentence rests on is asked for when they are wanted: that costs a millisecond for each mark."""
+    return escape(json.dumps([["title", f"{citation.source.title}{_where(words, citation)}"]], ensure_ascii=False))
 
 
 def _where(words: Words, citation: Citation) -> str:

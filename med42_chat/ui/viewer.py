@@ -48,13 +48,13 @@ def marked(quoted: str) -> str:
 
 def gone(words: Words, citation: Citation) -> dict[str, object]:
     """What is said when the document has been removed."""
-    return {"kind": "gone", "said": words("viewer.gone"), "passage": passage(citation)}
+    return {"kind": "gone", "said": words("viewer.gone"), "passage": passage(citation), "quote": citation.quote}
 
 
 def shown(words: Words, citation: Citation, holding: Holding, page: Page, newer: Holding | None = None) -> dict[str, object]:
     """Everything but the picture. `page` is the cited one, or all of a document that has no pages."""
     named = words("viewer.newer", title=newer.title) if newer else ""
-    told = {"document": holding.id, "title": holding.title, "newer": named, "passage": passage(citation)}
+    told = {"document": holding.id, "title": holding.title, "newer": named, "passage": passage(citation), "quote": citation.quote}
     if page.number is None or not holding.media_type.endswith("/pdf"):
         return {**told, **_text(words, citation, page)}
     quoted = _places(citation, page)

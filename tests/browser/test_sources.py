@@ -255,8 +255,10 @@ class TestFindings:
 
     def test_a_pointer_over_a_mark_shows_the_quoted_words(self, opened: Any) -> None:
         opened.hover(".answer .cite >> nth=0")
-        opened.wait_for_selector(".note")
+        opened.wait_for_selector(".note [data-state='quote']")
         assert QUOTE in opened.inner_text(".note")
+        opened.hover(".answer .cite >> nth=1")
+        opened.wait_for_selector(".note [data-state='quote']:has-text('72 hours')")
 
     def test_the_line_below_says_what_was_looked_at(self, opened: Any) -> None:
         line = opened.inner_text(".answer .checked")

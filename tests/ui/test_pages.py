@@ -53,6 +53,8 @@ def test_a_source_is_told_with_its_marks(opened: Services, client: TestClient, t
     message = answered(opened, added(opened, tmp_path / "a.pdf", "a"))
     told = client.get(f"/v1/source/{message}/1").json()
     assert told["kind"] == "pages" and len(told["marks"]) == 1 and told["quoted"]
+    assert told["quote"] == "40 days"
+    assert client.get(f"/v1/source/{message}/1?at=0").json()["quote"] == ""  # 'Forty' says it too freely
     assert client.get(f"/v1/source/{message}/2").status_code == 404
 
 
