@@ -19,6 +19,7 @@ _PROSE = 18  # characters; columns whose lines are shorter, mostly, are a table'
 _FILLED = 0.7  # of a column's width: as far as prose goes in many lines, and a table's cells do not
 _FILLED_LINES = 0.4
 _FEWEST = 3  # lines on either side of a gutter
+_LEVEL = 0.15  # heights of a line: cells of one row do not stand further from one line
 _HEADING = 1.15  # times the usual height
 _BINS = 200  # the page's width is looked at in so many steps
 _TRIED = 12  # places for a gutter
@@ -148,8 +149,18 @@ def _is_table(band: Sequence[Run], gutter: float) -> bool:
     several = [cells for cells in map(_cells, clusters(band)) if cells > 1]
     if not several or (len(several) == 1 and several[0] == 2):
         return False
+    if not _on_one_line(band, gutter):
+        return False
     sides = [bool(side) and _is_prose(side) for side in _facing(*_sides(band, gutter))]
     return not all(sides) if median(several) > 2 else not any(sides)
+
+
+def _on_one_line(band: Sequence[Run], gutter: float) -> bool:
+    """Whether what stands beside each other across the gutter is level, as a table's cells are and two columns' lines need not be."""
+    beside = [sides for sides in (_sides(row, gutter) for row in clusters(band)) if all(sides)]
+    level = [min(abs(one.bottom - other.bottom) for one in left for other in right) for left, right in beside]
+    usual = median(run.bottom - run.top for run in band)
+    return 2 * sum(gap < _LEVEL * usual for gap in level) >= len(level)
 
 
 def _cells(row: Sequence[Run]) -> int:
