@@ -133,8 +133,7 @@ med42.library = (element, props, trigger, watch) => {
     if (!now) return;
     sheet.tell(now);
     if (["add", "watch"].includes(now.did)) path.value = "";
-    if (now.message) asking?.querySelector(".primary")?.removeAttribute("disabled");
-    else if (["edit", "shelve", "unshelve"].includes(now.did)) asking?.close();
+    if (["edit", "shelve", "unshelve"].includes(now.did)) asking?.close();
   });
 
   let asking = null; // the form that is open over the page
@@ -145,12 +144,14 @@ med42.library = (element, props, trigger, watch) => {
     const save = make("button", { type: "submit", className: "primary", textContent: med42.say("library.save") });
     const made = make("form", { method: "dialog", noValidate: true }, heading, ...fields, make("p", { className: "actions" }, ...actions, cancel, save));
     made.addEventListener("submit", (event) => { event.preventDefault(); send(); });
+    const from = document.activeElement;
     asking = make("dialog", { className: "paper sure form" }, made);
     asking.setAttribute("aria-labelledby", heading.id);
     asking.addEventListener("close", (event) => {
       event.stopPropagation();
       event.target.remove();
       asking = null;
+      if (!from.isConnected) sheet.refocus(body, from.dataset); // the list was drawn anew meanwhile
     });
     dialog.append(asking);
     asking.showModal();

@@ -65,7 +65,11 @@ med42.sheet = (dialog, address, { may = () => true, shown = () => {}, lost = () 
   const refocus = (place, { act, id = "", open, card = id }) => {
     const same = act && body.querySelector(`[data-act="${act}"][data-id="${CSS.escape(id)}"]`);
     const summary = open && body.querySelector(`details[data-open="${CSS.escape(open)}"] > summary`);
-    (same || summary || cardOf(card) || place.querySelector("button") || body).focus({ preventScroll: true });
+    // The first of them that can have it: what is folded cannot.
+    [same, summary, cardOf(card), place.querySelector("summary, button"), body].find((one) => {
+      one?.focus({ preventScroll: true });
+      return one && document.activeElement === one;
+    });
   };
   const cardOf = (id) => body.querySelector(`[data-card="${CSS.escape(id)}"]`);
   const reveal = (card) => {
@@ -117,7 +121,7 @@ med42.sheet = (dialog, address, { may = () => true, shown = () => {}, lost = () 
     closed();
   });
   med42.sheets = [...(med42.sheets || []), { dialog, tell }];
-  return { body, open, put, tell, say, make, ask, cardOf, reveal };
+  return { body, open, tell, make, ask, cardOf, reveal, refocus };
 };
 
 /** The page's notice lies behind an open dialog, which then says it itself. */

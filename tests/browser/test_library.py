@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from med42_chat.records import Holding
+from med42_chat.settings import ASSETS
 from tests.browser.axe import contrasts, violations
 from tests.browser.conftest import Site
 from tests.browser.test_page import ask, here, until, wait_for_answer
@@ -257,18 +258,18 @@ class TestCollections:
 
 class TestFinding:
     def test_a_question_shows_the_passages_that_would_be_taken(self, shelf: Shelf) -> None:
-        shelf.put()
-        shelf.put("sepsis.md", "# Sepsis\n\nBlood cultures are drawn before the first antibiotic.\n")
+        for name in ("refeeding.html", "early-warning.md"):
+            shelf.site.services.library.add(ASSETS / "library" / name)
         shelf.open()
-        page = shelf.page
-        page.fill("#library .find", "For which patients are bed rails raised?")
-        page.wait_for_selector("#library .passage")
-        assert "Rails are raised" in page.inner_text("#library .finds") and "Bed rails" in page.inner_text("#library .finds .where")
-        assert not shelf.article("Sepsis").is_visible()
+        page, documents = shelf.page, shelf.page.locator("#library .document").first
+        page.fill("#library .find", "How is low phosphate replaced in refeeding syndrome?")
+        page.wait_for_selector("#library .passage:not(.weak)")
+        assert "phosphate" in page.locator("#library .passage").first.inner_text()
+        assert not documents.is_visible()
         page.fill("#library .find", "zzyzx")
         page.wait_for_selector("#library .finds:has-text('Nothing in these documents answers this.')")
         page.fill("#library .find", "")
-        shelf.article("Sepsis").wait_for()
+        documents.wait_for()
 
     def test_what_a_document_says_is_only_text(self, shelf: Shelf) -> None:
         shelf.put("hostile.txt", "Rails <img src=x onerror=alert(1)> are raised for patients who ask for them.\n")

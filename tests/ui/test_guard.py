@@ -42,6 +42,7 @@ APP = Starlette(
         Route("/v1/fault", fault),
         Route("/v1/stream", echo, methods=["GET", "POST"]),
         Route(FILES, echo, methods=["POST"]),
+        Route(DOCUMENTS, echo, methods=["POST"]),
         Route("/gradio_api/upload", echo, methods=["POST"]),
         Route("/ui/js/page.js", asset),
         Route("/ui/icons/med42.svg", asset),

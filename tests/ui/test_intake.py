@@ -12,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from med42_chat.records import Attachment, Document, Draft, Page, Passage
+from med42_chat.records import Attachment, Draft
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS
 from med42_chat.ui.intake import Intake
@@ -186,12 +186,12 @@ class TestTheLibrary:
         assert opened.adding.state().items == ()
 
     def test_a_question_shows_what_it_would_be_answered_from_in_these_collections(self, browser_like: TestClient, opened: Services) -> None:
-        words = "Bed rails are raised for patients who ask for them."
-        passages = (Passage(1, None, ("Bed rails",), words, 0, len(words)),)
-        opened.library.documents.add(Document("Falls", "text/plain", (Page(None, words),), passages), b"1", "falls.txt", ["Ward 3"])
-        ask = {"question": "For which patients are bed rails raised?", "collections": ["Ward 3"]}
-        assert words in browser_like.post("/v1/passages", json=ask).json()["html"].split("<details")[0]
-        assert words not in browser_like.post("/v1/passages", json={**ask, "collections": ["Ward 4"]}).json()["html"]
+        for name in ("refeeding.html", "early-warning.md"):
+            opened.library.add(ASSETS / "library" / name, ["Ward 3"])
+        ask = {"question": "How is low phosphate replaced in refeeding syndrome?", "collections": ["Ward 3"]}
+        before = browser_like.post("/v1/passages", json=ask).json()["html"].split("<details")[0]
+        assert "phosphate" in before and 'class="passage"' in before
+        assert "passage" not in browser_like.post("/v1/passages", json={**ask, "collections": ["Ward 4"]}).json()["html"]
         assert "Nothing in these documents" in browser_like.post("/v1/passages", json={**ask, "question": "?!"}).json()["html"]
 
 
