@@ -278,6 +278,8 @@ class Adding:
             return self._failed(error, underway)
         except Med42Error as error:
             return Outcome("failed", error.message, error.hint)
+        except OSError:  # a folder that may not be looked into
+            return Outcome("failed", f"‘{entry.name}’ cannot be opened.", "May your account read it?")
 
     def _failed(self, error: UnreadableFile, underway: _Underway) -> Outcome:
         scan = isinstance(error, ScannedFile) and not underway.entry.ocr and can_ocr()
