@@ -17,6 +17,7 @@ _MOST_WORDS = 32
 _SMALL = 500  # passages; of fewer, no word is too frequent to be searched
 _FREQUENT = 0.05  # of all passages: words in more of them cost much time and rank little
 _FEWEST = 2  # words that are searched whatever their frequency
+_FEW_PASSAGES = 50
 _COUNTED = 5_000  # passages with a word: whether more have it makes no difference
 _HEADING = 1.5  # times the weight of a word in the text: between what long web pages (2) and short protocols (1) are found by best
 
@@ -68,10 +69,11 @@ def ranked(connections: Connections, question: str, limit: int, collections: Seq
 def rarity(connections: Connections, words: Sequence[str]) -> dict[str, float]:
     """How rare each word is among all passages, by its stem: ln((passages + 1) / (those that hold it + 1/2)), 0 at least.
 
-    One that is in more than some thousands is as rare as one that is in so many.
+    One that is in more than some thousands is as rare as one that is in so many, and a library of a page or two counts as a larger one:
+    that a word stands in its only passage does not make it a common word.
     """
     (row,) = connections.rows("select max(id) as n from passages")
-    total = row["n"] or 0
+    total = max(_FEW_PASSAGES, row["n"] or 0)
     counts = {word: connections.rows(_COUNT, (f'"{word}"', _COUNTED))[0]["n"] for word in dict.fromkeys(words) if words_of(word) == [word]}
     return {word: max(0.0, math.log((total + 1) / (count + 0.5))) for word, count in counts.items()}
 
