@@ -378,10 +378,10 @@ class TestKeys:
         paste(page, LETTER)
         page.focus(".attached .open")
         names = []
-        for _ in range(7):
+        for _ in range(8):
             names.append(page.evaluate("(e => e.dataset.act || e.id || e.className || e.tagName)(document.activeElement)"))
             page.keyboard.press("Tab")
-        assert names == ["open", "away-with", "TEXTAREA", "attach", "presets", "keys", "send"]
+        assert names == ["open", "away-with", "TEXTAREA", "attach", "presets", "scope", "keys", "send"]
 
 
 @pytest.mark.parametrize("width", [390, 1024, 1440])

@@ -155,8 +155,8 @@ class TestWhatIsFound:
         assert found(WORDS, (), []) == "<p>Nothing in these documents answers this.</p>"
 
 
-def document(title: str, **details: str) -> Document:
-    return Document(title, "text/plain", (Page(None, "Rails up."),), (Passage(1, None, (), "Rails up.", 0, 9),), **details)
+def document(title: str) -> Document:
+    return Document(title, "text/plain", (Page(None, "Rails up."),), (Passage(1, None, (), "Rails up.", 0, 9),))
 
 
 @pytest.fixture
