@@ -46,4 +46,5 @@ def _place(finding: Finding) -> dict[str, Any]:
 
 def _severity(finding: Finding) -> str:
     """'ok' also for a sentence in which there is nothing to compare; what was not looked up for want of a source is to be looked at."""
-    return "ok" if finding.state == "found" or finding.kind == "sentence" else "warn"
+    nothing_to_compare = finding.kind == "sentence" and finding.state == "not_checked"
+    return "ok" if finding.state == "found" or nothing_to_compare else "warn"
