@@ -12,12 +12,14 @@ from med42_chat.checks.medicines import Medicines
 from med42_chat.checks.passages import Nearest, Passage, Statement, exchanged, nearest, negation_before, read, stands_in, statement
 from med42_chat.checks.polarity import contradiction, wording
 from med42_chat.checks.references import Reference, names, references
-from med42_chat.checks.text import MARK, Span, marked, plain, quotations, sentences
+from med42_chat.checks.text import MARK, Span, marked, plain, quotations, sentences, without_names
 from med42_chat.checks.words import elsewhere, listed, out_of_place, place, written
 from med42_chat.records import Finding, FindingKind, FindingState, Source
 
 # A word or two between quotation marks are a term more often than a quotation.
 _FEWEST_QUOTED = 3
+# Of a sentence that rests on a source, in other words too, at least this share of the words that carry meaning stands there.
+_STRANGE, _FEWEST_WORDS = 0.4, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def _sentence(span: Span, passages: Sequence[Passage], medicines: Medicines) -> 
     named = frozenset[int]().union(*marks)
     return _Sentence(
         span,
-        statement(span.text, medicines),
+        statement(without_names(span.text), medicines),
         tuple(passage for passage in passages if passage.number in named),
         tuple(passage for passage in passages if passage.number not in named),
         bool(marks),
@@ -75,8 +77,17 @@ def _findings(sentence: _Sentence, passages: Sequence[Passage]) -> Iterator[Find
     compared = [*_measures(sentence, near), *_codes(sentence), *_medicines(sentence, near), *_polarity(sentence, near)]
     yield from compared
     if not (compared or quoted or sentence.references):
-        told = "Only the mark was looked at: there is no quotation, figure or medicine here to compare. Please read the source."
-        yield sentence.finding(0, len(sentence.span.text), "sentence", "not_checked", told, sentence.cited[0])
+        yield _bare(sentence)
+
+
+def _bare(sentence: _Sentence) -> Finding:
+    """On a sentence with a mark and nothing to compare but its words."""
+    words, there = sentence.said.wording.stems, frozenset[str]().union(*(passage.stems for passage in sentence.cited))
+    if len(words) >= _FEWEST_WORDS and len(words & there) < _STRANGE * len(words):
+        state, told = "doubtful", f"Few words of this sentence stand in {listed(passage.number for passage in sentence.cited)}."
+    else:
+        state, told = "not_checked", "Only the mark was looked at: there is no quotation, figure or medicine here to compare."
+    return sentence.finding(0, len(sentence.span.text), "sentence", state, f"{told} Please read the source.", sentence.cited[0])
 
 
 def _marks(sentence: _Sentence, passages: Sequence[Passage]) -> Iterator[Finding]:

@@ -46,6 +46,7 @@ class Passage:
     numbers: dict[Fraction, Measure]
     medicines: frozenset[str]
     codes: frozenset[str]
+    stems: frozenset[str]
 
     @property
     def number(self) -> int:
@@ -98,6 +99,7 @@ def read(source: Source, medicines: Medicines) -> Passage:
         {measure.number: measure for measure in listed if measure.kind == "figure"},
         frozenset(named.name for one in (*statements, *above) for named in one.medicines),
         frozenset(found[0].casefold() for part in (text, source.title, *source.heading_path) for found in codes(part)),
+        frozenset[str]().union(*(one.wording.stems for one in (*statements, *above))),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\]")
+_NAME = re.compile(r"\b[Ss]ources? \d{1,2}(?:(?:, | and |, and | or )\d{1,2})*\b(?: says?:)?")
 
 # 'amoxi-' at a line's end, in small letters or in capitals: a hyphen before a capital, as in 'anti-D', is the word's own.
 _BROKEN = re.compile(r"\u00ad\s*|(?:(?<=[a-z])[-‐‑][ \t]*\n\s*(?=[a-z])|(?<=[A-Z])[-‐‑][ \t]*\n\s*(?=[A-Z]))")
@@ -103,6 +104,11 @@ def marked(mark: str) -> frozenset[int]:
         first, *_, last = [int(number) for number in re.split(r"\s*[–-]\s*", part)] * 2
         numbers.update(range(min(first, last), max(first, last) + 1))
     return frozenset(numbers)
+
+
+def without_names(text: str) -> str:
+    """An answer's text, as long as before, without 'source 2 says:' and 'sources 1 and 3', whose digits are no figures."""
+    return _NAME.sub(lambda name: " " * len(name[0]), text)
 
 
 def plain(text: str) -> str:

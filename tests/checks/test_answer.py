@@ -117,6 +117,13 @@ class TestFigures:
         (one,) = amber(check("Gentamicin levels are measured after 5 hours [1].", (source,), listed))
         assert (one.kind, one.state) == ("figure", "doubtful")
 
+    @pytest.mark.parametrize("naming", ["Source 2 says: ", "As sources 1 and 2 say, "])
+    def test_a_source_named_in_words_is_no_figure(self, naming: str, listed: Medicines) -> None:
+        sources = [Source(2, "Gout", "Give colchicine 500 micrograms for 3 days.")]
+        found = check(f"{naming}Give colchicine 500 micrograms for 3 days. [2]", sources, listed)
+        assert [finding.words for finding in found if finding.state != "found"] == []
+        assert "not_found" in {finding.state for finding in check("Source 2 says: give it for 5 days. [2]", sources, listed)}
+
     def test_ones_own_counting_is_no_figure(self, listed: Medicines) -> None:
         assert not amber(check("There are three things to know about potassium [1].", SOURCES, listed))
 
@@ -127,6 +134,18 @@ class TestFigures:
     def test_figures_without_a_source_are_said_to_be_unchecked(self, listed: Medicines) -> None:
         assert told("Give 500 mg.", listed) == [("unsourced", "not_checked", "Give 500 mg.", None)]
         assert told("There are two options.", listed) == []
+
+
+class TestWords:
+    SOURCES = (Source(1, "Delirium", "Haloperidol is avoided in Parkinson's disease. Quetiapine is the medicine of choice."),)
+
+    def test_a_sentence_of_other_words_is_doubtful(self, listed: Medicines) -> None:
+        found = check("Thyroid nodules must grow on a choice of ropes. [1]", self.SOURCES, listed)
+        assert [(finding.kind, finding.state) for finding in found if finding.kind != "mark"] == [("sentence", "doubtful")]
+
+    def test_one_of_its_own_words_was_only_not_compared(self, listed: Medicines) -> None:
+        found = check("One medicine is avoided in Parkinson's disease. [1]", self.SOURCES, listed)
+        assert [(finding.kind, finding.state) for finding in found if finding.kind != "mark"] == [("sentence", "not_checked")]
 
 
 class TestMedicines:
