@@ -138,16 +138,6 @@ class Conversations:
             self._set(id, "library", use)
             self._set(id, "collections", json.dumps(names(collections)))
 
-    def rename_collection(self, name: str, new: str) -> None:
-        """A collection of the library has another name: the conversations that search it go on doing so."""
-        with self._connections.write() as db:
-            db.conn.execute(
-                """update conversations set collections =
-                  (select json_group_array(distinct iif(value = :name, :new, value)) from json_each(collections))
-                where exists (select 1 from json_each(collections) where value = :name)""",
-                {"name": name, "new": new},
-            )
-
     # Deletion
 
     def hide(self, id: str) -> None:

@@ -16,7 +16,6 @@ from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import STEPS, migrate, schema_version
 from med42_chat.store.private import cannot_write, keep_private, make_private_folder
 from med42_chat.store.snapshot import remove_with_logs
-from med42_chat.store.texts import one_line
 from med42_chat.store.waiting import Waiting
 from med42_chat.store.watched import Watched
 
@@ -67,13 +66,12 @@ class Store:
         return store
 
     def rename_collection(self, name: str, new: str) -> None:
-        """Gives a collection of the library another name, everywhere; where there is one of that name, they become one.
+        """Gives a collection of the library another name, for documents, conversations and watched folders.
 
-        Raises InputError for an empty name.
+        Where there is one of that name, they become one. Raises InputError for an empty name.
         """
         with self._connections.write():
             self.documents.rename_collection(name, new)
-            self.conversations.rename_collection(name, one_line(new))
             self.watched.rename_collection(name, new)
             self.waiting.rename_collection(name, new)
 

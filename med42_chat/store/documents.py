@@ -12,6 +12,7 @@ from med42_chat.records import Document, Find, Holding, Page, Passage
 from med42_chat.store import tree
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import Connections, Row
+from med42_chat.store.naming import rename
 from med42_chat.store.passages import abbreviations, ranked, rarity
 from med42_chat.store.texts import names, one_line
 
@@ -201,13 +202,13 @@ class Documents:
                 "insert or ignore into collections select document_id, ? from collections where name = ?", (one_line(new), name)
             )
             db.conn.execute("delete from collections where name = ? and name <> ?", (name, one_line(new)))
-            _rename_in_conversations(db, name, one_line(new))
+            rename(db, "conversations", name, one_line(new))
 
     def remove_collection(self, name: str) -> None:
         """Removes the collection; its documents stay in the library. A conversation that was searched in it alone is searched in all."""
         with self._write() as db:
             db.conn.execute("delete from collections where name = ?", (name,))
-            _rename_in_conversations(db, name, None)
+            rename(db, "conversations", name, "")
 
     def supersede(self, old: str, new: str) -> None:
         """From now on `new` is searched in the place of `old`, which stays and can be read. Raises NotFound, InputError."""
@@ -341,17 +342,6 @@ def _search_again(db: "Database", id: int) -> None:
 def _set_collections(db: "Database", id: int, collections: Sequence[str]) -> None:
     db.conn.execute("delete from collections where document_id = ?", (id,))
     db.conn.executemany("insert into collections values (?, ?)", [(id, name) for name in names(collections)])
-
-
-def _rename_in_conversations(db: "Database", name: str, new: str | None) -> None:
-    """Conversations that name a collection go on with it under its new name: under the old one they would silently search nothing."""
-    db.conn.execute(
-        """update conversations set collections = (
-          select json_group_array(distinct iif(value = :name, :new, value)) from json_each(collections)
-          where value <> :name or :new is not null)
-        where exists (select 1 from json_each(collections) where value = :name)""",
-        {"name": name, "new": new},
-    )
 
 
 def _holding(row: Row) -> Holding:

@@ -1,4 +1,4 @@
-"""Names of collections that are kept as a JSON list in a row: of a watched folder, of a file that waits."""
+"""Names of collections that are kept as a JSON list in a row: of a conversation, a watched folder, a file that waits."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def rename(db: "Database", table: str, name: str, new: str) -> None:
-    """Puts `new` in the place of `name` in every row of the table; an empty `new` takes it out."""
+    """Puts `new` in the place of `name` in every row of the table, where the old one would mean nothing. An empty `new` takes it out."""
     db.conn.execute(
         f"""update {table} set collections = (select json_group_array(distinct iif(value = :name, :new, value))
           from json_each(collections) where value <> :name or :new <> '')

@@ -40,7 +40,7 @@ class LibraryDialog:
             "read_again": self._read_again,
             "edit": self._edit,
             "shelve": self._shelve,
-            "unshelve": lambda event: desk.services.library.documents.remove_collection(text(event, "name")),
+            "unshelve": lambda event: desk.services.store.remove_collection(text(event, "name")),
             "remove": lambda event: desk.services.library.documents.remove(text(event, "id")),
         }
 
@@ -91,8 +91,7 @@ class LibraryDialog:
         if not name:
             raise InputError(self._desk.words("library.no_name"), self._desk.words("library.no_name_hint"))
         if was and was != name:
-            documents.rename_collection(was, name)
-            self._desk.store.rename_collection(was, name)
+            self._desk.services.store.rename_collection(was, name)
         chosen = set(event._data.get("ids", []))
         for one in documents.all():
             others = [other for other in one.collections if other != name]

@@ -266,3 +266,19 @@ def test_naming_the_store_does_not_load_it() -> None:
     code = f"import sys, med42_chat.store.database, med42_chat.store.backup; print({heavy} & {{*sys.modules}})"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert ran.stdout.strip() == "set()"
+
+
+def test_a_collection_is_renamed_and_removed_wherever_it_is_named(store: Store) -> None:
+    conversation = store.conversations.create().id
+    store.conversations.set_library(conversation, "only", ["Ward", "ICU"])
+    store.watched.watch("/somewhere", ["Ward"])
+    store.waiting.add_content("a.md", b"Words.", ["Ward", "Ward 3"])
+
+    def named() -> list[set[str]]:
+        places = store.conversations.get(conversation), store.watched.folders()[0], store.waiting.all()[0]
+        return [set(place.collections) for place in places]
+
+    store.rename_collection("Ward", "Ward 3")
+    assert named() == [{"Ward 3", "ICU"}, {"Ward 3"}, {"Ward 3"}]
+    store.remove_collection("Ward 3")
+    assert named() == [{"ICU"}, set(), set()]
