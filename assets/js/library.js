@@ -91,7 +91,7 @@ med42.library = (element, props, trigger, watch) => {
   });
   /** The documents in what was dropped: a file as it is, of a folder those whose names end like a document's. */
   const filesOf = async (entry) => {
-    if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+    if (entry.isFile) return new Promise((resolve) => entry.file((file) => resolve([file]), () => resolve([]))); // [] where it may not be read
     const inside = (await entries(entry)).filter((one) => one.isDirectory || suits(one));
     return (await Promise.all(inside.map(filesOf))).flat();
   };

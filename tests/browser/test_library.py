@@ -119,6 +119,20 @@ class TestAdding:
         until(lambda: [one.collections for one in shelf.documents()] == [("Ward 3",)] * 2, "both are in the collection")
         shelf.says("2 files have been looked at.")
 
+    def test_a_folder_that_is_dropped_brings_the_documents_in_it(self, shelf: Shelf) -> None:
+        folder = shelf.folder / "protocols"
+        (folder / "wards").mkdir(parents=True)
+        (folder / "falls.md").write_text(FALLS.format(version=1))
+        (folder / "wards" / "sepsis.txt").write_text("Sepsis\n\nBlood cultures first.\n")
+        (folder / "program.exe").write_text("no document")
+        shelf.open()
+        devtools = shelf.page.context.new_cdp_session(shelf.page)
+        for type_ in ("dragEnter", "dragOver", "drop"):
+            data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+            devtools.send("Input.dispatchDragEvent", {"type": type_, "x": 700, "y": 500, "data": data})
+        shelf.page.wait_for_selector("#library .document >> nth=1")
+        assert sorted(one.name for one in shelf.documents()) == ["falls.md", "sepsis.txt"]
+
     def test_what_is_dropped_on_the_question_stays_with_it(self, shelf: Shelf) -> None:
         shelf.drop(("letter.txt", "Potassium 5.9"), place="#question")
         shelf.page.wait_for_selector(".attached .open:not(:disabled)")
