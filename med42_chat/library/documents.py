@@ -25,7 +25,7 @@ from med42_chat.records import Document, Page, Passage
 
 MOST_BYTES = 200_000_000  # of a file
 MOST_CHARACTERS = 12_000_000  # of its text: some 4,000 full pages
-TIME_S = 600.0
+TIME_S = 1_800.0  # it yields to other programs: three thousand pages take a minute or two, or several while a model answers
 OCR_TIME_S = 6_000.0  # some three seconds for a page
 _MOST_ANSWER = 400_000_000  # bytes
 _LONGEST_DETAIL = 200
@@ -101,7 +101,7 @@ def allowed(data: bytes, name: str) -> bytes:
 def document_of(data: bytes, name: str, time_s: float = 0, reading: Reading | None = None) -> Document:
     """The document in a file's bytes; the name helps to tell what it is, and is its title where it has none.
 
-    Takes `time_s` seconds at most (ten minutes where none are given; with text recognition, ten times that). Raises UnreadableFile.
+    Takes `time_s` seconds at most; where none are given TIME_S, or with text recognition OCR_TIME_S. Raises UnreadableFile.
     """
     reading = reading or Reading()
     time_s = time_s or (OCR_TIME_S if reading.ocr else TIME_S)

@@ -57,7 +57,7 @@ def _parted(line: _Row, columns: _Columns) -> _Row:
     """The line, its runs parted where a word begins just where a column does: a cell may come very near the next one."""
     lefts = [left for left, _ in columns]
     parted: _Row = []
-    for run in line:
+    for run in line if lefts else []:
         start = 0
         for index in range(1, len(run.glyphs) - 1):
             before, space, glyph = run.glyphs[index - 1 : index + 2]
@@ -66,7 +66,7 @@ def _parted(line: _Row, columns: _Columns) -> _Row:
                 parted.append(Run(run.glyphs[start:index]))
                 start = index + 1
         parted.append(Run(run.glyphs[start:]) if start else run)
-    return parted
+    return parted or line
 
 
 def _columns(lines: Sequence[_Row]) -> _Columns:
