@@ -57,7 +57,7 @@ class Lookup:
         if use == "off" or not self.documents.count(collections):
             return Looked(otherwise=without)
         asked = followup.in_context(question, [message.text for message in history if message.role == "user"])
-        passing = self.passing(asked.text, collections)
+        passing = self.passing(question, collections, asked.context)
         if not passing and asked.context and len(asked.own) >= _BY_ITSELF:
             asked = followup.Asked(question)
             passing = self.passing(question, collections)
@@ -65,10 +65,11 @@ class Lookup:
         notes = (f"Looked up in the library as: {asked.text}",) if asked.context else ()
         return Looked(tuple(map(_source, range(1, len(passing) + 1), passing)), without if optional else "nothing", notes)
 
-    def passing(self, question: str, collections: Sequence[str] = ()) -> list[Find]:
-        """The passages that may stand before the model, the best first."""
-        finds = self.documents.search(question, _CANDIDATES, collections)
-        return gate.passing(question, finds, self.documents.rarity, self.documents.abbreviations(question))
+    def passing(self, question: str, collections: Sequence[str] = (), context: str = "") -> list[Find]:
+        """The passages that may stand before the model, the best first; `context` has words that the question leans on."""
+        text = f"{question} {context}".strip()
+        finds = self.documents.search(text, _CANDIDATES, collections)
+        return gate.passing(question, finds, self.documents.rarity, self.documents.abbreviations(text), context)
 
 
 def _source(number: int, find: Find) -> Source:

@@ -24,6 +24,7 @@ _WEAK = 0.3  # times the weight of an everyday word, or of a figure: a patient's
 _SENTENCE = 0.2  # how much the best sentence counts beside the whole passage
 _ANSWER = 0.5  # how much, where an amount or a time is asked for, the best sentence with one counts
 _HEADING = 0.4  # how much, where all of a subject is asked for, the headings count
+_CONTEXT = 0.5  # times the weight of a word that is only leaned on: 'and magnesium?' is about that in the place of something else
 
 _SENTENCES = re.compile(r"(?<=[.;!?])\s+|\n+")
 _TIME = re.compile(r"\b(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|daily|weekly)\b|\b\d\d[:.]\d\d\b")
@@ -76,12 +77,19 @@ class _Question:
         return not alike(word).isdisjoint(have) or any(_short_or_long(word, short.casefold(), long, have) for short, long in self.forms)
 
 
-def passing(question: str, finds: Sequence[Find], rarity: Callable[[Sequence[str]], Mapping[str, float]], forms: Forms = ()) -> list[Find]:
+def passing(
+    question: str,
+    finds: Sequence[Find],
+    rarity: Callable[[Sequence[str]], Mapping[str, float]],
+    forms: Forms = (),
+    context: str = "",
+) -> list[Find]:
     """At most five of the finds, the best first; none where none answers the question.
 
-    `rarity` gives for words how rare each is in the library, `forms` are the abbreviations that stand in the question, either way.
+    `rarity` gives for words how rare each is in the library, `forms` are the abbreviations that stand in the question, either way;
+    `context` has words of an earlier question that this one leans on.
     """
-    asked = _question(question, rarity(telling(question)), forms)
+    asked = _question(question, context, rarity(telling(f"{question} {context}")), forms)
     values = [(_value(asked, find), -place) for place, find in enumerate(finds)]
     best = max(values, default=(0.0, 0))[0]
     if best < _ENOUGH:
@@ -90,14 +98,15 @@ def passing(question: str, finds: Sequence[Find], rarity: Callable[[Sequence[str
     return list(_once(finds[-place] for _, place in good))[:MOST]
 
 
-def _question(text: str, rarity: Mapping[str, float], forms: Forms) -> _Question:
-    plain = text.casefold()
-    written = re.findall(r"\w+", text)
+def _question(words: str, context: str, rarity: Mapping[str, float], forms: Forms) -> _Question:
+    text = f"{words} {context}"
+    plain, written = text.casefold(), re.findall(r"\w+", text)
+    leaned_on = _CONTEXT if telling(words) else 1.0  # 'why?' is about the same thing altogether
+    weights = {word: _weight(word, rarity.get(word, 0.0)) * leaned_on for word in telling(context)}
+    weights |= {word: _weight(word, rarity.get(word, 0.0)) for word in telling(words)}
     known = [pair for pair in SHORT if pair[0] in written or pair[1] in plain]
     asked = next((answer for asks, answer in _ASKED if asks.search(plain)), None)
-    return _Question(
-        {word: _weight(word, rarity.get(word, 0.0)) for word in telling(text)}, (*forms, *known), asked, bool(_OVERVIEW.search(plain))
-    )
+    return _Question(weights, (*forms, *known), asked, bool(_OVERVIEW.search(plain)))
 
 
 def _weight(word: str, rarity: float) -> float:

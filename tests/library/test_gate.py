@@ -117,3 +117,13 @@ def test_documents_that_say_the_same_are_sources_of_their_own() -> None:
     one = find(1, "Gentamicin in sepsis is given once.")
     other = replace(one, holding=replace(HOLDING, id="e"))
     assert passing("gentamicin in sepsis", [one, other], even) == [one, other]
+
+
+def test_of_a_question_that_leans_on_another_its_own_words_count_more_than_those_it_leans_on(samples: Lookup) -> None:
+    def headings(question: str, context: str) -> list[str]:
+        return [find.passage.heading_path[-1] for find in samples.passing(question, context=context)]
+
+    assert "Replacing magnesium" in headings("And magnesium?", "low phosphate replaced")
+    assert headings("And in children?", "dose gentamicin") == ["Children"]
+    assert headings("Why?", "vancomycin level 22")
+    assert headings("And in gout?", "dose gentamicin") == []
