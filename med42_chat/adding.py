@@ -166,8 +166,11 @@ class Adding:
         self._change()
 
     def go_on(self) -> None:
-        """Reads what waits."""
-        self._paused, self._trouble = False, ""
+        """Reads what waits, and what the store refused to take."""
+        with self._lock:
+            self._paused, self._trouble = False, ""
+            if self._underway is None:
+                self._waiting.put_back_all()
         self._work_on()
 
     def cancel(self, id: str = "") -> None:
@@ -256,9 +259,9 @@ class Adding:
             self._changes += 1
             return self._underway
 
-    def _end(self, underway: _Underway, outcome: Outcome | None) -> None:
+    def _end(self, underway: _Underway, outcome: Outcome) -> None:
         """With the lock held, so that nobody sees the item without its outcome and without its progress."""
-        if outcome is None or (underway.then == "waiting" and outcome.state == "stopped"):
+        if underway.then == "waiting" and outcome.state == "stopped":
             self._waiting.put_back(underway.entry.id)
         else:
             self._waiting.end(underway.entry.id, outcome)
@@ -268,7 +271,7 @@ class Adding:
         entry = underway.entry
         try:
             if entry.kind == "path" and Path(entry.path).is_dir():
-                return self._unfold(entry)
+                return self._unfold(underway)
             return self._added(underway)
         except StoreError:
             raise
@@ -286,12 +289,16 @@ class Adding:
         hint = "Tesseract, which is installed here, can try to read the pictures." if scan else error.hint
         return Outcome("failed", error.message, hint, underway.pages, scan=scan)
 
-    def _unfold(self, entry: Entry) -> Outcome:
+    def _unfold(self, underway: _Underway) -> Outcome:
         """Puts a folder's documents at the end, in its place."""
+        entry = underway.entry
         found = [path for path in files_in([Path(entry.path)]) if _can_be_kept(path)]
-        self._waiting.add_paths([(path.name, str(path)) for path in found[:_MOST_FILES]], entry.collections, entry.ocr)
-        left = f" Of {len(found):,}, that is as many as are taken at once." if len(found) > _MOST_FILES else ""
-        return Outcome("done", f"{min(len(found), _MOST_FILES):,} documents were found in this folder.{left}")
+        taken = found[:_MOST_FILES]
+        if underway.stop.is_set():
+            return Outcome("stopped")
+        self._waiting.add_paths([(path.name, str(path)) for path in taken], entry.collections, entry.ocr)
+        left = f" Of {len(found):,}, that is as many as are taken at once." if len(found) > len(taken) else ""
+        return Outcome("done", f"{len(taken):,} {'documents were' if len(taken) != 1 else 'document was'} found in this folder.{left}")
 
     def _added(self, underway: _Underway) -> Outcome:
         entry = underway.entry

@@ -142,7 +142,6 @@ class TestAQueue:
             until(lambda: adding.state().paused)
         state = adding.state()
         assert state.trouble == "There is no room left. Make some." and [item.state for item in state.items] == ["waiting"]
-        store.waiting.put_back(state.items[0].id)
         adding.go_on()
         assert [item.state for item in ended(adding)] == ["done"] and adding.state().trouble == ""
 

@@ -128,6 +128,11 @@ class Waiting:
                 (ocr, id),
             )
 
+    def put_back_all(self) -> None:
+        """What was being read waits again: it was not put back because the store would not take it."""
+        with self._connections.write() as db:
+            db.conn.execute("update waiting set state = 'waiting', tries = 0 where state = 'reading'")
+
     def stop(self, id: str = "") -> None:
         """What waits will not be read: this one, or everything."""
         with self._connections.write() as db:
