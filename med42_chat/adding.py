@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from med42_chat.errors import InputError, Med42Error, NotFound, ScannedFile, StoreError, UnreadableFile
+from med42_chat.errors import InputError, Med42Error, NotFound, ScannedFile, StoreError
 from med42_chat.library.documents import Reading, allowed, can_ocr, checked_ocr
 from med42_chat.reference import Library, files_in
 from med42_chat.settings import ASSETS
@@ -275,19 +275,12 @@ class Adding:
             return self._added(underway)
         except StoreError:
             raise
-        except UnreadableFile as error:
+        except Med42Error as error:
             if underway.stop.is_set():
                 return Outcome("stopped", pages=underway.pages)
-            return self._failed(error, underway)
-        except Med42Error as error:
-            return Outcome("failed", error.message, error.hint)
+            return Outcome("failed", error.message, error.hint, underway.pages, scan=isinstance(error, ScannedFile) and can_ocr())
         except OSError:  # a folder that may not be looked into
             return Outcome("failed", f"‘{entry.name}’ cannot be opened.", "May your account read it?")
-
-    def _failed(self, error: UnreadableFile, underway: _Underway) -> Outcome:
-        scan = isinstance(error, ScannedFile) and not underway.entry.ocr and can_ocr()
-        hint = "Tesseract, which is installed here, can try to read the pictures." if scan else error.hint
-        return Outcome("failed", error.message, hint, underway.pages, scan=scan)
 
     def _unfold(self, underway: _Underway) -> Outcome:
         """Puts a folder's documents at the end, in its place."""

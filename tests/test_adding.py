@@ -278,7 +278,7 @@ class TestScans:
         assert item.state == "failed" and item.scan and "Tesseract" in item.hint and store.waiting.content(id)
         adding.recognise(id)
         (item,) = ended(adding)  # the program that was found is not there, after all
-        assert item.state == "failed" and not item.scan and "is a scan" in item.message and not store.waiting.content(id)
+        assert item.state == "failed" and not item.scan and "found no words" in item.message and not store.waiting.content(id)
 
     def test_without_tesseract_a_scan_is_not_kept(self, store: Store, adding: Adding, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("shutil.which", lambda name: None)

@@ -44,6 +44,11 @@ _WORDS = {
         "{name} is a scan: it holds pictures of pages and no text layer.",
         "Let a program with text recognition (OCR) write the text into it, and add it again.",
     ),
+    "scan": (
+        "{name} is a scan: it holds pictures of pages and no text layer.",
+        "Tesseract, which is installed here, can try to read them: ask for text recognition (OCR).",
+    ),
+    "unrecognised": ("{name} is a scan, and text recognition found no words in its pictures.", "Scan it anew, upright and in good light."),
     "damaged": ("{name} cannot be read: it is damaged, or it takes too much memory.", "Get the file anew, and add it again."),
     "slow": ("Reading {name} took more than {seconds:g} seconds and was ended.", "Divide it, and add its parts."),
     "long": ("{name} holds over {characters:,} characters, more than the library reads of one document.", "Divide it, and add its parts."),
@@ -113,6 +118,8 @@ def document_of(data: bytes, name: str, time_s: float = 0, reading: Reading | No
     with contextlib.suppress(ValueError, RecursionError):
         said = json.loads(answer)
     match said:
+        case {"fault": "pictures"}:
+            raise _unreadable("unrecognised" if reading.ocr else "scan" if can_ocr() else "pictures", name)
         case {"fault": str(fault)} if fault in _WORDS:
             raise _unreadable(fault, name)
         case {"pages": list(), "passages": list()}:
@@ -176,5 +183,5 @@ def _notes(pages: list[int], words: tuple[str, str]) -> tuple[str, ...]:
 def _unreadable(fault: str, name: str, time_s: float = TIME_S) -> UnreadableFile:
     message, hint = _WORDS[fault]
     figures = {"seconds": time_s, "characters": MOST_CHARACTERS, "megabytes": MOST_BYTES // 1_000_000, "pages": MOST_PAGES}
-    kind = ScannedFile if fault == "pictures" else UnreadableFile
+    kind = ScannedFile if fault in ("pictures", "scan") else UnreadableFile
     return kind(message.format(name=f"‘{plain_name(name)}’", **figures), hint)
