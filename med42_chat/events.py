@@ -1,7 +1,8 @@
 """What a running answer says, in the order in which it happens. Frozen values, no I/O.
 
-`Chat.ask` yields one `Asked`, any number of `Waiting`, one `Prompted`, at most one `Sources`, any number of `Reading` and
-`Delta`, and always ends with one `Answered`, whose message is what the store now holds.
+`Chat.ask` yields one `Asked`, at most one `Sources`, any number of `Waiting`, one `Prompted`, any number of `Reading` and `Delta`, and
+always ends with one `Answered`, whose message is what the store now holds. Where nothing in the library answers and no model is asked, one
+`Delta` with the program's own sentence stands between the first and the last.
 """
 
 from dataclasses import dataclass

@@ -303,3 +303,21 @@ def test_ctrl_c_keeps_what_came_with_its_counts_and_exits_130(capsys: pytest.Cap
     assert out.startswith(answer["text"]) and answer["text"]
     assert answer["status"] in ("stopped", "complete")  # a demonstration model may be done before it hears
     assert answer["evidence"]["usage"]["prompt_tokens"] > 0 and answer["evidence"]["usage"]["completion_tokens"] > 0
+
+
+@pytest.mark.model
+def test_ask_looks_into_the_library_first_and_the_model_answers_from_memory_only_when_it_is_told_to(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MED42_MAX_TOKENS", "16")
+    (tmp_path / "gout.md").write_text("# Gout\n\nIn gout, colchicine 500 micrograms is given twice a day.\n")
+    run(capsys, "library", "add", str(tmp_path / "gout.md"))
+    nothing = run_json(capsys, "ask", "What are the red flags of headache?")
+    assert (nothing["text"], nothing["evidence"]["basis"]) == ("Nothing in your library answers this.", "nothing")
+    memory = run_json(capsys, "again", nothing["conversation"], "--memory")
+    assert memory["evidence"]["basis"] == "memory" and memory["usage"]["completion_tokens"] > 0 and memory["citations"] == []
+    told = run_json(capsys, "ask", "Which dose of colchicine is given in gout?")
+    assert told["evidence"]["basis"] == "sources" and told["citations"][0]["source"]["title"] == "Gout"
+    assert all({"start", "end", "kind", "state", "words", "source"} == set(one) for one in told["findings"])
+    alone = run_json(capsys, "ask", "Which dose of colchicine is given in gout?", "--no-library")
+    assert alone["evidence"]["basis"] == "memory"

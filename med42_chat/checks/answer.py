@@ -83,10 +83,10 @@ def _findings(sentence: _Sentence, passages: Sequence[Passage]) -> Iterator[Find
 def _bare(sentence: _Sentence) -> Finding:
     """On a sentence with a mark and nothing to compare but its words."""
     words, there = sentence.said.wording.stems, frozenset[str]().union(*(passage.stems for passage in sentence.cited))
+    state: FindingState = "not_checked"
+    told = "Only the mark was looked at: there is no quotation, figure or medicine here to compare."
     if len(words) >= _FEWEST_WORDS and len(words & there) < _STRANGE * len(words):
         state, told = "doubtful", f"Few words of this sentence stand in {listed(passage.number for passage in sentence.cited)}."
-    else:
-        state, told = "not_checked", "Only the mark was looked at: there is no quotation, figure or medicine here to compare."
     return sentence.finding(0, len(sentence.span.text), "sentence", state, f"{told} Please read the source.", sentence.cited[0])
 
 
