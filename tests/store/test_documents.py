@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from med42_chat.errors import InputError, NotFound
 from med42_chat.records import Document, Holding, Page, Passage
 from med42_chat.store.database import Store
-from med42_chat.store.documents import is_older, same_work
+from med42_chat.store.documents import is_older, same_publisher, same_title
 from tests.store.samples import KEY, decrypted
 
 ORIGINAL = b"%PDF-1.7 zanzibarin"
@@ -182,7 +182,9 @@ def test_a_removal_that_a_crash_cut_short_goes_on_and_is_seen_by_nobody_meanwhil
 )
 def test_versions_of_one_work_are_known_by_their_titles(store: Store, one: str, other: str, same: bool) -> None:
     first, second = added(store, "1", title=one), added(store, "2", title=other, publisher="P")
-    assert same_work(first, second) is same and not same_work(replace(first, publisher="Q"), second)
+    assert same_title(first, second) is same
+    assert same_publisher(first, second) is None
+    assert same_publisher(replace(first, publisher="p"), second) is True and same_publisher(replace(first, publisher="Q"), second) is False
 
 
 def test_the_older_version_is_the_one_that_says_so(store: Store) -> None:
