@@ -400,7 +400,7 @@ def way(page: Any, key: str = "Tab") -> list[dict[str, Any]]:
     page.mouse.click(1, 1)
     page.evaluate("document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')")
     stops: list[dict[str, Any]] = []
-    for _ in range(150):
+    for _ in range(400):  # the list holds what the tests before have asked
         page.keyboard.press(key)
         stop = page.evaluate(FOCUS)
         if stop["isBody"] or (stops and stop == stops[0] and len(stops) > 3):
