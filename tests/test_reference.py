@@ -11,9 +11,10 @@ import pytest
 
 from med42_chat.__main__ import main
 from med42_chat.errors import NotFound, UnreadableFile
-from med42_chat.records import Find
+from med42_chat.records import Document, Find
 from med42_chat.reference import Library
 from med42_chat.store.database import Store
+from med42_chat.store.documents import is_older
 from tests.library import pdfs
 from tests.store.samples import KEY
 
@@ -65,6 +66,27 @@ class TestAdding:
         added = library.add(protocol(tmp_path / "a.md", "1 g", "2.9"))
         assert added.note.startswith("A newer version is here already, ‘Sepsis in adults’ (version 2.10)") and added.holding
         assert added.holding.superseded_by and [find.passage.text for find in library.search("meropenem")] == ["Meropenem 2 g."]
+
+    def test_a_version_is_searched_in_the_collections_of_the_one_before_it(self, library: Library, tmp_path: Path) -> None:
+        library.add(protocol(tmp_path / "a.md", "1 g", "1"), ["Ward"])
+        library.add(protocol(tmp_path / "b.md", "2 g", "2"), ["New"])
+        assert [find.passage.text for find in library.search("meropenem", collections=["Ward"])] == ["Meropenem 2 g."]
+
+    @pytest.mark.parametrize(
+        ("one", "other", "older"),
+        [
+            (("", "2024"), ("", "2024-03"), False),  # it may be of May
+            (("", "2025-01"), ("", "March 2024"), False),  # typed by a person
+            (("", "2024-03-30"), ("", "2024-04"), True),
+            (("", "2025-01"), ("", "2024-03"), False),
+            (("2.0", "2023"), ("2", "2024"), True),  # one version: the date tells
+            (("2.9", "2025"), ("2.10", "2024"), True),
+            (("draft", ""), ("final", ""), False),
+        ],
+    )
+    def test_only_what_both_say_makes_one_older(self, one: tuple[str, str], other: tuple[str, str], older: bool) -> None:
+        mine, others = (Document("T", "text/plain", (), (), version=version, date=date) for version, date in (one, other))
+        assert is_older(mine, others) is older
 
     def test_another_publishers_document_of_that_title_is_another_document(self, library: Library, tmp_path: Path) -> None:
         library.add(protocol(tmp_path / "a.md", "1 g"))

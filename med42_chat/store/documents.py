@@ -211,7 +211,10 @@ class Documents:
             rename(db, "conversations", name, "")
 
     def supersede(self, old: str, new: str) -> None:
-        """From now on `new` is searched in the place of `old`, which stays and can be read. Raises NotFound, InputError."""
+        """From now on `new` is searched in the place of `old`, in its collections too. `old` stays and can be read.
+
+        Raises NotFound, InputError.
+        """
         with self._write() as db:
             older, newer = _row(db, old), _row(db, new)
             if older["id"] == newer["id"] or newer["superseded_by"] is not None:
@@ -219,6 +222,10 @@ class Documents:
             both = "update documents set superseded_by = :new where id = :old or superseded_by = :old"
             db.conn.execute(both, {"new": newer["id"], "old": older["id"]})
             db.conn.execute("update passages set searched = 0 where document_id = ? and searched", (older["id"],))
+            # Whoever searches in the older one's collections only would from now on find neither.
+            db.conn.execute(
+                "insert or ignore into collections select ?, name from collections where document_id = ?", (newer["id"], older["id"])
+            )
             self._audit.append("document.superseded", old, {"by": new})
 
     def search_again(self, id: str) -> Holding:
@@ -280,9 +287,11 @@ def same_publisher(one: Holding | Document, other: Holding | Document) -> bool |
 
 def is_older(one: Holding | Document, other: Holding | Document) -> bool:
     """Whether `one` says that it is of an earlier version or date than `other`, where both say it."""
-    if one.version and other.version and one.version != other.version:
-        return _numbers(one.version) < _numbers(other.version)
-    return bool(one.date and other.date) and one.date < other.date
+    mine, others = _numbers(one.version), _numbers(other.version)
+    if mine and others and mine != others:
+        return mine < others
+    # What only one of them says does not tell them apart: '2024' is not before '2024-03'.
+    return next((before < after for before, after in zip(_day(one.date), _day(other.date), strict=False) if before != after), False)
 
 
 def _work(title: str) -> str:
@@ -292,7 +301,16 @@ def _work(title: str) -> str:
 
 
 def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)]
+    """[2, 1] for '2.1' and for '2.1.0'."""
+    numbers = [int(number) for number in re.findall(r"\d+", version)]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return numbers
+
+
+def _day(date: str) -> list[str]:
+    """Year, month and day, as far as they are said; nothing of a date in words, as a person may type it."""
+    return date.split("-") if re.fullmatch(r"\d{4}(-\d\d){0,2}", date) else []
 
 
 def _row(db: "Database", id: str) -> Row:
