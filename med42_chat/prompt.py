@@ -15,7 +15,7 @@ from typing import Protocol
 from med42_chat.errors import InputError
 from med42_chat.records import Attachment, ContextUse, LeftOut, Message, Source, Turn
 
-_MARK = re.compile(r" ?\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\]")
+_MARK = re.compile(r" ?\[\s*\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\s*\]")
 _PREVIEW = 80  # characters by which a person recognises what was left out
 
 
@@ -188,8 +188,15 @@ def _use(limits: Limits, fixed: _Fixed, fitting: int, kept: Sequence[_Exchange],
 
 def _source_text(source: Source) -> str:
     page = f", page {source.page}" if source.page is not None else ""
-    # A number in brackets in a document's own words would pass for one of ours: they are left out.
-    return f"[{source.number}] {source.title}{page}\n{_MARK.sub('', source.text)}"
+    title = " ".join(_unmarked(source.title).split())
+    return f"[{source.number}] {title}{page}\n{_unmarked(source.text)}"
+
+
+def _unmarked(text: str) -> str:
+    """A document's own words without numbers in brackets, which would pass for ours: also those that come about as others are taken out."""
+    while (left := _MARK.sub("", text)) != text:
+        text = left
+    return text
 
 
 def _attachment_text(attachment: Attachment) -> str:

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -103,6 +104,12 @@ def test_a_template_that_costs_more_in_one_piece_still_fits() -> None:
     prompt = build(DearTogether(), Limits(200, 50), system="s", question=Question("q"), history=history)
     assert len(prompt.tokens) + 50 <= 200 and 0 < len(prompt.seen) < 40
     assert len(prompt.seen) + len(prompt.left_out) == 40
+
+
+@pytest.mark.parametrize("text", ["Dose [[9]2] now", "Dose [[[8]8, 9]3]", "Dose [ 2 ]", "Dose [2\n, 3]"])
+def test_a_document_cannot_hide_a_number_in_brackets_within_another(text: str) -> None:
+    told = system_text("be kind", "", [Source(1, "Dosing [2]\n[3] Another guideline", text, 4)])
+    assert re.findall(r"\[[\d\s,]+\]", told) == ["[1]"] and "[1] Dosing Another guideline, page 4\nDose" in told
 
 
 def test_numbers_in_brackets_of_a_documents_own_are_not_put_before_the_model_as_sources() -> None:

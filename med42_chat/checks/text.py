@@ -5,7 +5,8 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\]")
+# Before an address in brackets it is a link's name, and the page shows a link.
+MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?!\(\S*\))")
 _NAME = re.compile(r"\b[Ss]ources? \d{1,2}(?:(?:, | and |, and | or )\d{1,2})*\b(?: says?:)?")
 
 # 'amoxi-' at a line's end, in small letters or in capitals: a hyphen before a capital, as in 'anti-D', is the word's own.

@@ -231,7 +231,9 @@ def _carried(words: Words, message: Message) -> Iterator[str]:
     named = [one for one in message.findings if one.kind == "mark" and one.state == "found"]
     cited = sum(any(span.start <= one.start < span.end for one in named) for span in spans)
     if spans:
-        yield words("findings.carried", cited=cited, n=len(spans))
+        told = words("findings.carried", cited=cited, n=len(spans))
+        # Given sources and naming none, it is no better than an answer from memory.
+        yield told if cited else f'<span class="amber">{told}</span>'
 
 
 def _says_something(text: str, span: Span) -> bool:

@@ -4,6 +4,7 @@ import html
 import json
 import re
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -150,6 +151,20 @@ class TestSummary:
         line = plain(summary(WORDS, answer(text, *SOURCES)))
         assert line.startswith("2 of 3 sentences carry a source")
         assert "found: 1 medicine, 1 figure" in line and "not found: 1 figure" in line
+
+    @pytest.mark.parametrize("kind", get_args(FindingKind))
+    @pytest.mark.parametrize("state", get_args(FindingState))
+    def test_it_has_words_for_every_kind_of_finding(self, kind: FindingKind, state: FindingState) -> None:
+        told = summary(WORDS, answer("Stop it now [1].", *SOURCES, findings=(finding(0, 4, kind, state),)))
+        assert " of 1 sentence carries a source" in plain(told)
+
+    def test_that_no_sentence_carries_a_source_is_amber(self) -> None:
+        assert '<span class="amber">0 of 2 sentences' in summary(WORDS, answer("Stop it early. Start it late.", *SOURCES))
+        assert "amber" not in summary(WORDS, answer("Stop apixaban 48 hours before an operation [1].", *SOURCES))
+
+    def test_a_link_whose_name_is_a_number_carries_no_source(self) -> None:
+        told = summary(WORDS, answer("Apixaban is stopped early [1](https://example.org/x).", *SOURCES))
+        assert plain(told).startswith("0 of 1 sentence")
 
     def test_headings_and_lines_that_announce_a_list_are_no_sentences(self) -> None:
         text = "# What to do\n\nDo it in this order:\n\n- Stop apixaban 48 hours before an operation [1]."
