@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from med42_chat.checks.text import level
-from med42_chat.checks.units import FREQUENCIES, PERIODS, SPELLED, UNITS, unit
+from med42_chat.checks.units import FREQUENCIES, PERIODS, SCALES, SPELLED, UNITS, unit
 
 
 def _any(words: Iterable[str]) -> str:
@@ -15,12 +15,20 @@ def _any(words: Iterable[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
+_SCALE = rf"[\s-](?:{_any(SCALES)})\b"
 # Longer ones are no figures of a text on medicine, and take long to read.
 _DIGITS = (
-    r"\d{1,3}(?:[,\u2009 ]\d{3}){1,4}(?!\d)(?:\.\d{1,15})?"
-    r"|\d{1,15}(?!\d)(?:[.,]\d{1,15}(?!\d))?(?:\^\d{1,2}|[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})?[½¼¾]?|\.\d{1,15}|[½¼¾]"
+    r"(?:[1-3]/[2-4](?=\s(?:tab|cap|amp|vial|sachet|patch|m?g\b|mL\b))|\d{1,3}(?:[,\u2009 ]\d{3}){1,4}(?!\d)(?:\.\d{1,15})?"
+    r"|\d{1,15}(?!\d)(?:[.,]\d{1,15}(?!\d))?(?:\^\d{1,2}|[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})?[½¼¾]?|\.\d{1,15}|[½¼¾])"
+    rf"(?:{_SCALE})?"
 )
-_WORDS = _any(word for word in SPELLED if word not in ("a", "an", "half a", "half an", "once", "twice", "thrice"))
+_ONE_WORD = _any(word for word in SPELLED if word not in ("a", "an", "half a", "half an", "once", "twice", "thrice"))
+_ONES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_SMALL = rf"(?:(?:{_any(word for word in SPELLED if word.endswith('ty'))})[\s-](?:{_any(_ONES)})|{_ONE_WORD})\b"
+# 'twenty-five', 'one hundred and fifty', 'two and a half', 'half a million'; 'one hundred and two hundred' are two.
+_WORDS = (
+    rf"(?:(?:(?:half )?an?(?={_SCALE})|{_SMALL})(?:(?:{_SCALE}){{1,2}}(?:\s(?:and\s)?(?!half){_SMALL}(?!{_SCALE}))?)?(?:\sand\sa\shalf)?)"
+)
 _NUMBER = rf"(?:{_DIGITS}|\b(?:{_WORDS})\b)"
 _TIME = _any(word for word, (base, _) in UNITS.items() if base in ("s", "month") and len(word) > 1)
 _UNIT = rf"(?:{_any(UNITS)}|per cent)(?![^\W\d_])"
@@ -28,15 +36,18 @@ _PER = rf"\s?(?:/|per\b|(?:an?|each)\b(?=\s+(?:{_TIME})\b))\s*(?:1\.73\s*m(?:2|�
 
 _FIGURE = re.compile(
     rf"(?<![^\W_])(?<!\d[.,])(?P<sign>(?:(?<=[\s(])|^)-(?=\d))?"
-    rf"(?:(?P<number>{_DIGITS})|(?P<word>\b(?:half an?|{_WORDS})\b|\ban?\b(?=\s+(?:{_TIME})\b)))"
+    rf"(?:(?P<number>{_DIGITS})|(?P<word>\b(?:half an?(?!{_SCALE})|{_WORDS})\b|\ban?\b(?=\s+(?:{_TIME})\b)))"
     rf"(?:[\s-]?\s?(?P<unit>{_UNIT})(?P<per>(?:{_PER})*))?",
     re.IGNORECASE,
 )
 _PERIOD = _any(PERIODS)
-_TIMES = rf"(?P<times>\bonce|\btwice|\bthrice|{_NUMBER}(?=(?:\s*(?:to|or|-)\s*{_NUMBER})?\s*(?:times|x|doses)\b))"
+_DAYS = r"(?:day|night|week|month)\b"  # '4 a day' says how often; '100 a minute' is a rate
+_BY = rf"\s*(?:times\b|x\b|×|doses\b|(?:/|per\b|an?\b)\s*{_DAYS})"
+_TIMES = rf"(?P<times>\bonce|\btwice|\bthrice|{_NUMBER}(?=(?:\s*(?:to|or|-)\s*{_NUMBER})?{_BY}))"
 _FREQUENCY = re.compile(
     rf"(?<![\w.])(?:"
-    rf"{_TIMES}(?:\s*(?:to|or|-)\s*(?P<times2>{_NUMBER}))?\s*(?:times|x|doses)?\s*(?:an?|per|each|every|in an?|/|-)?\s*(?P<each>{_PERIOD})"
+    rf"{_TIMES}(?:\s*(?:to|or|-)\s*(?P<times2>{_NUMBER}))?\s*(?:times|[x×]|doses)?"
+    rf"\s*(?:(?:in )?an?|per|each|every|[/-])?\s*(?P<each>{_PERIOD})"
     rf"|(?:every|each)\s+(?P<gap>{_NUMBER})(?:\s*(?:to|or|-)\s*(?P<gap2>{_NUMBER}))?[\s-]*(?P<of>{_PERIOD})"
     rf"|(?P<hours>{_NUMBER})(?:\s*(?:to|or|-)\s*(?P<hours2>{_NUMBER}))?[\s-]*(?P<ly>hourly)"
     rf"|q\s?(?P<q>\d{{1,3}})(?:-(?P<q2>\d{{1,3}}))?\s?(?P<qh>h|hr|hours?)"
@@ -95,15 +106,31 @@ def codes(text: str) -> Iterator[re.Match[str]]:
 
 def _value(written: str) -> Fraction:
     """Of digits or a word; 'twice' is 2, '2½' is 5/2, '10⁹' and '10^9' are what they say."""
-    word = SPELLED.get(" ".join(written.casefold().split()))
-    if word is not None:
-        return word
+    words = re.findall(r"[a-z]+", written.casefold())
+    if words and words[-1] in SCALES and not written[0].isalpha():
+        return _value(written[: -len(words[-1]) - 1]) * SCALES[words[-1]]
+    if written[0].isalpha():
+        return _spelled(" ".join(words))
+    if "/" in written:
+        return Fraction(written)
     part = _PARTS.get(written[-1], Fraction(0))
     digits = written.rstrip("½¼¾")
     base, power = re.fullmatch(r"([^⁰¹²³⁴⁵⁶⁷⁸⁹^]*)\^?(.*)", digits).groups() if digits else ("0", "")  # type: ignore[union-attr]
     grouped = re.sub(r"[,\u2009 ](?=\d{3}(?:\D|$))", "", base) if re.match(r"\d{1,3}(?:[,\u2009 ]\d{3})+(?!\d)", base) else base
     number = Fraction(grouped.replace(",", "."))
     return (number ** int(power.translate(_RAISED)) if power else number) + part
+
+
+def _spelled(words: str) -> Fraction:
+    """Of a number in words: 'one hundred and fifty' is 150, 'half a million' 500,000."""
+    whole = words.removesuffix(" and a half")
+    if whole in SPELLED:
+        return SPELLED[whole] + Fraction(whole != words, 2)
+    before, _, small = whole.rpartition(" ")
+    half = Fraction(whole != words, 2)
+    if small in SCALES:
+        return _spelled(before) * SCALES[small] + half
+    return _spelled(before.removesuffix(" and")) + SPELLED[small] + half
 
 
 def _frequency(found: re.Match[str]) -> Iterator[Measure]:

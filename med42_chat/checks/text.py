@@ -5,9 +5,13 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from med42_chat.checks.units import UNITS
+
 # Before an address in brackets it is a link's name, and the page shows a link.
 MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\](?!\(\S*\))")
-_NAME = re.compile(r"\b[Ss]ources? \d{1,2}(?:(?:, | and |, and | or )\d{1,2})*\b(?: says?:)?")
+_UNIT = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
+# Not 'a potassium source 40 mmol', nor 'source 2.5 mg'.
+_NAME = re.compile(rf"\b[Ss]ources? \d{{1,2}}(?:(?:, | and |, and | or )\d{{1,2}})*\b(?![.,]\d|[\s-]?(?:{_UNIT})(?![^\W\d_]))(?: says?:)?")
 
 # 'amoxi-' at a line's end, in small letters or in capitals: a hyphen before a capital, as in 'anti-D', is the word's own.
 _BROKEN = re.compile(r"\u00ad\s*|(?:(?<=[a-z])[-‐‑][ \t]*\n\s*(?=[a-z])|(?<=[A-Z])[-‐‑][ \t]*\n\s*(?=[A-Z]))")

@@ -80,6 +80,9 @@ _COUNTED = (
 )
 _TENS = "thirty forty fifty sixty seventy eighty ninety"
 
+# What a number in digits or in words may be multiplied with: '2.4 million'.
+SCALES: dict[str, int] = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+
 # Numbers in words. 'an' is one only in front of a unit, which those who read it have to look at.
 SPELLED: dict[str, Fraction] = {
     **{word: Fraction(number) for number, word in enumerate(_COUNTED.split(), start=1)},
@@ -87,6 +90,7 @@ SPELLED: dict[str, Fraction] = {
     "once": Fraction(1),
     "twice": Fraction(2),
     "thrice": Fraction(3),
+    "half": Fraction(1, 2),
     "half an": Fraction(1, 2),
     "half a": Fraction(1, 2),
     "an": Fraction(1),
@@ -96,12 +100,15 @@ SPELLED: dict[str, Fraction] = {
 # Times in a day.
 FREQUENCIES: dict[str, Fraction] = {
     **dict.fromkeys(("od", "o.d.", "qd", "q.d.", "daily", "every day", "each day"), Fraction(1)),
+    **dict.fromkeys(("qhs", "q.h.s.", "nocte", "nightly", "every night", "each night"), Fraction(1)),
+    **dict.fromkeys(("biw", "b.i.w."), Fraction(2, 7)),
+    **dict.fromkeys(("tiw", "t.i.w."), Fraction(3, 7)),
     **dict.fromkeys(("bd", "b.d.", "bid", "b.i.d."), Fraction(2)),
     **dict.fromkeys(("tds", "t.d.s.", "tid", "t.i.d."), Fraction(3)),
     **dict.fromkeys(("qds", "q.d.s.", "qid", "q.i.d."), Fraction(4)),
     **dict.fromkeys(("hourly", "every hour", "each hour"), Fraction(24)),
     **dict.fromkeys(("half-hourly", "half hourly"), Fraction(48)),
-    **dict.fromkeys(("every other day", "every second day", "on alternate days", "alternate days"), Fraction(1, 2)),
+    **dict.fromkeys(("qod", "q.o.d.", "eod", "every other day", "every second day", "on alternate days", "alternate days"), Fraction(1, 2)),
     **dict.fromkeys(("weekly", "every week", "each week"), Fraction(1, 7)),
     **dict.fromkeys(("fortnightly", "every fortnight", "every other week", "every second week"), Fraction(1, 14)),
     # A month is no number of days: a frequency of its own kind would say little more than this.

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from med42_chat.checks.figures import codes, measures
+from med42_chat.checks.text import without_names
 from med42_chat.checks.units import UNITS
 
 
@@ -28,6 +29,14 @@ def keys(text: str) -> set[tuple[Fraction, str]]:
         ("20 %", "20 per cent", "20%", "20 percent"),
         ("30 mL/min/1.73 m²", "30 ml/min", "30 mL per minute"),
         ("10⁹", "10^9"),
+        ("2.4 million units", "2,400,000 units", "2400 thousand units"),
+        ("500 mg", "five hundred mg", "five hundred milligrams", "five-hundred mg"),
+        ("25 mg", "twenty-five mg", "twenty five mg"),
+        ("150 mg", "one hundred and fifty mg", "a hundred and fifty mg", "one hundred fifty mg"),
+        ("½ tablet", "1/2 tablet", "half a tablet", "half tablet"),
+        ("2½ hours", "2.5 hours", "two and a half hours"),
+        ("500,000 units", "half a million units", "five hundred thousand units"),
+        ("between 100 and 200 mg", "between one hundred and two hundred mg"),
         ("1½ tablets", "1.5 tablets"),
         ("-20 °C", "−20°C"),
     ],
@@ -49,13 +58,18 @@ def test_the_same_figure_in_other_writing(same: tuple[str, ...]) -> None:
             "3 times daily",
             "in three divided doses",
             "thrice daily",
+            "3× daily",
+            "3 per day",
+            "3 a day",
         ),
         ("bd", "twice a day", "2 times per day", "every twelve hours"),
         ("daily", "once a day", "od", "every 24 hours", "every day"),
         ("every 4–6 hours", "4 to 6 hourly", "every four to six hours", "q4-6h"),
         ("weekly", "once a week", "every 7 days"),
         ("half-hourly", "half hourly", "every 30 minutes"),
-        ("every other day", "on alternate days", "every 2 days"),
+        ("every other day", "on alternate days", "every 2 days", "qod", "q.o.d."),
+        ("nightly", "nocte", "every night", "daily"),
+        ("tiw", "three times a week"),
     ],
 )
 def test_the_same_frequency_in_other_writing(same: tuple[str, ...]) -> None:
@@ -112,3 +126,9 @@ def test_no_text_is_too_strange(text: str) -> None:
 @pytest.mark.parametrize("text", ["10^99999999", "9" * 5000, "5 " * 3000, "1,000" * 2000, "1-" * 3000, "a 5 mg/" * 1000])
 def test_no_text_takes_long(text: str) -> None:
     measures(text)
+
+
+def test_a_number_in_front_of_a_unit_is_no_sources_number() -> None:
+    assert without_names("Source 2 says: 5 mg") == " " * 14 + " 5 mg"
+    for text in ("a potassium source 40 mmol", "source 2.5 mg", "the source 5 mg"):
+        assert without_names(text) == text
