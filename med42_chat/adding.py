@@ -1,6 +1,7 @@
 """Files on their way into the library: one after the other, while the page is used. What waits is in the store and outlives a restart."""
 
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -9,16 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from med42_chat.errors import InputError, Med42Error, NotFound, ScannedFile, StoreError
+from med42_chat.errors import InputError, Med42Error, NotFound, ScannedFile, StoreError, places
 from med42_chat.library.documents import Reading, allowed, can_ocr, checked_ocr
-from med42_chat.reference import Library, files_in
+from med42_chat.reference import Inside, Library, documents_in, files_in, inside
 from med42_chat.settings import ASSETS
 from med42_chat.store.waiting import Entry, Outcome, State, Waiting
 from med42_chat.store.watched import Folder, Mark, Watched
 
+_log = logging.getLogger(__name__)
 EXAMPLES = "Examples"  # the collection of the sample library
 _SPEED_S = 10.0  # over which pages a second are averaged
 _MOST_FILES = 5_000  # of one folder: somebody has named his whole disk
+_KINDS_NAMED = 4  # of the files in a folder that are not read
 _LOOK_EVERY_S = 4.0  # into the watched folders
 
 
@@ -278,20 +281,30 @@ class Adding:
         except Med42Error as error:
             if underway.stop.is_set():
                 return Outcome("stopped", pages=underway.pages)
+            if entry.kind == "path" and not Path(entry.path).exists():  # the stick was taken out: when it comes back, it is new again
+                self._watched.unsee(entry.path)
             return Outcome("failed", error.message, error.hint, underway.pages, scan=isinstance(error, ScannedFile) and can_ocr())
         except OSError:  # a folder that may not be looked into
             return Outcome("failed", f"‘{entry.name}’ cannot be opened.", "May your account read it?")
+        except Exception as error:  # noqa: BLE001
+            # The edge: with this thread the whole queue would end, and go on looking as if it were at work.
+            _log.error("reading a file ended in a fault of the program: %s", places(error))
+            return Outcome(
+                "failed", f"‘{entry.name}’ could not be read, by a fault of the program.", "Save it in another form, and add that."
+            )
 
     def _unfold(self, underway: _Underway) -> Outcome:
         """Puts a folder's documents at the end, in its place."""
         entry = underway.entry
-        found = [path for path in files_in([Path(entry.path)]) if _can_be_kept(path)]
-        taken = found[:_MOST_FILES]
+        looked = documents_in(Path(entry.path), underway.stop)
         if underway.stop.is_set():
             return Outcome("stopped")
+        found = [path for path in looked.documents if _can_be_kept(path)]
+        taken = found[:_MOST_FILES]
         self._waiting.add_paths([(path.name, str(path)) for path in taken], entry.collections, entry.ocr)
         left = f" Of {len(found):,}, that is as many as are taken at once." if len(found) > len(taken) else ""
-        return Outcome("done", f"{len(taken):,} {'documents were' if len(taken) != 1 else 'document was'} found in this folder.{left}")
+        message = f"{len(taken):,} {'documents were' if len(taken) != 1 else 'document was'} found in this folder.{left}"
+        return Outcome("done", f"{message}{_left_out(looked)}")
 
     def _added(self, underway: _Underway) -> Outcome:
         entry = underway.entry
@@ -308,8 +321,13 @@ class Adding:
         return Outcome("done", added.note, pages=added.holding.pages, document=added.holding.id, older=added.older)
 
     def _replaced(self, path: str) -> str:
-        """The document that a watched folder's file was before it was changed; empty where another took that one's place already."""
+        """The document that a watched folder's file was before it was changed; empty where another took that one's place already.
+
+        Empty, too, where another file there still is that document: this one was a copy of it, and has become something else.
+        """
         before = self._watched.document_at(path)
+        if any(Path(other).exists() for other in self._watched.paths_of(before) if other != path):
+            return ""
         try:
             return before if before and not self._library.documents.get(before).superseded_by else ""
         except NotFound:  # it is being removed
@@ -334,11 +352,12 @@ class Adding:
     def _watch(self) -> None:
         before: dict[str, dict[str, Mark]] = {}
         while not self._closed.wait(self._look_every_s):
-            now = {folder.path: _marks(Path(folder.path)) for folder in self._watched.folders()}
             with contextlib.suppress(StoreError):  # it is busy, or the disk is full: the next look tries again
-                for folder in self._watched.folders():
-                    self._look(folder, before.get(folder.path, {}), now.get(folder.path, {}))
-            before = now
+                folders = self._watched.folders()
+                now = {folder.path: _marks(Path(folder.path), self._closed) for folder in folders}
+                for folder in () if self._closed.is_set() else folders:
+                    self._look(folder, before.get(folder.path, {}), now[folder.path])
+                before = now
 
     def _look(self, folder: Folder, before: dict[str, Mark], now: dict[str, Mark]) -> None:
         """Takes what is new or changed, and has been as it is for two looks: a file that is still being copied is left alone."""
@@ -361,19 +380,29 @@ def _item(entry: Entry, now: _Underway | None) -> Item:
     return Item(entry.id, entry.name, state, done, pages, entry.message, entry.hint, entry.document, entry.older, entry.scan and can_ocr())
 
 
-def _marks(folder: Path) -> dict[str, Mark]:
+def _left_out(looked: Inside) -> str:
+    """What of a folder is not read, in sentences: who believes that all of it is searched would trust a silence."""
+    said = ""
+    if looked.others:
+        kinds = sorted({path.suffix.lower() for path in looked.others} - {""})
+        named = f" ({', '.join(kinds[:_KINDS_NAMED])}{' …' if len(kinds) > _KINDS_NAMED else ''})" if kinds else ""
+        said += f" Not read there: {len(looked.others):,} {'files' if len(looked.others) != 1 else 'file'} of another kind{named}."
+    if looked.closed:
+        said += f" May not be looked into: {', '.join(f'‘{path.name}’' for path in looked.closed[:_KINDS_NAMED])}."
+    return said
+
+
+def _marks(folder: Path, stop: threading.Event) -> dict[str, Mark]:
     """The folder's documents as they are now; none where it is not there, as a stick that was taken out."""
     found: dict[str, Mark] = {}
-    try:
-        for path in files_in([folder]):
-            if _can_be_kept(path):
+    with contextlib.suppress(OSError):
+        for path in filter(_can_be_kept, inside(folder, stop).documents):
+            with contextlib.suppress(OSError):  # it went while it was looked at: the next look will tell
                 status = path.stat()
                 found[str(path)] = (status.st_mtime_ns, status.st_size)
-    except (InputError, OSError):  # it is empty, or something in it went while it was looked at: the next look will tell
-        return {}
     return found
 
 
 def _can_be_kept(path: Path) -> bool:
-    """Whether the path is whole characters: some systems allow others, and the store does not."""
-    return str(path).encode("utf-8", "replace").decode() == str(path)
+    """Whether the path is whole characters: some systems allow others, and the store does not. No system allows a null."""
+    return "\0" not in str(path) and str(path).encode("utf-8", "replace").decode() == str(path)

@@ -1,8 +1,10 @@
 """The library: files become documents that can be searched. Where `library` (reading a file) and `store` (keeping it) meet."""
 
 import hashlib
+import os
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from med42_chat.errors import InputError, NotFound, UnreadableFile
@@ -129,14 +131,47 @@ def _named(holding: Holding) -> str:
     return f"‘{holding.title}’ ({details})" if details else f"‘{holding.title}’"
 
 
+@dataclass(slots=True)
+class Inside:
+    """The files in a folder and in those inside it, by path: whose names end like a document's, and the others. Nothing hidden.
+
+    `closed` are the folders that may not be looked into.
+    """
+
+    documents: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+    closed: list[Path] = field(default_factory=list)
+
+
+def inside(folder: Path, stop: threading.Event | None = None) -> Inside:
+    """What is in a folder, and in no folder behind a link. Ends early when `stop` is set. Raises OSError where it cannot be looked into."""
+    found = Inside()
+
+    def refused(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise error
+        found.closed.append(Path(error.filename))
+
+    for place, folders, names in os.walk(folder, onerror=refused):
+        if stop is not None and stop.is_set():
+            break
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files = (Path(place, name) for name in names if not name.startswith("."))
+        for path in filter(os.path.isfile, files):  # no pipe and no device, whatever its name
+            (found.documents if path.suffix.lower() in _KINDS else found.others).append(path)
+    found.documents.sort()
+    return found
+
+
+def documents_in(folder: Path, stop: threading.Event | None = None) -> Inside:
+    """The same, where there is a document. Raises InputError where there is none."""
+    found = inside(folder, stop)
+    if not found.documents and not (stop and stop.is_set()):
+        raise InputError(f"There is no document in {folder}.", "PDF, DOCX, HTML, Markdown and text files are looked for.")
+    return found
+
+
 def files_in(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files, and of folders those whose names end like a document's, by name; nothing hidden, no folder behind a link."""
+    """The files, and of folders their documents. Raises InputError for a folder without one."""
     for path in paths:
-        if path.is_dir():
-            inside = (one for one in sorted(path.rglob("*")) if one.suffix.lower() in _KINDS and one.is_file())
-            found = [one for one in inside if not any(part.startswith(".") for part in one.relative_to(path).parts)]
-            if not found:
-                raise InputError(f"There is no document in {path}.", "PDF, DOCX, HTML, Markdown and text files are looked for.")
-            yield from found
-        else:
-            yield path
+        yield from documents_in(path).documents if path.is_dir() else [path]

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +12,14 @@ from pathlib import Path
 import pytest
 
 from med42_chat import adding as adding_module
+from med42_chat import reference as reference_module
 from med42_chat.adding import Adding, Item
-from med42_chat.errors import InputError, NotFound, UnreadableFile
-from med42_chat.reference import Library
+from med42_chat.errors import InputError, NotFound, StoreBusy, UnreadableFile
+from med42_chat.library.documents import Reading
+from med42_chat.records import Document
+from med42_chat.reference import Inside, Library
 from med42_chat.store.database import Store
+from med42_chat.store.watched import Folder
 from tests.library import pdfs
 from tests.store.samples import KEY, decrypted
 
@@ -119,14 +124,43 @@ class TestAQueue:
     def test_a_folder_that_may_not_be_read_is_told_and_the_rest_goes_on(
         self, store: Store, adding: Adding, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        def refused(paths: list[Path]) -> Iterator[Path]:
-            raise PermissionError(paths[0])
+        def refused(folder: Path, _: object) -> Inside:
+            raise PermissionError(folder)
 
-        monkeypatch.setattr(adding_module, "files_in", refused)
+        monkeypatch.setattr(adding_module, "documents_in", refused)
         adding.pause()
         adding.add([tmp_path, written(tmp_path / "a.md", "# Alpha\n\nWords.")])
         adding.go_on()
         assert [item.state for item in ended(adding)] == ["failed", "done"] and "cannot be opened" in adding.state().items[0].message
+
+    def test_what_of_a_folder_is_not_read_is_said(self, adding: Adding, tmp_path: Path) -> None:
+        for name in ("a.md", "b.doc", "c.DOC", "d.xlsx", ".hidden.doc"):
+            written(tmp_path / "in" / name, "Words.")
+        adding.add([tmp_path / "in"])
+        message = ended(adding)[0].message
+        assert message == "1 document was found in this folder. Not read there: 3 files of another kind (.doc, .xlsx)."
+
+    def test_a_pipe_is_no_file_and_holds_nothing_up(self, adding: Adding, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.md")
+        adding.add([tmp_path / "pipe.md", written(tmp_path / "a.md", "Words.")])
+        assert [item.state for item in ended(adding)] == ["failed", "done"]
+
+    def test_a_path_with_a_null_is_refused(self, adding: Adding) -> None:
+        with pytest.raises(InputError, match="full path"):
+            adding.add([Path("/a\0b.md")])
+
+    def test_a_mistake_of_the_program_fails_one_file_and_the_rest_goes_on(
+        self, adding: Adding, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        honest = reference_module.document_of
+
+        def mistaken(data: bytes, name: str, reading: Reading | None = None) -> Document:
+            return honest(data, name, reading=reading) if name == "a.md" else Document(**{"wrong": name})
+
+        monkeypatch.setattr(reference_module, "document_of", mistaken)
+        adding.add([written(tmp_path / name, f"Words of {name}.") for name in ("b.md", "a.md")])
+        first, second = ended(adding)
+        assert (first.state, second.state) == ("failed", "done") and "fault of the program" in first.message
 
     def test_a_store_that_takes_no_more_pauses_the_queue_and_says_why(
         self, store: Store, adding: Adding, monkeypatch: pytest.MonkeyPatch
@@ -348,7 +382,7 @@ class TestWatchedFolders:
 
     def test_a_file_that_still_grows_is_left_alone(self, store: Store, tmp_path: Path) -> None:
         folder = written(tmp_path / "watched" / "a.md", "# Sepsis").parent
-        marks = adding_module._marks(folder)
+        marks = adding_module._marks(folder, threading.Event())
         store.watched.watch(str(folder), [])
         adding = opened(store)
         (watching,) = adding.watched()
@@ -368,3 +402,48 @@ class TestWatchedFolders:
         time.sleep(0.2)  # some looks
         written(tmp_path / "stick" / "a.md", "# Sepsis\n\nMeropenem 1 g.")
         until(lambda: [item.state for item in adding.state().items] == ["done"])
+
+    def test_a_copy_that_is_changed_does_not_take_the_place_of_what_it_was_copied_from(
+        self, store: Store, adding: Adding, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "watched"
+        first = written(folder / "sepsis.md", "# Template\n\nMeropenem 1 g.")
+        adding.watch(folder)
+        until(lambda: titles(store) == ["Template"])
+        copy = written(folder / "stroke.md", first.read_text("utf-8"))
+        until(lambda: len(adding.state().items) == 2)
+        ended(adding)
+        written(copy, "# Stroke\n\nAlteplase 50 mg, and no meropenem.")
+        until(lambda: len(titles(store)) == 2)
+        assert len(store.documents.search("meropenem")) == 2
+
+    def test_what_went_before_it_was_read_is_taken_when_it_comes_back(self, store: Store, tmp_path: Path) -> None:
+        adding = opened(store)
+        adding.pause()
+        file = written(tmp_path / "stick" / "a.md", "# Sepsis\n\nMeropenem 1 g.")
+        adding.watch(file.parent)
+        until(lambda: len(adding.state().items) == 1)
+        file.parent.rename(tmp_path / "out")
+        adding.go_on()
+        assert [item.state for item in ended(adding)] == ["failed"]
+        (tmp_path / "out").rename(file.parent)  # with its time and size as they were
+        until(lambda: titles(store) == ["Sepsis"])
+        adding.close()
+
+    def test_a_store_that_is_busy_for_once_does_not_end_the_watching(
+        self, store: Store, adding: Adding, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "watched").mkdir()
+        adding.watch(tmp_path / "watched")
+        honest, calls = store.watched.folders, []
+
+        def busy() -> list[Folder]:
+            calls.append(1)
+            if len(calls) < 3:
+                raise StoreBusy("It is busy.")
+            return honest()
+
+        monkeypatch.setattr(store.watched, "folders", busy)
+        until(lambda: len(calls) > 3)
+        written(tmp_path / "watched" / "a.md", "# Sepsis\n\nMeropenem 1 g.")
+        until(lambda: titles(store) == ["Sepsis"])

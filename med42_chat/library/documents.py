@@ -89,6 +89,8 @@ def checked_ocr(wanted: bool) -> bool:
 def read_file(path: Path) -> bytes:
     """A file's bytes. Raises UnreadableFile for one that is gone or too large."""
     try:
+        if not path.is_file():  # a pipe would be waited for until somebody writes into it
+            raise _unreadable("missing", path.name)
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError:

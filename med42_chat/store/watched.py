@@ -79,3 +79,12 @@ class Watched:
         """The document that this file of a watched folder was, when it was last read; else empty."""
         row = self._connections.row("select document from watched_files where path = ? and document is not null", (path,))
         return row["document"] if row else ""
+
+    def paths_of(self, document: str) -> list[str]:
+        """The files of watched folders that were this document when they were last read."""
+        return [row["path"] for row in self._connections.rows("select path from watched_files where document = ?", (document,))]
+
+    def unsee(self, path: str) -> None:
+        """The file at `path` is taken anew when it is there again."""
+        with self._connections.write() as db:
+            db.conn.execute("update watched_files set bytes = -1 where path = ?", (path,))
