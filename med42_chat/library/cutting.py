@@ -22,9 +22,14 @@ class Cut:
 
 
 def cuts(sheets: Sequence[Sheet]) -> list[Cut]:
-    """The passages of a document in its order. A page's end, and a heading, always end one: what is cited stands on one page."""
+    """The passages of a document in its order. A page's end, and a heading, always end one: what is cited stands on one page.
+
+    A heading with nothing under it is one by itself, but for the document's first: it may be a bold line, such as a warning.
+    """
     found: list[Cut] = []
     path: list[tuple[int, str]] = []
+    bare: tuple[int, Cut] | None = None  # the last heading, while nothing is under it
+    headings = 0
     for index, sheet in enumerate(sheets):
         open_: list[Block] = []
         for block in (piece for whole in sheet.blocks for piece in _pieces(sheet.text, whole)):
@@ -32,13 +37,19 @@ def cuts(sheets: Sequence[Sheet]) -> list[Cut]:
                 found.append(_closed(index, open_, path))
                 open_ = []
             if block.level:
+                if bare and bare[0] >= block.level and headings > 1:
+                    found.append(bare[1])
                 title = " ".join(sheet.text[block.start : block.end].split())
-                path = [*(one for one in path if one[0] < block.level), (block.level, title)]
+                path = [one for one in path if one[0] < block.level]
+                bare = (block.level, Cut(index, block.start, min(block.end, block.start + _MOST), tuple(above for _, above in path)))
+                path.append((block.level, title))
+                headings += 1
             else:
                 open_.append(block)
+                bare = None
         if open_:
             found.append(_closed(index, open_, path))
-    return found
+    return [*found, bare[1]] if bare and (headings > 1 or not found) else found
 
 
 def _full(open_: Sequence[Block], block: Block) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-from med42_chat.library.formats import Fault, HtmlLines, tidy
+from med42_chat.library.formats import RAISED, Fault, HtmlLines, tidy
 from med42_chat.library.sheets import Sheet
 
 _HEADING_TAGS = {f"h{level}": level for level in range(1, 7)}
@@ -15,6 +15,11 @@ _MARK = "\ue000"  # before a heading's line, once for each level; of a private a
 _MOST_UNPACKED = 400_000_000  # bytes
 _META = {"publisher": "publisher", "author": "publisher", "date": "date", "dcterms.modified": "date", "version": "version"}
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+# Of Word's font 'Symbol' what a dose may hang on. Anything else is shown as unknown: 'eGFR 30' must not come of 'eGFR ≥30'.
+_SYMBOLS = {"A3": "≤", "B0": "°", "B1": "±", "B3": "≥", "B4": "×", "B7": "•", "B9": "≠", "BB": "≈", "AD": "↑", "AE": "→", "AF": "↓"}
+_SYMBOLS |= {"61": "α", "62": "β", "67": "γ", "6D": "μ", "44": "Δ", "2D": "−"}
+_UNKNOWN = "\ufffd"
 _CORE = {"title": "dc:title", "date": "dcterms:modified", "version": "cp:version"}
 _SPACES = {
     "dc": "http://purl.org/dc/elements/1.1/",
@@ -150,9 +155,10 @@ def docx(data: bytes) -> Read:
             if sum(entry.file_size for entry in packed.infolist()) > _MOST_UNPACKED:
                 raise Fault("damaged")
             body = ElementTree.fromstring(packed.read("word/document.xml")).find(f"{_WORD}body")
-            sheet = Sheet(None)
-            for level, text in _word_blocks(body, _heading_styles(packed)) if body is not None else ():
-                sheet.add(text, level=max(0, level), row=level < 0)
+            sheet, styles = Sheet(None), _heading_styles(packed)
+            for part in (body, *_notes(packed)):
+                for level, text in _word_blocks(part, styles) if part is not None else ():
+                    sheet.add(text, level=max(0, level), row=level < 0)
             return sheet, _properties(packed)
     except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError, EOFError, RuntimeError, OSError):
         # RuntimeError and NotImplementedError are what zipfile says of a password and of packing that it does not know.
@@ -175,11 +181,31 @@ def _word_blocks(parent: ElementTree.Element, styles: dict[str, int]) -> Iterato
             yield from _word_blocks(child, styles)
 
 
+def _notes(packed: zipfile.ZipFile) -> Iterator[ElementTree.Element]:
+    """Footnotes and endnotes, which stand in files of their own; without the lines that set them off."""
+    for name in ("word/footnotes.xml", "word/endnotes.xml"):
+        if name in packed.namelist():
+            yield from (note for note in ElementTree.fromstring(packed.read(name)) if not note.get(f"{_WORD}type"))
+
+
 def _word_text(paragraph: ElementTree.Element) -> str:
     """Without what was deleted under change tracking, which has a tag of its own (delText)."""
+    return " ".join("".join(_run_text(node) for node in paragraph.iter() if node.tag in (f"{_WORD}r", f"{_MATH}r")).split())
+
+
+def _run_text(run: ElementTree.Element) -> str:
     pieces = {f"{_WORD}tab": " ", f"{_WORD}br": " ", f"{_WORD}cr": " ", f"{_WORD}noBreakHyphen": "-"}
-    text = "".join(node.text or "" if node.tag == f"{_WORD}t" else pieces.get(node.tag, "") for node in paragraph.iter())
-    return " ".join(text.split())
+    text = ""
+    for node in run:
+        if node.tag in (f"{_WORD}t", f"{_MATH}t"):
+            text += node.text or ""
+        elif node.tag == f"{_WORD}sym":
+            code = node.get(f"{_WORD}char", "").upper()[-2:]
+            text += _SYMBOLS.get(code, _UNKNOWN) if node.get(f"{_WORD}font") == "Symbol" else _UNKNOWN
+        else:
+            text += pieces.get(node.tag, "")
+    align = run.find(f"{_WORD}rPr/{_WORD}vertAlign")
+    return text.translate(RAISED) if align is not None and align.get(f"{_WORD}val") == "superscript" else text
 
 
 def _level_of(paragraph: ElementTree.Element, styles: dict[str, int]) -> int:

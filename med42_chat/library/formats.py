@@ -44,6 +44,7 @@ _BLOCKS = _PARAGRAPHS | frozenset(
         "tr",
     )
 )
+RAISED = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")  # 10⁹ must not become 109
 _SILENT = frozenset(("script", "style", "template", "title"))
 
 
@@ -130,11 +131,12 @@ class HtmlLines(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []
-        self._silent = self._verbatim = 0
+        self._silent = self._verbatim = self._raised = 0
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         self._silent += tag in _SILENT
         self._verbatim += tag == "pre"
+        self._raised += tag == "sup"
         self._break(tag)
         if tag == "li":
             self.pieces.append("- ")
@@ -144,6 +146,7 @@ class HtmlLines(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         self._silent = max(0, self._silent - (tag in _SILENT))
         self._verbatim = max(0, self._verbatim - (tag == "pre"))
+        self._raised = max(0, self._raised - (tag == "sup"))
         self._break(tag)
 
     def handle_data(self, data: str) -> None:
@@ -152,6 +155,8 @@ class HtmlLines(HTMLParser):
         words = data if self._verbatim else re.sub(r"\s+", " ", data)
         if self._at_line_start() and not self._verbatim:
             words = words.lstrip(" ")
+        if self._raised:
+            words = words.translate(RAISED)
         if words:
             self.pieces.append(words)
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple
 
+from med42_chat.library.formats import RAISED
+
 SPACE = " "
 BROKEN = "\x02"  # what PDFium says for a hyphen at a line's end
 
 _WIDE = 1.0  # heights of a character: a wider gap parts two cells or columns
 _NARROW = 0.08  # a narrower gap is none, whatever space PDFium thinks is there
 _RAISED_HEIGHT = 0.85  # of the line's own characters: a raised figure is smaller
-_RAISED = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 
 
 class Glyph(NamedTuple):
@@ -103,4 +104,4 @@ def _with_raised(glyphs: list[Glyph]) -> list[Glyph]:
     def raised(glyph: Glyph) -> bool:
         return 0 < glyph.height < _RAISED_HEIGHT * height and glyph.bottom < bottom - 0.15 * height
 
-    return [glyph._replace(char=glyph.char.translate(_RAISED)) if raised(glyph) else glyph for glyph in glyphs]
+    return [glyph._replace(char=glyph.char.translate(RAISED)) if raised(glyph) else glyph for glyph in glyphs]
