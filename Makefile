@@ -29,9 +29,6 @@ bench: dev
 	$(VENV) -m tests.bench $(ARGS)
 
 # Makes the demonstration model anew from its texts. Needs its own packages (PyTorch among them) and, on two free CPU cores, an hour or two.
-# What glibc would give back to the system after each step of the training is wanted again in the next: a quarter of the time went there.
-demo-model: export MALLOC_MMAP_THRESHOLD_ = 4294967296
-demo-model: export MALLOC_TRIM_THRESHOLD_ = 34359738368
 demo-model: $(DEMO)/installed
 	$(DEMO)/bin/python models/demo/recipe.py
 

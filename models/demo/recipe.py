@@ -104,8 +104,8 @@ class Recipe:
     checkpoint_every: int = 200
     looked_every: int = 500
     looked_at: int = 60
-    rounds: int = 3
-    pairs: int = 800
+    rounds: int = 2
+    pairs: int = 200
     alignment: Alignment = field(default_factory=lambda: Alignment(rate=2e-5))  # small models bear, and need, larger steps
     judged: int = 1000
 
