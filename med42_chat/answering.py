@@ -65,7 +65,7 @@ class Conversations(Protocol):
 
     def append(self, answer_id: str, text: str) -> None: ...
 
-    def record(self, answer_id: str, evidence: Evidence) -> None: ...
+    def record(self, answer_id: str, evidence: Evidence, citations: Sequence[Citation] = ()) -> None: ...
 
     def finish(
         self,
@@ -192,9 +192,9 @@ class Answering:
 
     def _generate(self) -> Iterator[Event]:
         request = self._request(self._means.runtime.wait_until_loaded())
-        # Should the program be killed, the answer still says which model wrote it and what that did not see.
-        early = replace(self._evidence, finish_reason="died", notes=self._task.notes)
-        self._means.conversations.record(self._task.answer.id, early)
+        # Should the program be killed, the answer still says which model wrote it, from which sources, and what that did not see.
+        early = replace(self._evidence, finish_reason="died", notes=(*self._task.notes, *self._looked.notes))
+        self._means.conversations.record(self._task.answer.id, early, [Citation(source) for source in self._seen])
         yield Prompted(self._evidence.context, self._evidence.left_out)
         cancelled = False
         for event in self._means.runtime.generate(request):
@@ -273,9 +273,13 @@ class Answering:
 
     def _checked(self, text: str) -> tuple[tuple[Finding, ...], tuple[Citation, ...]]:
         """What comparing the answer with the sources that the model saw comes to. The program's own words need no check."""
-        seen = [source for source in self._looked.sources if source.number in self._evidence.sources]
-        findings = check(text, seen, self._means.medicines) if self._evidence.model else ()
-        return findings, cited(text, seen, findings, self._means.medicines)
+        findings = check(text, self._seen, self._means.medicines) if self._evidence.model else ()
+        return findings, cited(text, self._seen, findings, self._means.medicines)
+
+    @property
+    def _seen(self) -> list[Source]:
+        """The sources that the model sees."""
+        return [source for source in self._looked.sources if source.number in self._evidence.sources]
 
     def _notes(self, text: str) -> tuple[str, ...]:
         notes = [*self._task.notes, *self._looked.notes]

@@ -290,10 +290,15 @@ class Conversations:
             if added.rowcount != 1:
                 raise _not_streaming(answer_id)
 
-    def record(self, answer_id: str, evidence: Evidence) -> None:
-        """Keeps how a streaming answer comes about before it is there: it outlives a crash then. Raises NotFound like `finish`."""
+    def record(self, answer_id: str, evidence: Evidence, citations: Sequence[Citation] = ()) -> None:
+        """Keeps how a streaming answer comes about, and its sources, before it is there: both outlive a crash then.
+
+        Raises NotFound like `finish`.
+        """
         with self._connections.write() as db:
-            _set_evidence(db, _streaming(db, answer_id)["id"], evidence)
+            row = _streaming(db, answer_id)
+            _set_evidence(db, row["id"], evidence)
+            _set_citations(db, row["id"], citations)
 
     def finish(
         self,
@@ -315,7 +320,7 @@ class Conversations:
             db.conn.execute("delete from stream_deltas where message_id = ?", (row["id"],))
             if evidence is not None:
                 _set_evidence(db, row["id"], evidence)
-            db.conn.executemany(sources.INSERT, sources.rows(row["id"], citations))
+            _set_citations(db, row["id"], citations)
             counts = {"message": answer_id, "status": status, "characters": str(len(text)), "citations": str(len(citations))}
             self._audit.append("answer.finished", row["uid"], counts)
             # Here and not by `message`: its conversation may be hidden meanwhile.
@@ -383,6 +388,11 @@ def _streaming(db: "Database", answer_id: str) -> Row:
 
 def _set_evidence(db: "Database", message: int, evidence: Evidence) -> None:
     db.conn.execute("insert or replace into runs(message_id, evidence) values (?, ?)", (message, to_json(evidence)))
+
+
+def _set_citations(db: "Database", message: int, citations: Sequence[Citation]) -> None:
+    db.conn.execute("delete from citations where message_id = ?", (message,))
+    db.conn.executemany(sources.INSERT, sources.rows(message, citations))
 
 
 def _no_conversation(id: str) -> NotFound:

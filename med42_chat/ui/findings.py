@@ -212,6 +212,8 @@ def summary(words: Words, message: Message, offers: bool = True) -> str:
         return f'<p class="checked memory">{words("findings.memory")}</p>'
     if not message.citations or not message.text.strip():
         return ""
+    if message.status == "interrupted" and not message.findings:
+        return f'<p class="checked"><span class="amber">{words("findings.unchecked")}</span></p>'
     parts = [*_carried(words, message), *_counted(words, telling(message))]
     return f'<p class="checked" title="{escape(words("findings.meaning"))}">{" · ".join(parts)}</p>'
 

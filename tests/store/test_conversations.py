@@ -380,6 +380,19 @@ def test_an_answer_that_a_crash_cut_short_still_says_how_it_came_about(store: St
     assert (found.status, found.text, found.evidence) == ("interrupted", "Beca", EVIDENCE)
 
 
+def test_its_sources_outlive_the_crash_and_are_replaced_by_those_that_were_checked(store: Store) -> None:
+    talks, source = store.conversations, Source(1, "Potassium", "Give 40 mmol.")
+    id = talks.create().id
+    _, cut = talks.begin(id, "How much?")
+    talks.record(cut.id, EVIDENCE, [Citation(source)])
+    talks.recover()
+    assert talks.message(cut.id).citations == (Citation(source),)
+    _, ended = talks.begin(id, "And then?")
+    talks.record(ended.id, EVIDENCE, [Citation(source)])
+    checked = Citation(source, "40 mmol", "found")
+    assert talks.finish(ended.id, "Give 40 mmol [1].", "complete", EVIDENCE, [checked]).citations == (checked,)
+
+
 def test_the_last_word_on_how_an_answer_came_about_replaces_the_first(store: Store) -> None:
     talks = store.conversations
     _, answer = talks.begin(talks.create().id, "Why?")

@@ -184,6 +184,10 @@ class TestSummary:
         assert 'data-do="memory"' in summary(WORDS, message)
         assert summary(WORDS, message, offers=False) == ""
 
+    def test_an_answer_that_a_crash_cut_short_says_that_it_was_not_checked(self) -> None:
+        cut = replace(answer("Give 40 mmol [1].", *SOURCES, findings=()), status="interrupted")
+        assert plain(summary(WORDS, cut)) == "Cut off: nothing in it was compared with its sources."
+
     def test_an_answer_of_before_says_nothing(self) -> None:
         assert summary(WORDS, answer("Wait.")) == ""
 
