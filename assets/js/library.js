@@ -9,6 +9,7 @@ med42.library = (element, props, trigger, watch) => {
   const path = dialog.querySelector("#library-path");
   const chooser = dialog.querySelector(".files");
   const KINDS = new Set(chooser.accept.split(","));
+  const NAMED = 5; // of the files that are left out
   let shelf = ""; // the collection that is shown; all documents without one
 
   const sheet = med42.sheet(dialog, "/v1/library", {
@@ -72,28 +73,40 @@ med42.library = (element, props, trigger, watch) => {
     return answer.message ? answer : null;
   };
   /** One after the other: of large files not all are in memory at once. Each that was not taken is named. */
-  const takeAll = async (files) => {
+  const takeAll = async (files, leftOut = []) => {
     const problems = [];
     sheet.tell(null);
+    if (leftOut.length) {
+      const names = leftOut.slice(0, NAMED).join(", ") + (leftOut.length > NAMED ? " …" : "");
+      problems.push(med42.say("library.left_out", { n: leftOut.length, names }));
+      sheet.tell({ message: problems[0], hint: med42.say("library.none_there_hint") });
+    }
+    onTheirWay += 1;
     for (const file of files) {
       const problem = await take(file);
       if (!problem) continue;
       problems.push(problem.message);
       sheet.tell({ message: problems.join(" "), hint: problem.hint });
     }
+    onTheirWay -= 1;
   };
-  const suits = ({ name }) => [...KINDS].some((kind) => name.toLowerCase().endsWith(kind)) && !name.startsWith(".");
+  let onTheirWay = 0; // drops of which not every file has been sent
+  addEventListener("beforeunload", (event) => onTheirWay && event.preventDefault());
+  const suits = ({ name }) => [...KINDS].some((kind) => name.toLowerCase().endsWith(kind));
   const entries = (folder) => new Promise((resolve) => {
     const reader = folder.createReader();
     const all = [];
     const next = () => reader.readEntries((some) => (some.length ? (all.push(...some), next()) : resolve(all)), () => resolve(all));
     next();
   });
-  /** The documents in what was dropped: a file as it is, of a folder those whose names end like a document's. */
-  const filesOf = async (entry) => {
-    if (entry.isFile) return new Promise((resolve) => entry.file((file) => resolve([file]), () => resolve([]))); // [] where it may not be read
-    const inside = (await entries(entry)).filter((one) => one.isDirectory || suits(one));
-    return (await Promise.all(inside.map(filesOf))).flat();
+  /** The documents in what was dropped: a file as it is, of a folder those whose names end like a document's. The others' names go into
+   *  `leftOut`, and those of files that may not be read. */
+  const filesOf = async (entry, leftOut) => {
+    const none = () => (leftOut.push(entry.name), []);
+    if (entry.isFile) return new Promise((resolve) => entry.file((file) => resolve([file]), () => resolve(none())));
+    const inside = (await entries(entry)).filter((one) => !one.name.startsWith("."));
+    leftOut.push(...inside.filter((one) => one.isFile && !suits(one)).map((one) => one.name));
+    return (await Promise.all(inside.filter((one) => one.isDirectory || suits(one)).map((one) => filesOf(one, leftOut)))).flat();
   };
 
   const drop = dialog.querySelector(".drop");
@@ -115,8 +128,10 @@ med42.library = (element, props, trigger, watch) => {
     clearTimeout(leaves);
     drop.hidden = true;
     const items = [...event.dataTransfer.items].map((one) => one.webkitGetAsEntry?.()).filter(Boolean);
-    const files = items.length ? (await Promise.all(items.map(filesOf))).flat() : [...event.dataTransfer.files];
-    if (files.length) takeAll(files);
+    const dropped = [...event.dataTransfer.files]; // which is empty after the first wait
+    const leftOut = [];
+    const files = items.length ? (await Promise.all(items.map((one) => filesOf(one, leftOut)))).flat() : dropped;
+    if (files.length) takeAll(files, leftOut);
     else sheet.tell({ message: med42.say("library.none_there"), hint: med42.say("library.none_there_hint") });
   });
   chooser.addEventListener("change", () => {

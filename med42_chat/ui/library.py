@@ -41,6 +41,7 @@ class LibraryDialog:
             "edit": self._edit,
             "shelve": self._shelve,
             "unshelve": lambda event: desk.services.store.remove_collection(text(event, "name")),
+            "search_too": lambda event: desk.services.library.documents.search_again(text(event, "id")),
             "remove": lambda event: desk.services.library.documents.remove(text(event, "id")),
         }
 
@@ -86,7 +87,10 @@ class LibraryDialog:
         documents.set_collections(id, collections_of(event))
 
     def _shelve(self, event: gr.EventData) -> None:
-        """A collection has this name and holds these documents from now on; `was` is its name until now, empty for a new one."""
+        """A collection has this name and holds these documents from now on; `was` is its name until now, empty for a new one.
+
+        Those that are not searched are not shown there: they stay in, and are searched in it when their turn comes again.
+        """
         documents, name, was = self._desk.services.library.documents, " ".join(text(event, "name").split()), text(event, "was")
         if not name:
             raise InputError(self._desk.words("library.no_name"), self._desk.words("library.no_name_hint"))
@@ -94,6 +98,8 @@ class LibraryDialog:
             self._desk.services.store.rename_collection(was, name)
         chosen = set(event._data.get("ids", []))
         for one in documents.all():
+            if one.superseded_by:
+                continue
             others = [other for other in one.collections if other != name]
             wanted = [*others, name] if one.id in chosen else others
             if sorted(wanted) != sorted(one.collections):

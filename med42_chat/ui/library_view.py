@@ -232,9 +232,14 @@ class Sheet:
     def _versions(self, older: Sequence[Holding]) -> str:
         if not older:
             return ""
-        rows = "".join(f"<li><span>{escape(self._named(one))}</span> {self._removal(one)}</li>" for one in older)
+        rows = "".join(f"<li><span>{escape(self._named(one))}</span> {self._return(one)} {self._removal(one)}</li>" for one in older)
         summary = escape(self._words("library.older", n=len(older)))
         return f'<details class="older" data-open="older {older[0].superseded_by}"><summary>{summary}</summary><ul>{rows}</ul></details>'
+
+    def _return(self, one: Holding) -> str:
+        """It was no version of the other: what the program took it for, the person puts right."""
+        label = escape(self._words("library.search_too_name", title=self._named(one)))
+        return _button("search_too", one.id, self._words("library.search_too"), more=f' aria-label="{label}"')
 
     def _removal(self, one: Holding) -> str:
         question = self._words("library.remove_sure", title=one.title)

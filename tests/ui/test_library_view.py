@@ -53,6 +53,7 @@ class TestDocuments:
         assert shown["documents"].count("<article") == 1
         assert "1 earlier version, not searched" in shown["documents"] and "Falls (version 1, 2020)" in shown["documents"]
         assert "1 document with 12 pages is searched." in shown["start"]
+        assert 'data-act="search_too" data-id="d0" aria-label="Search Falls (version 1, 2020), too"' in shown["documents"]
 
     def test_what_a_document_says_is_never_markup(self) -> None:
         hostile = "<img src=x onerror=alert(1)>\"'"
@@ -211,6 +212,19 @@ class TestWhatIsDone:
         assert opened.library.documents.get(first).collections == ("Ward 4",)
         assert opened.library.documents.get(second).collections == ("Acute",)
         assert set(opened.store.conversations.get(conversation).collections) == {"Ward 4", "Acute"}
+
+    def test_what_was_wrongly_taken_for_an_older_version_is_searched_again(self, opened: Services, dialog: LibraryDialog) -> None:
+        old, new = add(opened, "Falls"), add(opened, "Falls on the stairs")
+        opened.library.documents.supersede(old, new)
+        do(dialog, "search_too", id=old)
+        assert opened.library.documents.get(old).superseded_by == ""
+
+    def test_an_older_version_stays_in_a_collection_that_is_changed(self, opened: Services, dialog: LibraryDialog) -> None:
+        old, new = add(opened, "Falls", "Ward 3"), add(opened, "Falls again", "Ward 3")
+        opened.library.documents.supersede(old, new)
+        do(dialog, "shelve", was="Ward 3", name="Ward 3", ids=[new])
+        opened.library.documents.remove(new)
+        assert opened.library.documents.get(old).collections == ("Ward 3",)
 
     def test_a_collection_needs_a_name(self, opened: Services, dialog: LibraryDialog) -> None:
         assert "needs a name" in do(dialog, "shelve", was="", name=" ", ids=[add(opened, "Falls")])["message"]
