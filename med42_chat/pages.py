@@ -19,6 +19,7 @@ from med42_chat.ui import viewer
 from med42_chat.ui.words import Words
 
 _NOT_KEPT = {"Cache-Control": "no-store"}
+_MOST_DIGITS = 9
 _WIDTH = 900  # points across, where the page does not say how wide it shows a picture
 
 
@@ -32,25 +33,25 @@ class Pages:
     def routes(self) -> list[Route]:
         """The addresses that it answers."""
         return [
-            Route("/v1/source/{message}/{number:int}", _told(self.source)),
-            Route("/v1/page/{document}/{number:int}", _told(self.picture)),
+            Route("/v1/source/{message}/{number}", _told(self.source)),
+            Route("/v1/page/{document}/{number}", _told(self.picture)),
             Route("/v1/original/{document}", _told(self.original)),
         ]
 
     def source(self, request: Request) -> Response:
         """What there is to show of one source of an answer; with `at` of the sentence that stands there, and not of the whole answer."""
         answer = self._services.store.conversations.message(request.path_params["message"])
-        citation = _citation(answer, request.path_params["number"])
-        at = request.query_params.get("at", "")
-        if at.isdecimal():
-            citation = viewer.at_sentence(answer, citation, int(at), self._services.chat.medicines)
+        citation = _citation(answer, _number(request))
+        at = _asked(request, "at")
+        if at is not None:
+            citation = viewer.at_sentence(answer, citation, at, self._services.chat.medicines)
         return JSONResponse(self._shown(citation), headers=_NOT_KEPT)
 
     def picture(self, request: Request) -> Response:
         """A page's picture, at least as wide as asked for where that is one of our widths."""
-        id, number = request.path_params["document"], request.path_params["number"]
-        asked = request.query_params.get("width", "")
-        width = fitting(int(asked) if asked.isdecimal() else _WIDTH)
+        id, number = request.path_params["document"], _number(request)
+        asked = _asked(request, "width")
+        width = fitting(_WIDTH if asked is None else asked)
         holding = self._documents.get(id)  # also of a picture that is kept: what was removed is gone
         key = holding.sha256, number, width
         png = self._pictures.get(key, lambda: render(self._documents.original(id), number, width))
@@ -80,6 +81,23 @@ class Pages:
             return self._documents.get(source.document_id)
         except NotFound:
             return self._documents.with_content(source.document_sha256)
+
+
+def _asked(request: Request, name: str) -> int | None:
+    """A number that may stand behind the address; None for none."""
+    return _whole(request.query_params.get(name, ""))
+
+
+def _number(request: Request) -> int:
+    number = _whole(request.path_params["number"])
+    if number is None:
+        raise NotFound("There is nothing under this number.")
+    return number
+
+
+def _whole(written: str) -> int | None:
+    """None also for more digits than anything here has: Python refuses to read thousands of them."""
+    return int(written) if written.isdecimal() and len(written) <= _MOST_DIGITS else None
 
 
 def _citation(answer: Message, number: int) -> Citation:

@@ -66,10 +66,21 @@ def test_a_page_is_a_picture_that_may_not_be_kept(opened: Services, client: Test
     assert int.from_bytes(answer.content[16:20], "big") in (900, 901)
 
 
-@pytest.mark.parametrize("width", ["", "-5", "x", "99999999999999999999"])
+@pytest.mark.parametrize("width", ["", "-5", "x", "99999999999999999999", "9" * 5000])
 def test_any_width_is_answered_with_one_of_ours(opened: Services, client: TestClient, tmp_path: Path, width: str) -> None:
-    source = added(opened, tmp_path / "c.pdf", f"c {width}")
+    source = added(opened, tmp_path / "c.pdf", f"c {width[:30]} {len(width)}")
     assert client.get(f"/v1/page/{source.document_id}/1?width={width}").status_code == 200
+
+
+def test_absurd_numbers_in_an_address_are_answered_in_words(opened: Services, client: TestClient, tmp_path: Path) -> None:
+    source = added(opened, tmp_path / "n.pdf", "n")
+    message = answered(opened, source)
+    assert client.get(f"/v1/source/{message}/1?at={'9' * 5000}").status_code == 200
+    for number in ("0", "9" * 30, "9" * 5000):
+        assert client.get(f"/v1/source/{message}/{number}").status_code in (404, 422)
+        assert client.get(f"/v1/page/{source.document_id}/{number}").status_code in (404, 422)
+    assert client.get(f"/v1/original/{message}").status_code == 404
+    assert client.get(f"/v1/source/{source.document_id}/1").status_code == 404
 
 
 def test_what_was_removed_is_gone_even_where_its_picture_was_shown(opened: Services, client: TestClient, tmp_path: Path) -> None:
