@@ -173,9 +173,9 @@ class Answering:
 
     def _decline(self) -> Iterator[Event]:
         """Says in the program's own words that nothing was found: no model is asked, not even waited for."""
-        self._saver.text = NOTHING_FOUND
+        self._saver.text = f"{NOTHING_FOUND} {self._looked.unread}".strip()
         self._status, self._evidence = "complete", replace(self._evidence, finish_reason="stop")
-        yield Delta(NOTHING_FOUND)
+        yield Delta(self._saver.text)
 
     def _until_loaded(self) -> Iterator[Event]:
         """Says why nothing happens yet. Ends when a model is there, when none will come, or on stop."""

@@ -3,7 +3,7 @@
 Where finding passages (the store), and judging and joining questions (library/) meet. Knows nothing of models and prompts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,11 +29,15 @@ class Documents(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """`sources` are the best first, numbered from 1. `otherwise` is what an answer rests on when none of them stands before the model."""
+    """`sources` are the best first, numbered from 1. `otherwise` is what an answer rests on when none of them stands before the model.
+
+    `unread` is a sentence where files are still on their way into the library: what is not found may stand in one of them.
+    """
 
     sources: tuple[Source, ...] = ()
     otherwise: Basis = "memory"
     notes: tuple[str, ...] = ()
+    unread: str = ""
 
     @property
     def basis(self) -> Basis:
@@ -47,15 +51,19 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Looks questions up in these documents."""
+    """Looks questions up in these documents. `unread` counts the files that are on their way into them."""
 
     documents: Documents
+    unread: Callable[[], int] = lambda: 0
 
     def look(self, question: str, brings_text: bool, history: Sequence[Message], use: LibraryUse, collections: Sequence[str]) -> Looked:
         """What there is for a question that follows `history`; `brings_text` says that texts came along with it."""
         without: Basis = "nothing" if use == "only" else "memory"
-        if use == "off" or not self.documents.count(collections):
+        if use == "off":
             return Looked(otherwise=without)
+        unread = _unread(self.unread())  # counted before the search: one that is read meanwhile is told rather than missed
+        if not self.documents.count(collections):
+            return Looked(otherwise=without, notes=unread, unread="".join(unread))
         asked = followup.in_context(question, [message.text for message in history if message.role == "user"])
         passing = self.passing(question, collections, asked.context)
         if not passing and asked.context and len(asked.own) >= _BY_ITSELF:
@@ -63,13 +71,18 @@ class Lookup:
             passing = self.passing(question, collections)
         optional = brings_text or len(question.split()) > _OWN_TEXT or not asked.own
         notes = (f"Looked up in the library as: {asked.text}",) if asked.context else ()
-        return Looked(tuple(map(_source, range(1, len(passing) + 1), passing)), without if optional else "nothing", notes)
+        sources = tuple(map(_source, range(1, len(passing) + 1), passing))
+        return Looked(sources, without if optional else "nothing", (*notes, *unread), "".join(unread))
 
     def passing(self, question: str, collections: Sequence[str] = (), context: str = "") -> list[Find]:
         """The passages that may stand before the model, the best first; `context` has words that the question leans on."""
         text = f"{question} {context}".strip()
         finds = self.documents.search(text, _CANDIDATES, collections)
         return gate.passing(question, finds, self.documents.rarity, self.documents.abbreviations(text), context)
+
+
+def _unread(count: int) -> tuple[str, ...]:
+    return (f"{count:,} {'files were' if count != 1 else 'file was'} still waiting to be read into the library.",) if count else ()
 
 
 def _source(number: int, find: Find) -> Source:

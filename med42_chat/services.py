@@ -327,7 +327,7 @@ def open_runtime(settings: Settings) -> Runtime:
 
 def open_chat(settings: Settings, store: Store, runtime: Runtime) -> Chat:
     """The chat of a store with a model, under the department's system prompt."""
-    chat = Chat(store.conversations, runtime, "", lookup=Lookup(store.documents), medicines=open_medicines())
+    chat = Chat(store.conversations, runtime, "", lookup=Lookup(store.documents, store.waiting.unread), medicines=open_medicines())
     return _set_up(chat, settings, runtime, _system_prompt())
 
 

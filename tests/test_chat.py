@@ -285,6 +285,16 @@ def test_where_nothing_is_found_the_program_says_so_and_no_model_is_asked_or_wai
     assert answer.evidence is not None and (answer.evidence.basis, answer.evidence.model) == ("nothing", "")
 
 
+@pytest.mark.parametrize("finds", [(), (SEPSIS,)])
+def test_while_files_are_still_unread_it_is_said_that_the_answer_may_stand_there(store: Store, finds: tuple[tuple[str, str], ...]) -> None:
+    store.waiting.add_paths([("a.pdf", "/a.pdf"), ("b.pdf", "/b.pdf")], [])
+    chat, _, id = chat_on(store, shelf(*finds), use="only")
+    chat = replace(chat, lookup=Lookup(shelf(*finds), store.waiting.unread))
+    answer = last(chat.ask(id, "How is gout treated?")).message
+    unread = "2 files were still waiting to be read into the library."
+    assert answer.text == f"{NOTHING_FOUND} {unread}" and answer.evidence is not None and answer.evidence.notes == (unread,)
+
+
 def test_the_model_then_answers_from_memory_if_wanted_and_again_so_without_being_asked_twice(store: Store) -> None:
     chat, runtime, id = chat_on(store, shelf(SEPSIS), "Colchicine 500 micrograms.", "Or rest.")
     nothing = last(chat.ask(id, "How is gout treated?")).message

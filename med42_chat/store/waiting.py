@@ -68,6 +68,11 @@ class Waiting:
         """Whether something waits."""
         return self._connections.row("select 1 from waiting where state = 'waiting' limit 1") is not None
 
+    def unread(self) -> int:
+        """How many files and folders are not read yet."""
+        (row,) = self._connections.rows("select count(*) as n from waiting where state in ('waiting', 'reading')")
+        return int(row["n"])
+
     def content(self, id: str) -> bytes:
         """The bytes that were dropped; empty when they are not kept any more."""
         row = self._connections.row("select content from waiting where uid = ?", (id,))
