@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from med42_chat.markup import parse, plain_text
+from med42_chat.markup import LineBreak, Paragraph, Text, parse, plain_text
 from med42_chat.records import Citation, Message
 from med42_chat.ui.findings import cited
 from med42_chat.ui.render import Pen, to_html
@@ -18,8 +18,8 @@ def copied(words: Words, message: Message, how: str) -> tuple[str, str]:
     added = _signed(words, message) if how == "sources" else _sources(words, cited(message))
     if not added:
         return plain_text(tree), to_html(tree, _CLIP)
-    # A line of its own for each source in Markdown, too.
-    return f"{plain_text(tree)}\n\n{added}\n", to_html([*tree, *parse(added.replace("\n", "  \n"))], _CLIP)
+    # Titles and quotes are documents' words: read as Markdown, they would make links of their own, and '2*3*4' would lose its signs.
+    return f"{plain_text(tree)}\n\n{added}\n", to_html([*tree, *map(_lines, added.split("\n\n"))], _CLIP)
 
 
 class _ClipPen(Pen):
@@ -31,6 +31,12 @@ class _ClipPen(Pen):
 _CLIP = _ClipPen()
 
 
+def _lines(text: str) -> Paragraph:
+    """A line of its own for each, exactly as it is."""
+    first, *others = map(Text, text.split("\n"))
+    return Paragraph((first, *(piece for line in others for piece in (LineBreak(), line))))
+
+
 def _sources(words: Words, citations: Sequence[Citation]) -> str:
     """The list without which the answer's marks would say nothing where it is put in."""
     return "\n".join([f"{words('answer.source_list')}:", *(_source(words, one) for one in citations)]) if citations else ""
@@ -38,7 +44,7 @@ def _sources(words: Words, citations: Sequence[Citation]) -> str:
 
 def _signed(words: Words, message: Message) -> str:
     """The sources, and by which model and when the answer was written."""
-    listed = _sources(words, message.citations) or words("answer.no_sources")
+    listed = _sources(words, cited(message)) or words("answer.no_sources")
     model = message.evidence.model if message.evidence and message.evidence.model else words("answer.the_model")
     date = time.strftime("%Y-%m-%d %H:%M", time.localtime(message.created_at / 1000))
     return f"{listed}\n\n{words('answer.signature', who=model, date=date)}"
@@ -49,4 +55,5 @@ def _source(words: Words, citation: Citation) -> str:
     page = f", {words('evidence.page', n=source.page)}" if source.page is not None else ""
     version = f", {words('evidence.version', version=source.version)}" if source.version else ""
     quote = f": “{' '.join(citation.quote.split())}”" if citation.quote else ""
-    return f"[{source.number}] {source.title}{version}{page}{quote}"
+    title = " ".join(source.title.split())
+    return f"[{source.number}] {title}{version}{page}{quote}"

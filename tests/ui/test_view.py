@@ -222,6 +222,16 @@ class TestCopying:
     def test_an_answer_without_sources_says_so_when_it_is_copied_with_them(self) -> None:
         assert "No sources" in copied(WORDS, ANSWER, "sources")[0]
 
+    def test_a_documents_title_and_words_are_copied_as_they_are(self) -> None:
+        source = Source(1, "[Click](https://evil.example)\n\n# *Dose*", "Give 2*3*4 ~~not~~ 5")
+        text, html = copied(WORDS, replace(self.CITED, citations=(Citation(source, source.text),)), "text")
+        assert "[1] [Click](https://evil.example) # *Dose*: “Give 2*3*4 ~~not~~ 5”" in text
+        assert html.endswith("<br>[1] [Click](https://evil.example) # *Dose*: “Give 2*3*4 ~~not~~ 5”</p>")
+
+    def test_sources_that_an_answer_does_not_name_are_not_signed_as_its_own(self) -> None:
+        silent = replace(self.CITED, text="**Rest.**")
+        assert "No sources" in copied(WORDS, silent, "sources")[0]
+
     def test_a_question_is_copied_as_typed(self) -> None:
         assert copied(WORDS, replace(QUESTION, text="a **b**"), "text") == ("a **b**", "")
 
