@@ -74,6 +74,8 @@ class Chat(Means):
         use = _use(conversation, not memory)
         *history, question = self.conversations.branch(conversation_id, question_id)
         asking = Question(question.text, question.attachments, keep.rstrip())
+        if asking.begun and use == "only" and self._is_from_memory(conversation_id, question_id):
+            raise _sources_only()
         asked, answer = self.conversations.begin_again(conversation_id, question_id, asking.begun)
         yield Asked(asked, answer)
         others = [self.conversations.message(id) for id in answer.versions if id != answer.id]
@@ -109,6 +111,11 @@ class Chat(Means):
             return None
         return Preview(built.context, built.left_out)
 
+    def _is_from_memory(self, conversation_id: str, question_id: str) -> bool:
+        """Whether the answer that is shown to a question, whose words one may want to keep, rests on no source."""
+        shown = (one for one in self.conversations.branch(conversation_id) if one.parent_id == question_id)
+        return any(one.evidence is not None and one.evidence.basis == "memory" for one in shown)
+
     def _history(self, conversation_id: str, parent: str | Parent | None) -> list[Message]:
         """What stands before a question that follows `parent`."""
         if parent is None:
@@ -131,10 +138,14 @@ def _use(conversation: Conversation, library: bool) -> LibraryUse:
     if library:
         return conversation.library
     if conversation.library == "only":
-        raise InputError(
-            "This conversation is answered with sources only.", "Change how it uses the library first, then ask from the model's memory."
-        )
+        raise _sources_only()
     return "off"
+
+
+def _sources_only() -> InputError:
+    return InputError(
+        "This conversation is answered with sources only.", "Change how it uses the library first, then ask from the model's memory."
+    )
 
 
 def _origin(begun: str, others: Sequence[Message]) -> tuple[str, ...]:

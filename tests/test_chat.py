@@ -328,6 +328,17 @@ def test_a_strict_conversation_has_no_answer_without_a_source(store: Store) -> N
     assert last(empty.ask(other, "How is gout treated?")).message.text == NOTHING_FOUND
 
 
+def test_words_from_memory_are_not_gone_on_with_once_a_conversation_is_strict(store: Store) -> None:
+    chat, runtime, id = chat_on(store, shelf(SEPSIS), "Give 5 litres", use="off")
+    memory = last(chat.ask(id, "How much fluid in sepsis?")).message
+    store.conversations.set_library(id, "only")
+    with pytest.raises(InputError, match="sources only"):
+        next(chat.again(id, memory.parent_id or "", keep=memory.text))
+    assert len(runtime.requests) == 1 and store.conversations.get(id).message_count == 2
+    anew = last(chat.again(id, memory.parent_id or "")).message
+    assert anew.evidence is not None and anew.evidence.basis == "sources"
+
+
 @pytest.mark.parametrize("question", ["Thanks!", "How is gout treated? " + "Some notes. " * 40])
 def test_a_courtesy_and_a_question_that_brings_its_text_go_on_to_the_model(store: Store, question: str) -> None:
     chat, _, id = chat_on(store, shelf(SEPSIS))
