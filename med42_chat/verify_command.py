@@ -20,7 +20,7 @@ def _read(text: str) -> tuple[str, list[Source]]:
     try:
         given = json.loads(text)
         answer, sources = given["answer"], [_source(one) for one in given.get("sources", [])]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             "Standard input holds no answer with sources.",
             'Give JSON such as {"answer": "…", "sources": [{"number": 1, "title": "…", "page": 12, "text": "…"}]}.',
@@ -31,8 +31,10 @@ def _read(text: str) -> tuple[str, list[Source]]:
 
 
 def _source(one: dict[str, Any]) -> Source:
-    page = one.get("page")
-    return Source(int(one["number"]), str(one.get("title", "")), str(one["text"]), None if page is None else int(page))
+    page, text = one.get("page"), one["text"]
+    if not isinstance(text, str):
+        raise TypeError("a source's text is none")
+    return Source(int(one["number"]), str(one.get("title", "")), text, None if page is None else int(page))
 
 
 def _told(finding: Finding, answer: str) -> dict[str, Any]:

@@ -43,7 +43,18 @@ def test_a_figure_without_a_source_and_a_mark_without_one_are_warned_of(
 
 @pytest.mark.parametrize(
     "given",
-    ["", "[]", '"x"', {}, {"answer": 5}, {"answer": "x", "sources": [{"number": 1}]}, {"answer": "x", "sources": [SOURCE, SOURCE]}],
+    [
+        "",
+        "[]",
+        '"x"',
+        {},
+        {"answer": 5},
+        {"answer": "x", "sources": [{"number": 1}]},
+        {"answer": "x", "sources": [{**SOURCE, "text": None}]},
+        {"answer": "x", "sources": [{**SOURCE, "number": float("inf")}]},
+        "[" * 100_000,
+        {"answer": "x", "sources": [SOURCE, SOURCE]},
+    ],
 )
 def test_what_is_no_answer_with_sources_is_refused(
     given: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

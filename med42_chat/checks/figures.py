@@ -15,7 +15,9 @@ def _any(words: Iterable[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
-_SCALE = rf"[\s-](?:{_any(SCALES)})\b"
+# What may stand between a figure and what belongs to it: in '**5** mg' the emphasis reads as spaces.
+_GAP = r"[\s_]{0,6}"
+_SCALE = rf"(?:-|(?=[\s_]){_GAP})(?:{_any(SCALES)})\b"
 # Longer ones are no figures of a text on medicine, and take long to read.
 _DIGITS = (
     r"(?:[1-3]/[2-4](?=\s(?:tab|cap|amp|vial|sachet|patch|m?g\b|mL\b))|\d{1,3}(?:[,\u2009 ]\d{3}){1,4}(?!\d)(?:\.\d{1,15})?"
@@ -32,12 +34,12 @@ _WORDS = (
 _NUMBER = rf"(?:{_DIGITS}|\b(?:{_WORDS})\b)"
 _TIME = _any(word for word, (base, _) in UNITS.items() if base in ("s", "month") and len(word) > 1)
 _UNIT = rf"(?:{_any(UNITS)}|per cent)(?![^\W\d_])"
-_PER = rf"\s?(?:/|per\b|(?:an?|each)\b(?=\s+(?:{_TIME})\b))\s*(?:1\.73\s*m(?:2|²|\^2)|{_UNIT})"
+_PER = rf"{_GAP}(?:/|per\b|(?:an?|each)\b(?=\s+(?:{_TIME})\b))\s*(?:1\.73\s*m(?:2|²|\^2)|{_UNIT})"
 
 _FIGURE = re.compile(
     rf"(?<![^\W_])(?<!\d[.,])(?P<sign>(?:(?<=[\s(])|^)-(?=\d))?"
     rf"(?:(?P<number>{_DIGITS})|(?P<word>\b(?:half an?(?!{_SCALE})|{_WORDS})\b|\ban?\b(?=\s+(?:{_TIME})\b)))"
-    rf"(?:[\s-]?\s?(?P<unit>{_UNIT})(?P<per>(?:{_PER})*))?",
+    rf"(?:(?:-\s?|{_GAP})(?P<unit>{_UNIT})(?P<per>(?:{_PER})*))?",
     re.IGNORECASE,
 )
 _PERIOD = _any(PERIODS)
@@ -108,7 +110,7 @@ def _value(written: str) -> Fraction:
     """Of digits or a word; 'twice' is 2, '2½' is 5/2, '10⁹' and '10^9' are what they say."""
     words = re.findall(r"[a-z]+", written.casefold())
     if words and words[-1] in SCALES and not written[0].isalpha():
-        return _value(written[: -len(words[-1]) - 1]) * SCALES[words[-1]]
+        return _value(written.removesuffix(written[-len(words[-1]) :]).rstrip(" \t\n_-")) * SCALES[words[-1]]
     if written[0].isalpha():
         return _spelled(" ".join(words))
     if "/" in written:

@@ -112,8 +112,11 @@ def marked(mark: str) -> frozenset[int]:
 
 
 def without_names(text: str) -> str:
-    """An answer's text, as long as before, without 'source 2 says:' and 'sources 1 and 3', whose digits are no figures."""
-    return _NAME.sub(lambda name: " " * len(name[0]), text)
+    """An answer's text, as long as before, without 'source 2 says:' and 'sources 1 and 3', whose digits are no figures.
+
+    Nor does '&nbsp;' part a figure from its unit.
+    """
+    return _NAME.sub(lambda name: " " * len(name[0]), text.replace("&nbsp;", " " * len("&nbsp;")))
 
 
 def plain(text: str) -> str:

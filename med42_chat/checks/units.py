@@ -26,6 +26,7 @@ _SPELLINGS: dict[tuple[str, Fraction | int], str] = {
     ("osm", Fraction(1, 10**3)): "mOsm mosm mosmol mOsmol",
     ("unit", 1): "unit units IU iu U international-units",
     ("unit", Fraction(1, 1000)): "mU mIU",
+    ("unit", 1000): "kU kIU",
     ("unit", 10**6): "MU megaunits",
     ("s", 1): "s sec secs second seconds",
     ("s", 60): "min mins minute minutes",

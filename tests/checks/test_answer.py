@@ -217,6 +217,12 @@ def test_a_sentence_with_nothing_to_compare_is_said_to_be_unchecked(listed: Medi
     assert told("The renal team is kind [1].", listed) == [("sentence", "not_checked", "The renal team is kind [1].", 1)]
 
 
+@pytest.mark.parametrize("dose", ["**5** g", "5 **g**", "5&nbsp;g", "**5 mg**/kg", "**5** million mg"])
+def test_emphasis_does_not_part_a_figure_from_its_unit(dose: str, listed: Medicines) -> None:
+    sources = (Source(1, "Anticoagulants", "The ward keeps warfarin in tablets of 5 mg."),)
+    assert "found" not in {one.state for one in check(f"Start with {dose} [1].", sources, listed) if one.kind == "figure"}
+
+
 def test_findings_are_in_the_order_of_the_text(listed: Medicines) -> None:
     findings = check("See NG1 and 5 mg [7]. Then “never do this now” [1]. Give doxycycline 40 mmol [2].", SOURCES, listed)
     assert [one.start for one in findings] == sorted(one.start for one in findings)
