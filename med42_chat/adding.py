@@ -12,6 +12,7 @@ from typing import Literal
 
 from med42_chat.errors import InputError, Med42Error, NotFound, ScannedFile, StoreError, places
 from med42_chat.library.documents import Reading, allowed, can_ocr, checked_ocr
+from med42_chat.library.read import plain_name
 from med42_chat.reference import Inside, Library, documents_in, files_in, inside
 from med42_chat.settings import ASSETS
 from med42_chat.store.waiting import Entry, Outcome, State, Waiting
@@ -131,7 +132,8 @@ class Adding:
     def take(self, name: str, data: bytes, collections: Sequence[str] = (), ocr: bool = False) -> str:
         """Puts a file that was dropped on the page at the end. Returns the id. Raises UnreadableFile for one that is too large."""
         checked_ocr(ocr)
-        id = self._waiting.add_content(name, allowed(data, name), collections, ocr)
+        # What the store would cut off a long name is its ending, which helps to tell what the file is.
+        id = self._waiting.add_content(plain_name(name), allowed(data, name), collections, ocr)
         self._work_on()
         return id
 

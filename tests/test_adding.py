@@ -145,6 +145,12 @@ class TestAQueue:
         adding.add([tmp_path / "pipe.md", written(tmp_path / "a.md", "Words.")])
         assert [item.state for item in ended(adding)] == ["failed", "done"]
 
+    def test_a_long_name_keeps_the_ending_that_says_what_the_file_is(self, store: Store, adding: Adding) -> None:
+        adding.take("a\0" + "b" * 240 + ".html", b"<p>Rails <b>up</b>.</p>")
+        (item,) = ended(adding)
+        assert item.name.startswith("ab") and item.name.endswith(".html")
+        assert [one.text for one in store.documents.passages(item.document_id)] == ["Rails up."]
+
     def test_a_path_with_a_null_is_refused(self, adding: Adding) -> None:
         with pytest.raises(InputError, match="full path"):
             adding.add([Path("/a\0b.md")])
