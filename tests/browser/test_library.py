@@ -132,6 +132,29 @@ class TestAdding:
             devtools.send("Input.dispatchDragEvent", {"type": type_, "x": 700, "y": 500, "data": data})
         shelf.page.wait_for_selector("#library .document >> nth=1")
         assert sorted(one.name for one in shelf.documents()) == ["falls.md", "sepsis.txt"]
+        assert "1 file was left out: program.exe." in shelf.page.inner_text("#library .problem")
+
+    def test_a_reload_asks_while_files_are_still_being_sent(self, shelf: Shelf) -> None:
+        shelf.open()
+        asks = "dispatchEvent(new Event('beforeunload', { cancelable: true })) === false"
+        held: list[Any] = []
+        shelf.page.route("**/v1/document", lambda route: held.append(route))
+        shelf.drop(("falls.md", FALLS.format(version=1)))
+        assert shelf.page.evaluate(asks)
+        until(lambda: bool(shelf.page.evaluate("1") and held), "it is being sent")
+        held[0].abort()
+        shelf.page.wait_for_function(f"!({asks})")
+        shelf.page.unroute("**/v1/document")
+
+    def test_a_wrong_guess_at_versions_is_undone(self, shelf: Shelf) -> None:
+        old = shelf.put(text=FALLS.format(version=1))
+        shelf.site.services.library.supersede(old, shelf.put("stroke.md", "# Stroke\n\nAlteplase.\n"))
+        shelf.open()
+        article = shelf.unfold("Stroke")
+        article.locator(".older summary").click()
+        article.locator("[data-act=search_too]").click()
+        shelf.article("Falls").wait_for()
+        assert all(not one.superseded_by for one in shelf.documents())
 
     def test_what_is_dropped_on_the_question_stays_with_it(self, shelf: Shelf) -> None:
         shelf.drop(("letter.txt", "Potassium 5.9"), place="#question")
