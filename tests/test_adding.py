@@ -15,7 +15,7 @@ from med42_chat import adding as adding_module
 from med42_chat import reference as reference_module
 from med42_chat.adding import Adding, Item
 from med42_chat.errors import InputError, NotFound, StoreBusy, UnreadableFile
-from med42_chat.library.documents import Reading
+from med42_chat.library.documents import Reading, document_of
 from med42_chat.records import Document
 from med42_chat.reference import Inside, Library
 from med42_chat.store.database import Store
@@ -158,10 +158,12 @@ class TestAQueue:
     def test_a_mistake_of_the_program_fails_one_file_and_the_rest_goes_on(
         self, adding: Adding, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        honest = reference_module.document_of
+        honest = document_of
 
         def mistaken(data: bytes, name: str, reading: Reading | None = None) -> Document:
-            return honest(data, name, reading=reading) if name == "a.md" else Document(**{"wrong": name})
+            if name != "a.md":
+                raise ValueError(name)
+            return honest(data, name, reading=reading)
 
         monkeypatch.setattr(reference_module, "document_of", mistaken)
         adding.add([written(tmp_path / name, f"Words of {name}.") for name in ("b.md", "a.md")])

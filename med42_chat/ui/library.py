@@ -41,7 +41,7 @@ class LibraryDialog:
             "edit": self._edit,
             "shelve": self._shelve,
             "unshelve": lambda event: desk.services.store.remove_collection(text(event, "name")),
-            "search_too": lambda event: desk.services.library.documents.search_again(text(event, "id")),
+            "search_too": self._search_too,
             "remove": lambda event: desk.services.library.documents.remove(text(event, "id")),
         }
 
@@ -80,6 +80,9 @@ class LibraryDialog:
 
     def _read_again(self, event: gr.EventData) -> None:
         self._desk.services.adding.read_again(text(event, "id"))
+
+    def _search_too(self, event: gr.EventData) -> None:
+        self._desk.services.library.documents.search_again(text(event, "id"))
 
     def _edit(self, event: gr.EventData) -> None:
         documents, id = self._desk.services.library.documents, text(event, "id")
