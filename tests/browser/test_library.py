@@ -342,7 +342,7 @@ class TestWhatAConversationIsAnsweredFrom:
         shelf.page.wait_for_selector(".answer")
         kept = shelf.site.services.store.conversations.get(here(shelf.page))
         assert (kept.library, kept.collections) == ("only", ("Ward 3",))
-        assert self.scope(shelf).get_attribute("data-use") == "only"
+        shelf.page.wait_for_selector('#composer .scope[data-use="only"]')
 
     def test_pinned_facts_that_begin_a_conversation_take_it_along(self, shelf: Shelf) -> None:
         self.choose(shelf, "Library off")
