@@ -153,7 +153,7 @@ class TestAnswers:
         assert "being loaded" in said(page, "model")
         close_settings(page)
         page.wait_for_selector('.greeting [data-do="weights"]')
-        assert "demonstration" in page.inner_text(".greeting")
+        page.wait_for_selector(".greeting:has-text('demonstration')")
 
     def test_the_model_is_not_changed_under_an_answer(self, page: Any, site: Site) -> None:
         site.runtime.gate = Turnstile(20)
