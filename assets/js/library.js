@@ -2,7 +2,7 @@
 "use strict";
 
 med42.library = (element, props, trigger, watch) => {
-  const dialog = element.querySelector("dialog.library");
+  const dialog = element.querySelector("dialog.reference");
   const find = dialog.querySelector(".find");
   const found = dialog.querySelector(".finds");
   const into = dialog.querySelector("#library-into");

@@ -224,7 +224,7 @@ def _template(words: Words) -> str:
 <button type="button" class="act" data-act="presets" aria-haspopup="listbox" aria-expanded="false" title="{say("presets.tip")}">
 <i class="icon presets"></i><span class="name">{say("presets.button")}</span></button>
 <button type="button" class="act scope" data-act="scope" aria-haspopup="dialog" aria-expanded="false" title="{say("scope.title")}">
-<i class="icon library"></i><span class="use"></span><span class="count"></span></button>
+<i class="icon books"></i><span class="use"></span><span class="count"></span></button>
 <button type="button" class="act" data-act="keys" title="{say("keys.title")}" aria-label="{say("keys.title")}"><kbd>?</kbd></button>
 <button type="button" id="send">{say("composer.send")}</button>
 <button type="button" id="stop">{say("composer.stop")}</button>

@@ -36,7 +36,7 @@ _TEMPLATE = """
 <button type="button" class="view" aria-haspopup="menu" hidden>{view}<i class="icon funnel"></i></button></div>
 <div class="filters" hidden></div>
 <div class="rows" role="list" aria-label="{name}"></div>
-<div class="foot"><button type="button" data-do="library"><i class="icon library"></i>{library}</button></div>
+<div class="foot"><button type="button" data-do="library"><i class="icon books"></i>{library}</button></div>
 """
 
 

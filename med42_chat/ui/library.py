@@ -122,7 +122,7 @@ def _template(desk: Desk) -> str:
         return f'<div data-part="{name}"></div>'
 
     return f"""
-<dialog class="paper sheet library" aria-labelledby="library-title">
+<dialog class="paper sheet reference" aria-labelledby="library-title">
 <header><h2 id="library-title" tabindex="-1">{word("title")}</h2>
 <button type="button" class="tool" data-close aria-label="{word("close")}"><i class="icon close"></i></button></header>
 <div class="problem" role="alert" hidden></div>

@@ -44,7 +44,7 @@ class Shelf:
 
     def close(self) -> None:
         self.page.click("#library [data-close]")
-        self.page.wait_for_selector("#library dialog.library[open]", state="detached")
+        self.page.wait_for_selector("#library dialog.reference[open]", state="detached")
 
     def documents(self) -> list[Holding]:
         return self.site.services.library.documents.all()
