@@ -16,7 +16,7 @@ from med42_chat.records import Citation, Holding, Message, Source
 from med42_chat.services import Services
 from med42_chat.store.documents import Documents
 from med42_chat.ui import viewer
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 _NOT_KEPT = {"Cache-Control": "no-store"}
 _MOST_DIGITS = 9

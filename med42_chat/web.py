@@ -28,8 +28,8 @@ from med42_chat.pages import Pages
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS, PROJECT
 from med42_chat.ui.intake import Intake
-from med42_chat.ui.words import Words, read_words
 from med42_chat.weights.download import stay_offline
+from med42_chat.words import Words, read_words
 
 _MANIFEST = {
     "name": "Med42 Chat",

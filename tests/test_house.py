@@ -15,13 +15,13 @@ PACKAGE = ROOT / "med42_chat"
 FLOORS = [
     {"__init__", "__version__"},
     {"records", "errors"},
-    {"events", "settings", "markup", "gguf", "presets"},
+    {"events", "settings", "markup", "gguf", "presets", "words", "children"},
     {"prompt"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
-    {"lookup", "loading", "reference", "evaluate_command"},
+    {"lookup", "loading", "reference", "evaluate_command", "export"},
     {"answering"},
     {"chat"},
-    {"jobs", "bin", "adding", "reference_command", "verify_command"},
+    {"jobs", "bin", "adding", "exporting", "reference_command", "verify_command", "export_command"},
     {"services"},
     {"ui"},
     {"guard", "window", "pages"},
@@ -40,6 +40,10 @@ ONLY = {
     "gradio": ("ui/", "web.py"),
     "markdown": ("markup/",),
     "pypdfium2": ("library/",),
+    "typst": ("export/pdf.py",),
+    "pikepdf": ("export/pdf.py",),
+    "docx": ("export/",),
+    "lxml": ("export/",),
     "starlette": ("guard.py", "web.py", "pages.py", "ui/"),
     "uvicorn": ("web.py", "serve.py"),
 }

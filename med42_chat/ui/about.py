@@ -6,7 +6,7 @@ import gradio as gr
 
 from med42_chat import __version__
 from med42_chat.ui.desk import Desk, Updates
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 
 class SafeUse:

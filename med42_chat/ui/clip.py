@@ -7,7 +7,7 @@ from med42_chat.markup import LineBreak, Paragraph, Text, parse, plain_text
 from med42_chat.records import Citation, Message
 from med42_chat.ui.findings import cited
 from med42_chat.ui.render import Pen, to_html
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 
 def copied(words: Words, message: Message, how: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from med42_chat.ui.facts import Facts
 from med42_chat.ui.intake import LARGEST_TEXT, attachments_of
 from med42_chat.ui.scope import Scope, scope_of
 from med42_chat.ui.transcript import Transcript
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 Value = dict[str, object]
 

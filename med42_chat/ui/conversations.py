@@ -17,7 +17,7 @@ import gradio as gr
 from med42_chat.records import Conversation, SearchHit
 from med42_chat.store.conversations import Conversations
 from med42_chat.ui.desk import Desk, Updates, text
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 Value = dict[str, object]
 

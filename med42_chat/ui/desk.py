@@ -20,7 +20,7 @@ from med42_chat.errors import Med42Error, NotFound, places
 from med42_chat.records import Conversation, Message
 from med42_chat.services import Services
 from med42_chat.store.conversations import Conversations
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 _log = logging.getLogger(__name__)
 

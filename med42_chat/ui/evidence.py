@@ -13,7 +13,7 @@ from med42_chat.ui.findings import cited, found_list, telling
 from med42_chat.ui.gauges import per_second
 from med42_chat.ui.view import left_out
 from med42_chat.ui.viewer import around_quote, marked, passage
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 # What is said of an answer without sources, by what it rests on.
 _WITHOUT = {

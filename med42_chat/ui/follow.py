@@ -15,7 +15,7 @@ from med42_chat.records import ContextUse, Conversation
 from med42_chat.services import Services
 from med42_chat.ui import findings, gauges, view
 from med42_chat.ui.scope import LibraryWatch
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 Change = tuple[str, dict[str, object]]
 

@@ -8,8 +8,8 @@ from med42_chat.jobs import JobState
 from med42_chat.records import ContextUse, Evidence, ModelInfo, Timings
 from med42_chat.runtime.protocol import RuntimeStatus
 from med42_chat.ui.library_view import progress as added
-from med42_chat.ui.words import Words
 from med42_chat.weights.models import Work
+from med42_chat.words import Words
 
 _SHARES = (
     ("system", "meter.system"),

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from med42_chat.services import Services
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 _EXAMPLES = 6
 

@@ -4,7 +4,7 @@ from html import escape
 
 import gradio as gr
 
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 
 def build(words: Words) -> gr.HTML:

@@ -27,7 +27,7 @@ from med42_chat.records import Attachment, Conversation, Draft, Parent, Turn
 from med42_chat.services import Services
 from med42_chat.ui import gauges, library_found, view
 from med42_chat.ui.conversations import searched
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 LARGEST_TEXT = 3_500_000  # bytes of what is sent at once, below the guard's limit
 

@@ -6,7 +6,7 @@ from med42_chat.services import Services
 from med42_chat.ui.follow import Change
 from med42_chat.ui.library_view import Sheet, Situation
 from med42_chat.ui.parts import Parts
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 _PACE_S = 0.4  # between two readings of the documents while small files come in one after the other
 

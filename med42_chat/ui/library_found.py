@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from med42_chat.records import Find, Source
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 
 def found(words: Words, sources: Sequence[Source], finds: Sequence[Find]) -> str:

@@ -16,7 +16,7 @@ from med42_chat.adding import Item, Queue
 from med42_chat.records import Holding
 from med42_chat.store.watched import Folder
 from med42_chat.ui.models_words import size
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 _SHOWN = 30  # files of the queue that are shown one by one
 _STATES = ("reading", "failed", "stopped", "done", "waiting")  # which are shown first

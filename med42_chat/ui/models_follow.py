@@ -11,8 +11,8 @@ from med42_chat.ui import models_view
 from med42_chat.ui.follow import Change
 from med42_chat.ui.models_view import Sheet, Situation
 from med42_chat.ui.parts import Parts
-from med42_chat.ui.words import Words
 from med42_chat.weights.models import Overview, Work
+from med42_chat.words import Words
 
 _QUIET_S = 3.0  # without a byte, after which a speed would be a memory
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from itertools import groupby
 
-from med42_chat.ui.words import Words
 from med42_chat.weights.catalogue import Entry, Family, Score
+from med42_chat.words import Words
 
 
 class Background:

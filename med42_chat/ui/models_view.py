@@ -16,11 +16,11 @@ from med42_chat.runtime.protocol import RuntimeStatus
 from med42_chat.settings import DEMONSTRATION
 from med42_chat.ui.models_origin import Background
 from med42_chat.ui.models_words import computer, graphics, size, where, work_in_words
-from med42_chat.ui.words import Words
 from med42_chat.weights import plan
 from med42_chat.weights.hardware import Hardware
 from med42_chat.weights.models import Card, Work
 from med42_chat.weights.plan import gigabytes, speed_in_words
+from med42_chat.words import Words
 
 _MARKS = {"ok": "✓", "repaired": "✓", "warning": "!", "error": "✗"}
 _TEST_S = 20  # seconds that a speed test takes

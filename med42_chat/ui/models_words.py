@@ -1,10 +1,10 @@
 """What the Models page says in a line: how far something is, what this computer has, what a model runs on. Pure."""
 
 from med42_chat.records import ModelInfo
-from med42_chat.ui.words import Words
 from med42_chat.weights.hardware import Hardware
 from med42_chat.weights.models import Work
 from med42_chat.weights.plan import gigabytes
+from med42_chat.words import Words
 
 
 def work_in_words(words: Words, work: Work, is_quiet: bool = False) -> str:

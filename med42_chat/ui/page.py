@@ -19,7 +19,7 @@ from med42_chat.ui.library import LibraryDialog
 from med42_chat.ui.models import ModelsDialog
 from med42_chat.ui.settings import SettingsDialog
 from med42_chat.ui.transcript import Transcript
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 
 class Page:

@@ -8,7 +8,7 @@ from typing import Any
 from med42_chat.records import Conversation, LibraryUse
 from med42_chat.services import Services
 from med42_chat.ui import gauges
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 _USES: Mapping[str, LibraryUse] = {"first": "first", "only": "only", "off": "off"}
 

@@ -9,7 +9,7 @@ from med42_chat.loading import model_file
 from med42_chat.records import Health
 from med42_chat.services import Services
 from med42_chat.settings import DEMONSTRATION, Settings, languages, model_files
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 CARD = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty")  # what the model's card recommends
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 _SCRIPTS = (
     "page.js",

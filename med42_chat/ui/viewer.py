@@ -9,7 +9,7 @@ from med42_chat.checks.text import sentences
 from med42_chat.library.boxes import SCALE, Box, around, marks, unpack
 from med42_chat.library.places import find
 from med42_chat.records import Citation, Holding, Message, Page, Source
-from med42_chat.ui.words import Words
+from med42_chat.words import Words
 
 _PART = 12_000  # characters of a document without pages that are shown before and after the passage
 

@@ -16,7 +16,7 @@ from med42_chat.records import Citation, Conversation, Finding, FindingKind, Fin
 from med42_chat.settings import ASSETS
 from med42_chat.ui.findings import MarkingPen, offers, signs, summary
 from med42_chat.ui.render import to_html
-from med42_chat.ui.words import read_words
+from med42_chat.words import read_words
 from tests.store.samples import EVIDENCE
 
 WORDS = read_words(ASSETS / "words" / "en.toml")

@@ -9,7 +9,7 @@ import pytest
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS
 from med42_chat.ui.follow import Change, Follower
-from med42_chat.ui.words import read_words
+from med42_chat.words import read_words
 from tests.ui.fakes import MED42, PacedRuntime, gate, services
 
 WORDS = read_words(ASSETS / "words" / "en.toml")

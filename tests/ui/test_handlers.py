@@ -15,7 +15,7 @@ from med42_chat.services import Services
 from med42_chat.settings import ASSETS
 from med42_chat.ui.composer import Composer
 from med42_chat.ui.page import Page
-from med42_chat.ui.words import read_words
+from med42_chat.words import read_words
 from tests.ui.fakes import MED42, PacedRuntime, services
 
 WORDS = read_words(ASSETS / "words" / "en.toml")

@@ -16,7 +16,7 @@ from med42_chat.records import Attachment, Draft
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS
 from med42_chat.ui.intake import Intake
-from med42_chat.ui.words import read_words
+from med42_chat.words import read_words
 from tests.ui.fakes import MED42, PacedRuntime, services
 
 LETTER = {"name": "Pasted text 1", "text": "Dear colleague, potassium was 5.9 mmol/l.", "media_type": "text/plain", "pages": None}

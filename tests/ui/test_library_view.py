@@ -23,7 +23,7 @@ from med42_chat.ui.library_follow import LibraryFollower
 from med42_chat.ui.library_found import found
 from med42_chat.ui.library_view import Sheet, Situation
 from med42_chat.ui.scope import LibraryWatch, Scope, scope_of
-from med42_chat.ui.words import read_words
+from med42_chat.words import read_words
 from tests.ui.fakes import MED42, PacedRuntime, services
 
 WORDS = read_words(ASSETS / "words" / "en.toml")

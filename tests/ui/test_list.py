@@ -13,7 +13,7 @@ from med42_chat.settings import ASSETS
 from med42_chat.store.conversations import Conversations
 from med42_chat.ui.conversations import PAGE, ConversationList, searched
 from med42_chat.ui.desk import Desk
-from med42_chat.ui.words import read_words
+from med42_chat.words import read_words
 from tests.ui.fakes import MED42, PacedRuntime, services
 
 WORDS = read_words(ASSETS / "words" / "en.toml")

@@ -20,11 +20,11 @@ from med42_chat.ui.follow import Change
 from med42_chat.ui.models_follow import ModelsFollower, SpeedTest
 from med42_chat.ui.models_view import Sheet, Situation
 from med42_chat.ui.models_words import work_in_words
-from med42_chat.ui.words import read_words
 from med42_chat.weights import catalogue
 from med42_chat.weights.hardware import Device, Hardware
 from med42_chat.weights.inventory import CATALOGUE
 from med42_chat.weights.models import Card, Models, Work
+from med42_chat.words import read_words
 from tests.scripted import MODEL
 from tests.ui.fakes import MED42, PacedRuntime, services
 

@@ -12,7 +12,7 @@ from med42_chat.pages import Pages
 from med42_chat.records import Citation, Source
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS
-from med42_chat.ui.words import read_words
+from med42_chat.words import read_words
 from tests.library import pdfs
 from tests.store.samples import EVIDENCE
 from tests.ui.fakes import services

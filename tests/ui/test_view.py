@@ -27,7 +27,7 @@ from med42_chat.runtime.protocol import RuntimeStatus
 from med42_chat.settings import ASSETS
 from med42_chat.ui import evidence, gauges, view
 from med42_chat.ui.clip import copied
-from med42_chat.ui.words import read_words
+from med42_chat.words import read_words
 
 WORDS = read_words(ASSETS / "words" / "en.toml")
 QUESTION = Message("q1", "c1", None, "user", "What now?", "complete", 1)

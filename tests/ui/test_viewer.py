@@ -8,7 +8,7 @@ from med42_chat.checks import Medicines, check
 from med42_chat.records import Citation, Holding, Message, Page, Source
 from med42_chat.settings import ASSETS
 from med42_chat.ui import viewer
-from med42_chat.ui.words import read_words
+from med42_chat.words import read_words
 
 WORDS = read_words(ASSETS / "words" / "en.toml")
 TEXT = "Stop it early. Wait 48 hours. Then start again. Stop it early."

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from med42_chat.settings import ASSETS, PROJECT, languages
-from med42_chat.ui.words import read_words
+from med42_chat.words import read_words
 
 _SOURCES = [*(PROJECT / "med42_chat").rglob("*.py"), *(ASSETS / "js").glob("*.js")]
 _CALL = re.compile(r"""\b(?:words|say|_words)\(\s*f?(["'`])([a-z_]+\.[^"'`]+)\1""")

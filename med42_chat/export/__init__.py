@@ -1,0 +1,1 @@
+"""A conversation as a document: one tree of what stands on paper, and a small writer for each format."""
