@@ -96,5 +96,7 @@ class Sheet:
     signature: str  # 'AI draft: reviewed by ____ on ____'
     quiet: str  # the line at the foot of each page: what made this, 'Built with Meta Llama 3'
     page_of: str  # 'Page {page} of {pages}'
-    names: dict[str, str] = field(default_factory=dict)  # headings a writer needs: 'pinned', 'references', 'findings', 'left_out', 'evidence', 'safe_use'
-    changed_at: int = 0  # ms; when the conversation last changed: the file's own date, so that the same conversation gives the same bytes
+    # Headings that a writer needs: 'pinned', 'references', 'findings', 'left_out', 'evidence', 'safe_use'.
+    names: dict[str, str] = field(default_factory=dict)
+    # When the conversation last changed, in ms: the file's own date, so that the same conversation gives the same bytes.
+    changed_at: int = 0
