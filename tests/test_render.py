@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from med42_chat.markup import Link, Paragraph, Text, clean, parse
-from med42_chat.ui.render import blocks_html, to_html
+from med42_chat.markup.render import blocks_html, to_html
 from tests.constructs import CONSTRUCTS, HOSTILE
 
 TAGS = """p h2 h3 h4 h5 h6 ul ol li blockquote pre code div table thead tbody tr th td hr em strong del a br math menclose mfrac mi mn

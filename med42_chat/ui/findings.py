@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import Literal
 
 from med42_chat.checks.text import MARK, Span, marked, sentences
+from med42_chat.markup.render import Pen
 from med42_chat.records import Citation, Conversation, Finding, FindingState, Message
-from med42_chat.ui.render import Pen
 from med42_chat.words import Words
 
 Mood = Literal["look", "fine", "bare"]

@@ -12,10 +12,10 @@ from html import escape
 
 from med42_chat.jobs import JobState
 from med42_chat.markup import Heading, Paragraph, Tree, inline_text, parse, plain_text
+from med42_chat.markup.render import PEN, Pen, block_html
 from med42_chat.records import Attachment, Evidence, LeftOut, Message
 from med42_chat.ui.findings import MarkingPen, bound, summary
 from med42_chat.ui.gauges import figures
-from med42_chat.ui.render import PEN, Pen, block_html
 from med42_chat.words import Words
 
 _LONG_QUESTION = 3000  # characters; a longer question is folded, so that a pasted letter does not bury its answer

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from med42_chat.checks import Medicines, check
 from med42_chat.markup import parse
+from med42_chat.markup.render import to_html
 from med42_chat.records import Citation, Conversation, Finding, FindingKind, FindingState, Message, Source
 from med42_chat.settings import ASSETS
 from med42_chat.ui.findings import MarkingPen, offers, signs, summary
-from med42_chat.ui.render import to_html
 from med42_chat.words import read_words
 from tests.store.samples import EVIDENCE
 

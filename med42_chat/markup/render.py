@@ -1,4 +1,4 @@
-"""Tree → HTML for the page. Pure; imports nothing of gradio.
+"""Tree → HTML, for the page and for an exported file. Pure; imports nothing of gradio.
 
 Every tag and every attribute that can come out is written in this file, and everything else is escaped: nobody has to sanitise the result.
 Headings are one level lower than written, because h1 is the page's own.
@@ -8,11 +8,12 @@ import html
 import re
 import unicodedata
 from collections.abc import Container, Iterable
-from xml.etree.ElementTree import Element
+from typing import Literal
+from xml.etree.ElementTree import tostring
 
-from latex2mathml.converter import convert_to_element
-
-from med42_chat.markup import (
+from med42_chat.markup.formula import mathml
+from med42_chat.markup.parse import parse
+from med42_chat.markup.tree import (
     Alignment,
     Block,
     Cite,
@@ -34,67 +35,9 @@ from med42_chat.markup import (
     Strong,
     Table,
     Text,
-    clean,
-    parse,
     plain_text,
 )
 
-MATH_LENGTH = 2000  # characters; latex2mathml takes four seconds for a hundred thousand
-MATH_DEPTH = 30  # levels, of braces as written and of elements as made
-
-_MATH_TAGS = frozenset(
-    [
-        "math",
-        "menclose",
-        "mfrac",
-        "mi",
-        "mmultiscripts",
-        "mn",
-        "mo",
-        "mover",
-        "mpadded",
-        "mphantom",
-        "mprescripts",
-        "mroot",
-        "mrow",
-        "mspace",
-        "msqrt",
-        "mstyle",
-        "msub",
-        "msubsup",
-        "msup",
-        "mtable",
-        "mtd",
-        "mtext",
-        "mtr",
-        "munder",
-        "munderover",
-        "none",
-    ]
-)
-_LENGTH = re.compile(r"-?[0-9]{0,2}(?:\.[0-9]{1,3})?(?:em|ex|px|pt)?")
-# What each attribute may say. No style, class or href, no long lengths: those could reach the network or cover the page.
-_MATH_ATTRIBUTES = {
-    "accent": re.compile("true|false"),
-    "accentunder": re.compile("true|false"),
-    "columnalign": re.compile("(?:left|center|right| )+"),
-    "columnlines": re.compile("(?:none|solid|dashed| )+"),
-    "displaystyle": re.compile("true|false"),
-    "fence": re.compile("true|false"),
-    "form": re.compile("prefix|infix|postfix"),
-    "linethickness": _LENGTH,
-    "lspace": _LENGTH,
-    "mathvariant": re.compile("[a-z-]{1,30}"),
-    "maxsize": _LENGTH,
-    "minsize": _LENGTH,
-    "movablelimits": re.compile("true|false"),
-    "notation": re.compile("[a-z ]{1,40}"),
-    "rspace": _LENGTH,
-    "rowlines": re.compile("(?:none|solid|dashed| )+"),
-    "scriptlevel": re.compile(r"[+-]?[0-3]"),
-    "stretchy": re.compile("true|false"),
-    "width": _LENGTH,
-}
 _NOT_IN_LANGUAGE = re.compile("[^a-z0-9+#-]")
 
 
@@ -239,47 +182,9 @@ def _link(href: str, children: Iterable[Inline], pen: Pen) -> str:
 # Maths
 
 
-def _math(tex: str, display: str) -> str:
+def _math(tex: str, display: Literal["inline", "block"]) -> str:
     """MathML, or the source where it cannot be made."""
-    element = _mathml(tex, display)
-    made = _mathml_text(element, 0) if element is not None else ""
-    return made or f'<code class="math">{html.escape(tex)}</code>'
-
-
-def _mathml(tex: str, display: str) -> Element | None:
-    if len(tex) > MATH_LENGTH or _brace_depth(tex) > MATH_DEPTH:
-        return None
-    try:
-        return convert_to_element(tex, display=display)
-    except Exception:  # noqa: BLE001 whatever a half-written formula makes the library raise, its source is shown
-        return None
-
-
-def _brace_depth(tex: str) -> int:
-    depth = deepest = 0
-    for character in tex:
-        depth += (character == "{") - (character == "}")
-        deepest = max(deepest, depth)
-    return max(deepest, tex.count("\\left"), tex.count("\\begin"))
-
-
-def _mathml_text(element: Element, depth: int) -> str:
-    """The element written anew, with known tags and attributes only; nothing at all where an unknown tag or too much depth is met."""
-    if element.tag not in _MATH_TAGS or depth > 2 * MATH_DEPTH:
-        return ""
-    children = [_mathml_text(child, depth + 1) for child in element]
-    if not all(children):
-        return ""
-    # The library leaves entities in its text ('&#x0003D;') and would write '\text{<img …>}' as a tag.
-    text = html.escape(clean(html.unescape(element.text or "")))
-    return f"<{element.tag}{_math_attributes(element)}>{text}{''.join(children)}</{element.tag}>"
-
-
-def _math_attributes(element: Element) -> str:
-    kept = (
-        f' {name}="{html.escape(value)}"'
-        for name, value in element.items()
-        if name in _MATH_ATTRIBUTES and _MATH_ATTRIBUTES[name].fullmatch(value)
-    )
-    display = ' display="block"' if element.tag == "math" and element.get("display") == "block" else ""
-    return display + "".join(kept)
+    element = mathml(tex, display)
+    if element is None:
+        return f'<code class="math">{html.escape(tex)}</code>'
+    return tostring(element, encoding="unicode", short_empty_elements=False)
