@@ -9,9 +9,9 @@ import json
 import os
 import sys
 
+from med42_chat.children import limit
 from med42_chat.library import whole
 from med42_chat.library.formats import Fault, extract
-from med42_chat.library.limits import limit
 from med42_chat.library.pdf import Way
 
 _MEMORY = {"text": 1 << 30, "document": 3 << 30, "recognise": 3 << 30}  # bytes of address space; PDFium alone needs 60 MB of it

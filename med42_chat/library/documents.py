@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from med42_chat.children import talking
 from med42_chat.errors import InputError, ScannedFile, UnreadableFile
 from med42_chat.library.boxes import fits
 from med42_chat.library.pdf import MOST_PAGES
-from med42_chat.library.read import clean, plain_name, talking, task
+from med42_chat.library.read import CHILD, clean, plain_name, task
 from med42_chat.records import Document, Page, Passage
 
 MOST_BYTES = 200_000_000  # of a file
@@ -133,7 +134,7 @@ def document_of(data: bytes, name: str, time_s: float = 0, reading: Reading | No
 def ask(data: bytes, suffix: str, time_s: float, reading: Reading) -> bytes:
     """What the process says at the end. Before that, it says a line for each page."""
     arguments = task("recognise" if reading.ocr else "document", suffix, MOST_CHARACTERS, time_s)
-    with talking("child", arguments, data, time_s, reading.stop) as said:
+    with talking(CHILD, arguments, data, time_s, reading.stop) as said:
         while page := _PAGE.fullmatch(line := said.readline(_MOST_ANSWER)):
             reading.on_page(int(page[1]), int(page[2]))
     return line

@@ -9,7 +9,7 @@ import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from med42_chat.library.limits import limit
+from med42_chat.children import limit
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfBitmap, PdfPage

@@ -4,8 +4,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
+from med42_chat.children import talk
 from med42_chat.errors import UnreadableFile
-from med42_chat.library.read import talk
 
 WIDTHS = (600, 900, 1300, 1900, 2600)  # points across: few sizes, so that what was drawn can be shown again
 TIME_S = 15.0
@@ -16,7 +16,7 @@ _END = b"IEND\xaeB`\x82"
 
 def render(original: bytes, page: int, width: int) -> bytes:
     """The page of that number (from 1) of a PDF as a PNG about `width` points wide. Raises UnreadableFile where there is none."""
-    png = talk("draw", [str(page), str(width), str(round(TIME_S) + 1)], original, TIME_S, _MOST_ANSWER)
+    png = talk("med42_chat.library.draw", [str(page), str(width), str(round(TIME_S) + 1)], original, TIME_S, _MOST_ANSWER)
     if not (png.startswith(_PNG) and png.endswith(_END)):
         raise UnreadableFile(f"Page {page} cannot be shown as a picture.", "Open the original file to see it.")
     return png

@@ -7,27 +7,22 @@ no name or path of it, has limited time and memory (on Windows limited time only
 
 import contextlib
 import json
-import os
 import re
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import IO, Literal
+from typing import Literal
 
+from med42_chat.children import talk
 from med42_chat.errors import UnreadableFile
 from med42_chat.library.formats import ENDINGS
 from med42_chat.records import Attachment
 
+CHILD = "med42_chat.library.child"  # the process that reads
 MOST_BYTES = 20_000_000  # of a file
 MOST_CHARACTERS = 1_000_000  # of its text; the largest contexts hold half of that
 TIME_S = 20.0
 _MOST_ANSWER = 12 * MOST_CHARACTERS + 1000  # bytes: JSON needs up to twelve for a character
 _LONGEST_NAME = 120
-_LOOK_EVERY_S = 0.1  # whether the process is to be ended
 
 # What can be wrong, and what to do about it, by the word that the process says. `{name}` is the file's name.
 _WORDS = {
@@ -77,72 +72,13 @@ def text_of(data: bytes | bytearray, name: str, time_s: float = TIME_S) -> Attac
 
 def ask(data: bytes | bytearray, suffix: str, time_s: float) -> bytes:
     """What the process says of a text, until it ends or its time has come, and no more than a text can need."""
-    return talk("child", task("text", suffix, MOST_CHARACTERS, time_s), data, time_s, _MOST_ANSWER)
+    return talk(CHILD, task("text", suffix, MOST_CHARACTERS, time_s), data, time_s, _MOST_ANSWER)
 
 
 def task(what: Literal["text", "document", "recognise"], suffix: str, most_characters: int, time_s: float) -> list[str]:
     """What child.py is told."""
     # A command line can be read by every user of the computer: of 'Letter.John Doe' not even the ending stands on it.
     return [what, suffix if suffix in ENDINGS else "", str(most_characters), str(round(time_s) + 1)]
-
-
-def talk(module: str, arguments: Sequence[str], data: bytes | bytearray, time_s: float, most_answer: int) -> bytes:
-    """What a module of this room, run as a process with `data` on its input, says until it ends: at most so many bytes, for so long."""
-    with talking(module, arguments, data, time_s) as said:
-        return said.read(most_answer)
-
-
-@contextmanager
-def talking(
-    module: str, arguments: Sequence[str], data: bytes | bytearray, time_s: float, stop: threading.Event | None = None
-) -> Iterator[IO[bytes]]:
-    """What such a process says, while it says it. It is ended with the block, when its time has come, or when `stop` is set."""
-    with _child(module, arguments) as child:
-        assert child.stdin is not None and child.stdout is not None
-        done = threading.Event()
-        guard = threading.Thread(target=_guard, args=(child, time_s, stop or done, done), name="guard", daemon=True)
-        # A thread of its own: a process that answers before it has read everything would wait for us, and we for it.
-        feeder = threading.Thread(target=_feed, args=(child.stdin, data), name="feeder", daemon=True)
-        guard.start()
-        feeder.start()
-        try:
-            yield child.stdout
-        finally:
-            done.set()
-            child.kill()
-            feeder.join()
-            guard.join()
-
-
-def _guard(child: "subprocess.Popen[bytes]", time_s: float, stop: threading.Event, done: threading.Event) -> None:
-    until = time.monotonic() + time_s
-    while not done.wait(min(_LOOK_EVERY_S, max(0.0, until - time.monotonic()))):
-        if stop.is_set() or time.monotonic() >= until:
-            child.kill()
-            return
-
-
-def _feed(pipe: IO[bytes], data: bytes | bytearray) -> None:
-    with contextlib.suppress(OSError), pipe:  # a process that has ended reads no more
-        pipe.write(data)
-
-
-def _child(module: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        # -P: a file in the current folder must not stand in for a module.
-        [sys.executable, "-P", "-m", f"med42_chat.library.{module}", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # what a library says of a file may be a patient's
-        env=_environment(),
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )
-
-
-def _environment() -> dict[str, str]:
-    """Without our own settings, of which one is the passphrase: the process is about to read a stranger's file."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith("MED42_")}
-    return {**others, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def _attachment(answer: bytes, name: str) -> Attachment:

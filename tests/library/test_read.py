@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from med42_chat import children
 from med42_chat.errors import UnreadableFile
 from med42_chat.library import read
 from med42_chat.library.formats import Fault, extract
@@ -149,7 +150,7 @@ class TestHarm:
     def test_the_process_is_not_told_the_passphrase(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MED42_PASSPHRASE", "open sesame")
         monkeypatch.setenv("OTHER", "kept")
-        assert "open sesame" not in read._environment().values() and read._environment()["OTHER"] == "kept"
+        assert "open sesame" not in children._environment().values() and children._environment()["OTHER"] == "kept"
 
     def test_a_process_that_ends_before_it_has_read_everything_is_no_fault(self, monkeypatch: pytest.MonkeyPatch) -> None:
         popen = subprocess.Popen
