@@ -16,6 +16,7 @@ from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.checks import Medicines
 from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure, SettingsError
+from med42_chat.exporting import Exporting
 from med42_chat.jobs import Jobs
 from med42_chat.loading import model_file, way_of, ways_to_load
 from med42_chat.lookup import Lookup
@@ -68,6 +69,7 @@ class Services:
     erased: bool = False
     library: Library = field(init=False)
     adding: Adding = field(init=False)
+    exporting: Exporting = field(init=False)
     models: Models = field(init=False)
     in_use: Path = field(init=False)  # the model file that the runtime was opened with
     switching: str = ""
@@ -79,6 +81,7 @@ class Services:
         self.in_use = model_file(self.settings)
         self.library = Library(self.store.documents)
         self.adding = Adding(self.library, self.store.waiting, self.store.watched)
+        self.exporting = Exporting(self.store.conversations, self.store.audit)
         self.models = Models(
             self.settings.models,
             own_catalogue(self.settings),
@@ -272,6 +275,7 @@ class Services:
         self.jobs.reopen()
         self.jobs.close()
         self.adding.close()
+        self.exporting.close()
         self.models.close()
         self.runtime.close()
         self.bin.close()

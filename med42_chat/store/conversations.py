@@ -25,7 +25,7 @@ from med42_chat.records import (
     Status,
 )
 from med42_chat.store import attachments as attached
-from med42_chat.store import shelves, sources, tree
+from med42_chat.store import shelves, sources, transfer, tree
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import Connections, Row
 from med42_chat.store.evidence import to_json
@@ -33,6 +33,7 @@ from med42_chat.store.search import search, titles
 from med42_chat.store.selects import BRANCH, CONVERSATION, MESSAGE, TEXT, to_conversation, to_message
 from med42_chat.store.shelves import Shelf
 from med42_chat.store.texts import names, one_line, sound_text, title_of
+from med42_chat.store.transfer import Restored
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -137,6 +138,16 @@ class Conversations:
         with self._connections.write():
             self._set(id, "library", use)
             self._set(id, "collections", json.dumps(names(collections)))
+
+    # A whole one, out of the store and into it
+
+    def whole(self, id: str) -> tuple[Conversation, list[Message]]:
+        """It with all its messages, all versions, parents before what follows them. Raises NotFound."""
+        return self.get(id), transfer.everything(self._connections, id)  # in this order: the branch's end is among the messages
+
+    def restore(self, conversation: Conversation, messages: Sequence[Message]) -> Restored:
+        """Takes in what `whole` gave, here or elsewhere, under its own ids where they are free; what is there already is left as it is."""
+        return transfer.restore(self._connections, self._audit, conversation, messages)
 
     # Deletion
 
