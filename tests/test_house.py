@@ -41,7 +41,7 @@ ONLY = {
     "markdown": ("markup/",),
     "pypdfium2": ("library/",),
     "typst": ("export/pdf.py",),
-    "pikepdf": ("export/pdf.py",),
+    "pypdf": ("export/pdf.py",),
     "docx": ("export/",),
     "lxml": ("export/",),
     "starlette": ("guard.py", "web.py", "pages.py", "ui/"),

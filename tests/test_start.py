@@ -612,14 +612,14 @@ def test_a_real_set_up_from_wheels_needs_no_network_and_the_next_start_no_pip(sm
 
 
 def names_and_versions(name: str) -> dict[str, str]:
-    pairs = (pin.split("==") for pin in start.pins((ROOT / name).read_text(encoding="utf-8")))
+    pairs = (pin.partition(";")[0].split("==") for pin in start.pins((ROOT / name).read_text(encoding="utf-8")))
     return {re.sub(r"[-_.]+", "-", package).lower(): version for package, version in pairs}
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
 def test_every_direct_dependency_is_pinned_for_a_reason_and_the_constraints_agree(name: str) -> None:
     lines = [line for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    assert [line for line in lines if not re.fullmatch(r"[\w-]+==[\w.]+ +# .{10,}", line)] == []
+    assert [line for line in lines if not re.fullmatch(r"[\w-]+==[\w.]+(; [^#]+)? +# .{10,}", line)] == []
     constraints = names_and_versions("constraints.txt")
     assert {package: constraints.get(package) for package in names_and_versions(name)} == names_and_versions(name)
 

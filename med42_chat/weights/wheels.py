@@ -34,7 +34,7 @@ def pins(requirements: str) -> list[str]:
 
 def needed(wanted: Iterable[str]) -> list[Distribution]:
     """The installed packages that `wanted` names, and everything that these need, by name. Raises WeightsError where one is missing."""
-    open_ends = [Requirement(one) for one in wanted]
+    open_ends = [one for one in map(Requirement, wanted) if one.marker is None or one.marker.evaluate()]
     seen: set[tuple[str, frozenset[str]]] = set()
     found: dict[str, Distribution] = {}
     while open_ends:
