@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
+from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter, PoolingType
 
 Array = npt.NDArray[np.generic]
 CONTROLS = ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
@@ -39,13 +39,21 @@ MEDIUM = Shape(1024, 8, 16, 4, 2816, quantised=True)  # 50 MB with the small voc
 
 
 def write_shape(
-    path: Path, shape: Shape = TINY, *, vocabulary: Path | None = None, controls: tuple[str, ...] = CONTROLS, chat_template: str = ""
+    path: Path,
+    shape: Shape = TINY,
+    *,
+    vocabulary: Path | None = None,
+    controls: tuple[str, ...] = CONTROLS,
+    chat_template: str = "",
+    pooling: PoolingType | None = None,
 ) -> Path:
     """Writes a model to `path`. The same arguments write the same weights."""
     writer = GGUFWriter(path, "llama")
     size = copy_vocabulary(writer, vocabulary) if vocabulary else _write_vocabulary(writer, controls)
     if chat_template:
         writer.add_chat_template(chat_template)
+    if pooling is not None:  # then it is an embedding model
+        writer.add_pooling_type(pooling)
     write_sizes(writer, shape, size)
     _Weights(writer, shape).write(size)
     writer.write_header_to_file()

@@ -1,4 +1,4 @@
-"""The worker process and the two pipes to it: starts it, writes commands, reads reports, ends it."""
+"""A model's process and the two pipes to it: starts it, writes commands, reads reports, ends it."""
 
 import contextlib
 import os
@@ -14,14 +14,14 @@ _CLOSE_S = 2.0  # how long a process may take to end by itself
 
 
 class Process:
-    """One worker process and the two pipes to it."""
+    """One process and the two pipes to it. `module` is what it runs."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, module: str = "med42_chat.runtime.worker") -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as errors:
             self._popen = subprocess.Popen(
                 # -P: a file in the current folder must not stand in for a module.
-                [sys.executable, "-P", "-m", "med42_chat.runtime.worker"],
+                [sys.executable, "-P", "-m", module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

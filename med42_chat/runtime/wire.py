@@ -1,4 +1,4 @@
-"""What goes over the pipe between the program and the model's process: small dataclasses, one JSON object to a line.
+"""What goes over the pipe between the program and a model's process: small dataclasses, one JSON object to a line.
 
 Knows what is said, not when. Texts and token ids travel here and nowhere else: never on a command line, never in a log.
 """
@@ -105,11 +105,34 @@ class Happened:
     completed: int = 0
 
 
-Command = Begin | Submit | Cancel | Tokenise
-Report = Found | Loading | Ready | Examined | Failure | Tokens | Happened
+@dataclass(frozen=True, slots=True)
+class OpenEmbedding:
+    """The first line to the embedding model's process: what to load."""
 
-_COMMANDS = (Begin, Submit, Cancel, Tokenise)
-_REPORTS = (Found, Loading, Ready, Examined, Failure, Tokens, Happened)
+    file: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Give a vector for each of these texts, which are questions or passages."""
+
+    texts: tuple[str, ...]
+    question: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The vectors: little-endian 32-bit floats one after the other, in base64. None when the model has been loaded."""
+
+    vectors: str
+
+
+Command = Begin | Submit | Cancel | Tokenise | OpenEmbedding | Embed
+Report = Found | Loading | Ready | Examined | Failure | Tokens | Happened | Embedded
+
+_COMMANDS = (Begin, Submit, Cancel, Tokenise, OpenEmbedding, Embed)
+_REPORTS = (Found, Loading, Ready, Examined, Failure, Tokens, Happened, Embedded)
 _PARTS = (Device, Load, Override, Health, Request, Sampling, Turn, ModelInfo, Usage, Timings, Queued, Prefill, Text, Finished)
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in (*_COMMANDS, *_REPORTS, *_PARTS)}
 
