@@ -27,7 +27,9 @@ _log = logging.getLogger(__name__)
 LARGEST_BODY = 4 * 1024 * 1024  # bytes; a paste of 200,000 characters is at most 0.8 MB, and JSON may double it
 FILES = "/v1/attachment"
 DOCUMENTS = "/v1/document"
-LARGEST_FILES = {FILES: 20 * 1024 * 1024, DOCUMENTS: 200 * 1024 * 1024}  # bytes; read piece by piece, and only at these doors
+CONVERSATIONS = "/v1/import"
+_MB = 1024 * 1024
+LARGEST_FILES = {FILES: 20 * _MB, DOCUMENTS: 200 * _MB, CONVERSATIONS: 64 * _MB}  # bytes; read piece by piece, and only at these doors
 
 # Everything that the page asks for. Gradio's other doors (files by path, proxy, uploads, API page, monitoring …) stay shut.
 OPEN_PATHS = re.compile(

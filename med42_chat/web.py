@@ -23,11 +23,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from med42_chat.errors import Med42Error, SettingsError
-from med42_chat.guard import DOCUMENTS, FILES, Guard, own_names
+from med42_chat.guard import CONVERSATIONS, DOCUMENTS, FILES, Guard, own_names
 from med42_chat.pages import Pages
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS, PROJECT
 from med42_chat.ui.intake import Intake
+from med42_chat.ui.outlet import Outlet
 from med42_chat.weights.download import stay_offline
 from med42_chat.words import Words, read_words
 
@@ -66,12 +67,13 @@ def build_app(services: Services, port: int, is_closing: Callable[[], bool] = la
     app.add_route("/v1/search", intake.search, methods=["POST"])
     app.add_route(FILES, intake.attachment, methods=["POST"])
     app.add_route(DOCUMENTS, intake.document, methods=["POST"])
+    app.add_route(CONVERSATIONS, intake.conversation, methods=["POST"])
     app.add_route("/v1/passages", intake.passages, methods=["POST"])
     app.add_route("/v1/backup/{name}", _Backups(services).respond)
     app.add_route("/manifest.json", _manifest)
     app.add_route("/favicon.ico", _icon)
     app.add_route("/licences/{name}", _licence)
-    app.router.routes.extend(Pages(services, words).routes())
+    app.router.routes.extend([*Pages(services, words).routes(), *Outlet(services, words).routes()])
     app.mount("/ui", GZipMiddleware(StaticFiles(directory=ASSETS)), name="ui")  # a fifth less to send; no secret in it
     head = _mount_page(app, services, words)
     # The cookie's name holds the port: cookies are shared by all ports of one name.

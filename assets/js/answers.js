@@ -110,6 +110,7 @@ med42.answers = (scroll, trigger, { showUnseen }) => {
       { label: say("answer.copy_markdown"), act: () => copy(one, "markdown") },
       { label: say("answer.copy_sources"), act: () => copy(one, "sources") },
       { label: say("answer.pin"), act: () => pin(one) },
+      { label: say("exporting.answer"), act: () => med42.exportAnswer(one) },
       canFold && { label: say("answer.fold_all"), act: () => foldAll(true) },
       folded.size && { label: say("answer.unfold_all"), act: () => foldAll(false) },
     ];

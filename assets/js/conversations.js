@@ -222,5 +222,6 @@ med42.conversations = (element, props, trigger, watch) => {
   med42.open = (id) => trigger("select", { id, message: med42.wanted || "" });
   med42.refreshList = refresh;
   med42.buttons(element);
+  med42.importing(element);
   show();
 };

@@ -131,16 +131,19 @@ med42.tooMuch = (characters) => ({ message: med42.say("composer.too_much", { n: 
 med42.tellTooMuch = (characters) => med42.tell(med42.tooMuch(characters));
 med42.charactersOf = ({ text, attachments }) => attachments.reduce((sum, one) => sum + one.text.length, text.length);
 
-/** Posts to a door of our own. `isGone` when nobody answers, `message` and `hint` when it was refused. */
-med42.post = async (path, body, headers = {}) => {
+/** Asks at a door of our own, which answers in JSON or with a file. `isGone` when nobody answers, `message` and `hint` when it was refused. */
+med42.asked = async (path, options = {}) => {
   try {
-    const answer = await fetch(path, { method: "POST", body, headers });
-    if (answer.headers.get("content-type") === "application/json") return await answer.json();
+    const answer = await fetch(path, options);
+    const type = answer.headers.get("content-type");
+    if (type === "application/json") return await answer.json();
+    if (type === "application/octet-stream") return await answer.blob();
     return answer.status < 500 ? { message: await answer.text(), hint: "" } : { message: med42.say("problem.mistake"), hint: med42.say("problem.mistake_hint") };
   } catch {
     return { isGone: true };
   }
 };
+med42.post = (path, body, headers = {}) => med42.asked(path, { method: "POST", body, headers });
 
 // ---- a page that goes away ----
 

@@ -80,6 +80,7 @@ med42.entries = (list, { act, redraw, names, isArchive, goBackTo, showAgain }) =
     { label: say("list.rename"), act: () => edit(row, "rename") },
     { label: say("list.move"), act: () => further(button, folders(row)) },
     { label: say("list.tag"), act: () => further(button, tags(row)) },
+    { label: say("exporting.entry"), act: () => med42.openExport(row.id) },
     { label: say(row.archived ? "list.take_out" : "list.put_away"), act: () => archive(row) },
     { label: say("list.delete"), act: () => remove(row), danger: true },
   ];

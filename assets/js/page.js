@@ -314,6 +314,7 @@ med42.buttons = (element) => {
     settings: () => med42.openSettings(),
     models: () => med42.openModels(),
     library: () => med42.openLibrary(),
+    export: () => med42.openExport(med42.conversation()),
   };
   element.addEventListener("click", (event) => {
     const button = event.target.closest("[data-do]");

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 import gradio as gr
 
+from med42_chat.export.record import MOST_BYTES
 from med42_chat.records import Conversation, SearchHit
 from med42_chat.store.conversations import Conversations
 from med42_chat.ui.desk import Desk, Updates, text
@@ -36,7 +37,10 @@ _TEMPLATE = """
 <button type="button" class="view" aria-haspopup="menu" hidden>{view}<i class="icon funnel"></i></button></div>
 <div class="filters" hidden></div>
 <div class="rows" role="list" aria-label="{name}"></div>
-<div class="foot"><button type="button" data-do="library"><i class="icon books"></i>{library}</button></div>
+<div class="foot"><button type="button" data-do="library"><i class="icon books"></i>{library}</button>
+<button type="button" class="tool import" aria-label="{bring}" title="{bring}"><i class="icon import"></i></button>
+<input type="file" class="conversations-files" accept=".json,application/json" data-most="{most}" multiple hidden></div>
+<div class="landing" hidden><p>{landing}</p></div>
 """
 
 
@@ -172,7 +176,9 @@ def _row(one: Conversation) -> list[object]:
 
 def _template(words: Words) -> str:
     names = ("new", "close", "find_hint", "find", "view", "name")
-    return _TEMPLATE.format(library=html.escape(words("library.button")), **{name: html.escape(words(f"list.{name}")) for name in names})
+    others = {"library": "library.button", "bring": "importing.button", "landing": "importing.drop"}
+    texts = {name: words(f"list.{name}") for name in names} | {place: words(name) for place, name in others.items()}
+    return _TEMPLATE.format(most=MOST_BYTES, **{name: html.escape(text) for name, text in texts.items()})
 
 
 def _place(event: gr.EventData) -> Place:

@@ -24,6 +24,7 @@ def _template(words: Words) -> str:
 <span class="state" data-live="state"></span>
 <span class="speed" data-live="speed"></span>
 <span class="use" data-live="meter"></span>
+{_tool("export", "export", words("exporting.open"), " hidden")}
 {_tool("theme", "theme", words("header.theme"))}
 {_tool("settings", "sliders", words("header.settings"))}
 {_tool("about", "info", words("header.about"))}
@@ -35,6 +36,6 @@ def _template(words: Words) -> str:
 """
 
 
-def _tool(do: str, icon: str, label: str) -> str:
-    label = escape(label)
-    return f'<button type="button" class="tool" data-do="{do}" aria-label="{label}" title="{label}"><i class="icon {icon}"></i></button>'
+def _tool(do: str, icon: str, label: str, further: str = "") -> str:
+    named = f'aria-label="{escape(label)}" title="{escape(label)}"'
+    return f'<button type="button" class="tool" data-do="{do}" {named}{further}><i class="icon {icon}"></i></button>'

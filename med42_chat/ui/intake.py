@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 
 from med42_chat.chat import clean, cleaned
 from med42_chat.errors import InputError, Med42Error
+from med42_chat.export import record
 from med42_chat.library import documents
 from med42_chat.library.read import MOST_BYTES, text_of
 from med42_chat.prompt import Question
@@ -34,7 +35,7 @@ LARGEST_TEXT = 3_500_000  # bytes of what is sent at once, below the guard's lim
 _FOUND = 8  # passages that a search in the library shows at most, beside those that would stand before the model
 
 _Told = Mapping[str, Any]
-_UNREAD = Response(status_code=400)  # to a page that left while it sent: nobody reads it, and it is no fault for the log
+UNREAD = Response(status_code=400)  # to a page that left while it sent: nobody reads it, and it is no fault for the log
 
 
 class _Stale(Exception):
@@ -53,11 +54,11 @@ class Intake:
             told = json.loads(await request.body())
             return JSONResponse(await asyncio.to_thread(self._keep, told))
         except ClientDisconnect:
-            return _UNREAD
+            return UNREAD
         except _Stale:
             return JSONResponse({"stale": True}, 409)
         except Med42Error as error:
-            return _problem(error)
+            return problem(error)
 
     async def search(self, request: Request) -> Response:
         """What stands in titles and messages; the words come in the body, since an address might be logged."""
@@ -65,9 +66,9 @@ class Intake:
             query = str(json.loads(await request.body())["query"])
             return JSONResponse(await asyncio.to_thread(searched, self._services.store.conversations, query))
         except ClientDisconnect:
-            return _UNREAD
+            return UNREAD
         except Med42Error as error:
-            return _problem(error)
+            return problem(error)
 
     async def attachment(self, request: Request) -> Response:
         """The text of a file, whose name stands in a header: in an address it might be logged."""
@@ -77,9 +78,9 @@ class Intake:
             attachment = await asyncio.to_thread(text_of, data, name)
             return JSONResponse({**asdict(attachment), **await asyncio.to_thread(self._measured, attachment)})
         except ClientDisconnect:
-            return _UNREAD
+            return UNREAD
         except Med42Error as error:
-            return _problem(error)
+            return problem(error)
 
     async def document(self, request: Request) -> Response:
         """A file for the library, which is kept and read when its turn comes; the collections it goes into stand in a header, too."""
@@ -90,9 +91,21 @@ class Intake:
             data = await self._received(request, documents.MOST_BYTES, too_large, name=name, n=documents.MOST_BYTES // 1_000_000)
             return JSONResponse({"id": await asyncio.to_thread(services.adding.take, name, bytes(data), collections)})
         except ClientDisconnect:
-            return _UNREAD
+            return UNREAD
         except Med42Error as error:
-            return _problem(error)
+            return problem(error)
+
+    async def conversation(self, request: Request) -> Response:
+        """A conversation that was exported as JSON; answered with what it is here, and whether it was here already."""
+        try:
+            too_large, most = ("importing.too_large", "importing.too_large_hint"), record.MOST_BYTES
+            data = await self._received(request, most, too_large, name=self._name(request), n=most // 1_000_000)
+            restored = await asyncio.to_thread(self._services.exporting.restore, bytes(data))
+            return JSONResponse({"id": restored.conversation.id, "title": restored.conversation.title, "outcome": restored.outcome})
+        except ClientDisconnect:
+            return UNREAD
+        except Med42Error as error:
+            return problem(error)
 
     async def passages(self, request: Request) -> Response:
         """What the library has for a question, as it would be looked up when it is asked."""
@@ -101,9 +114,9 @@ class Intake:
             collections = tuple(str(one) for one in told["collections"])
             return JSONResponse({"html": await asyncio.to_thread(self._found, str(told["question"]), collections)})
         except ClientDisconnect:
-            return _UNREAD
+            return UNREAD
         except Med42Error as error:
-            return _problem(error)
+            return problem(error)
 
     def _found(self, question: str, collections: tuple[str, ...]) -> str:
         services, asked = self._services, Question(clean(question))
@@ -167,5 +180,6 @@ def _key(attachment: Attachment) -> str:
     return hashlib.sha256(f"{attachment.name}\0{attachment.text}".encode()).hexdigest()[:16]
 
 
-def _problem(error: Med42Error) -> Response:
+def problem(error: Med42Error) -> Response:
+    """What went wrong, as the page's scripts tell it."""
     return JSONResponse({"message": error.message, "hint": error.hint}, 422)

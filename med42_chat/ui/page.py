@@ -13,6 +13,7 @@ from med42_chat.ui.composer import Composer
 from med42_chat.ui.conversations import ConversationList
 from med42_chat.ui.desk import HERE, Desk, Updates
 from med42_chat.ui.evidence import EvidencePanel
+from med42_chat.ui.exporting import ExportDialog
 from med42_chat.ui.facts import Facts
 from med42_chat.ui.greeting import Greeting
 from med42_chat.ui.library import LibraryDialog
@@ -36,6 +37,7 @@ class Page:
         self.settings = SettingsDialog(desk)
         self.models = ModelsDialog(desk)
         self.library = LibraryDialog(desk)
+        self.export = ExportDialog(words)
         self.demonstration = Demonstration(words)
         self.about = About(words, _licences(ASSETS / "licences"))
         desk.shown_by(self.transcript, self.facts, self.evidence, self.composer)
@@ -52,6 +54,7 @@ class Page:
             self.settings.build()
             self.models.build()
             self.library.build()
+            self.export.build()
             self._wire(blocks)
         return blocks
 

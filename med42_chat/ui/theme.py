@@ -29,6 +29,7 @@ _SCRIPTS = (
     "sheet.js",
     "models.js",
     "library.js",
+    "export.js",
     "tour.js",
 )
 _STYLES = (
@@ -43,6 +44,7 @@ _STYLES = (
     "sheet.css",
     "models.css",
     "library.css",
+    "export.css",
     "print.css",
 )
 
