@@ -3,10 +3,10 @@
 import time
 from collections.abc import Sequence
 
+from med42_chat.checks.told import cited
 from med42_chat.markup import LineBreak, Paragraph, Text, parse, plain_text
 from med42_chat.markup.render import Pen, to_html
 from med42_chat.records import Citation, Message
-from med42_chat.ui.findings import cited
 from med42_chat.words import Words
 
 

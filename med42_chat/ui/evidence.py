@@ -7,9 +7,10 @@ from html import escape
 
 import gradio as gr
 
+from med42_chat.checks.told import cited, telling
 from med42_chat.records import Citation, Conversation, Evidence, Message, Source
 from med42_chat.ui.desk import Updates
-from med42_chat.ui.findings import cited, found_list, telling
+from med42_chat.ui.findings import found_list
 from med42_chat.ui.gauges import per_second
 from med42_chat.ui.view import left_out
 from med42_chat.ui.viewer import around_quote, marked, passage

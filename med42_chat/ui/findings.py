@@ -6,28 +6,24 @@ right: words and figures stand in a source, that is all.
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from typing import Literal
 
-from med42_chat.checks.text import MARK, Span, marked, sentences
+from med42_chat.checks.text import MARK, marked, sentences
+from med42_chat.checks.told import AMBER, CLOSERS, compared, is_amber, telling
 from med42_chat.markup.render import Pen
-from med42_chat.records import Citation, Conversation, Finding, FindingState, Message
+from med42_chat.records import Citation, Conversation, Finding, Message
 from med42_chat.words import Words
 
 Mood = Literal["look", "fine", "bare"]
 
-_AMBER: frozenset[FindingState] = frozenset(("not_found", "doubtful"))
 _WHOLE = ("polarity", "unsourced", "sentence")  # kinds that are about a whole sentence: no place in it is marked
-_CLOSERS = "*_`~ \n|"  # Markdown after a sentence's last word
 _FARTHEST = 2_500  # characters of Markdown between two words that are shown one after the other: a link's address
 _SHOWN = 2  # findings of what is fine that a card lists without being asked
-_FEWEST = 3  # words of a sentence: what has fewer and no figure is a label
 _LAST_WORD = re.compile(r'[^<>\s]{0,30}(?:\s?<a [^>]*class="cite"[^>]*>\d+</a>)*[^<>\s]{0,30}<button [^>]*class="sign"[^>]*></button>')
-_RULE = re.compile(r"[\s|:-]*")  # the line between a table's head and its rows
 
 
 # ---- what is said at a sentence ----
@@ -47,31 +43,12 @@ def signs(message: Message) -> Iterator[Sign]:
     for span in sentences(message.text):
         there = [one for one in telling(message) if span.start <= one.start < span.end]
         if there:
-            end = span.start + len(span.text.rstrip(_CLOSERS))
-            yield Sign(end, _mood(there), tuple(sorted(there, key=lambda one: not _is_amber(one))))
-
-
-def telling(message: Message) -> list[Finding]:
-    """The findings that say something: not that a mark names a source, and not of an answer without sources that it has none."""
-    return [
-        one
-        for one in message.findings
-        if not (one.kind == "mark" and one.state == "found") and (message.citations or one.kind not in ("unsourced", "quotation"))
-    ]
-
-
-def cited(message: Message) -> list[Citation]:
-    """The sources that an answer names; the others were only given to the model."""
-    named = frozenset[int]().union(*(marked(mark[1]) for mark in MARK.finditer(message.text)))
-    return [one for one in message.citations if one.source.number in named]
-
-
-def _is_amber(finding: Finding) -> bool:
-    return finding.state in _AMBER or finding.kind == "unsourced"
+            end = span.start + len(span.text.rstrip(CLOSERS))
+            yield Sign(end, _mood(there), tuple(sorted(there, key=lambda one: not is_amber(one))))
 
 
 def _mood(findings: Sequence[Finding]) -> Mood:
-    if any(map(_is_amber, findings)):
+    if any(map(is_amber, findings)):
         return "look"
     return "fine" if any(one.state == "found" for one in findings) else "bare"
 
@@ -85,7 +62,7 @@ def found_list(words: Words, findings: Sequence[Finding]) -> str:
     """The same, as a list to read: what a person should look at first, and what was found to unfold where it is much."""
     found = [one for one in findings if _state(one) == "found"]
     folded = found if len(_lines(found)) > _SHOWN else []
-    shown = _lines(sorted((one for one in findings if one not in folded), key=lambda one: not _is_amber(one)))
+    shown = _lines(sorted((one for one in findings if one not in folded), key=lambda one: not is_amber(one)))
     listed = f'<ul class="found">{"".join(shown)}</ul>' if shown else ""
     rest = _lines(folded)
     name = words("findings.here", n=len(rest))
@@ -98,7 +75,7 @@ def _lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def _state(finding: Finding) -> str:
-    return "look" if _is_amber(finding) else finding.state
+    return "look" if is_amber(finding) else finding.state
 
 
 def _sign(words: Words, sign: Sign) -> str:
@@ -115,7 +92,7 @@ class MarkingPen(Pen):
     def __init__(self, words: Words, message: Message) -> None:
         self._raw, self._at = message.text, 0
         self._signs = [(sign.at, _sign(words, sign)) for sign in signs(message)]
-        amber = (one for one in telling(message) if one.state in _AMBER and one.kind not in _WHOLE)
+        amber = (one for one in telling(message) if one.state in AMBER and one.kind not in _WHOLE)
         self._flags = sorted((one.start, one.end, note([one])) for one in amber)
         self._titles = {citation.source.number: _hover(words, citation) for citation in message.citations}
         self._named: frozenset[int] = frozenset()  # by the mark that is being written, still to come
@@ -208,14 +185,11 @@ def summary(words: Words, message: Message, offers: bool = True) -> str:
     basis = message.evidence.basis if message.evidence else ""
     if basis == "nothing":
         return _offer(words) if offers else ""
+    parts = compared(words, message)
     if basis == "memory":
-        return f'<p class="checked memory">{words("findings.memory")}</p>'
-    if not message.citations or not message.text.strip():
-        return ""
-    if message.status == "interrupted" and not message.findings:
-        return f'<p class="checked"><span class="amber">{words("findings.unchecked")}</span></p>'
-    parts = [*_carried(words, message), *_counted(words, telling(message))]
-    return f'<p class="checked" title="{escape(words("findings.meaning"))}">{" · ".join(parts)}</p>'
+        return f'<p class="checked memory">{parts[0].text}</p>' if parts else ""
+    line = " · ".join(f'<span class="amber">{part.text}</span>' if part.amber else part.text for part in parts)
+    return f'<p class="checked" title="{escape(words("findings.meaning"))}">{line}</p>' if parts else ""
 
 
 def offers(conversation: Conversation | None) -> bool:
@@ -226,39 +200,3 @@ def offers(conversation: Conversation | None) -> bool:
 def _offer(words: Words) -> str:
     button = f'<button type="button" data-do="memory">{words("findings.ask_memory")}</button>'
     return f'<div class="offer">{button}<small>{words("findings.memory_hint")}</small></div>'
-
-
-def _carried(words: Words, message: Message) -> Iterator[str]:
-    spans = [span for span in sentences(message.text) if _says_something(message.text, span)]
-    named = [one for one in message.findings if one.kind == "mark" and one.state == "found"]
-    cited = sum(any(span.start <= one.start < span.end for one in named) for span in spans)
-    if spans:
-        told = words("findings.carried", cited=cited, n=len(spans))
-        # Given sources and naming none, it is no better than an answer from memory.
-        yield told if cited else f'<span class="amber">{told}</span>'
-
-
-def _says_something(text: str, span: Span) -> bool:
-    """Not a heading, a label, a table's head or a line that only announces a list."""
-    words = span.text.strip(_CLOSERS)
-    line = text[text.rfind("\n", 0, span.start) + 1 : span.start].lstrip()
-    is_head = "|" in span.text and _RULE.fullmatch(text[span.end :].lstrip(" |").lstrip("\n").partition("\n")[0])
-    is_label = len(words.split()) < _FEWEST and not any(map(str.isdigit, words))
-    return not (line.startswith("#") or is_head or is_label or words.endswith(":"))
-
-
-def _counted(words: Words, findings: Sequence[Finding]) -> Iterator[str]:
-    """'found: 2 figures, 1 medicine' and the same of what was not, and of what is doubtful."""
-    for state in ("found", "not_found", "doubtful"):
-        kinds = Counter(_name(one) for one in findings if one.state == state)
-        if kinds:
-            listed = ", ".join(words(f"findings.{name}", n=count) for name, count in kinds.items())
-            amber = ' class="amber"' if state in _AMBER else ""
-            yield f"<span{amber}>{words(f'findings.{state}', what=listed)}</span>"
-    bare = sum(one.kind == "unsourced" for one in findings)
-    if bare:
-        yield f'<span class="amber">{words("findings.unsourced", n=bare)}</span>'
-
-
-def _name(finding: Finding) -> str:
-    return {"frequency": "figure"}.get(finding.kind, finding.kind)

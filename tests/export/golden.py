@@ -380,8 +380,7 @@ def demonstration() -> Golden:
 
 _PAYLOADS: dict[str, str] = {
     "raw html": (
-        "<script>alert(1)</script><img src=x onerror=alert(1)><iframe src='file:///etc/passwd'></iframe>"
-        "<!-- a --> &lt;b&gt; ]]> </text>"
+        "<script>alert(1)</script><img src=x onerror=alert(1)><iframe src='file:///etc/passwd'></iframe><!-- a --> &lt;b&gt; ]]> </text>"
     ),
     "typst code": (
         '#read("/etc/passwd") #eval("1+1") #import "@preview/x:1.0.0": * #panic() <label> @ref $x$ \\u{41} /* no */ // no'
@@ -418,7 +417,7 @@ _PAYLOADS: dict[str, str] = {
     "only spaces": " \n\n \t ",
     "markdown of lines": "a\nb  \nc\\\nd\n\n\n\ne",
     "equals of tables": "|a|\n|-|\n||\n|x|y|z|\n\ntext | with | pipes",
-}  # fmt: skip
+}
 
 
 def hostile() -> dict[str, Golden]:
