@@ -8,6 +8,7 @@ cannot be money is maths; nothing is nested deeper than 24 levels; a table row's
 """
 
 from med42_chat.markup.characters import clean
+from med42_chat.markup.outline import outlined
 from med42_chat.markup.parse import Parsed, parse, parse_marks
 from med42_chat.markup.tree import (
     Alignment,
@@ -38,6 +39,6 @@ from med42_chat.markup.tree import (
 
 __all__ = [
     "Alignment", "Block", "Cite", "Code", "CodeBlock", "Emphasis", "Heading", "Inline", "LineBreak", "Link", "List", "ListItem", "Math",
-    "MathBlock", "Paragraph", "Parsed", "Quote", "Rule", "Strike", "Strong", "Table", "Text", "Tree", "clean", "inline_text", "parse",
-    "parse_marks", "plain_text",
+    "MathBlock", "Paragraph", "Parsed", "Quote", "Rule", "Strike", "Strong", "Table", "Text", "Tree", "clean", "inline_text", "outlined",
+    "parse", "parse_marks", "plain_text",
 ]  # fmt: skip

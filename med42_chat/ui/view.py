@@ -7,11 +7,10 @@ carries `data-do`: assets/js/transcript.js knows what each means.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from html import escape
 
 from med42_chat.jobs import JobState
-from med42_chat.markup import Heading, Paragraph, Tree, inline_text, parse, plain_text
+from med42_chat.markup import Heading, Paragraph, Tree, inline_text, outlined, parse, plain_text
 from med42_chat.markup.render import PEN, Pen, block_html
 from med42_chat.records import Attachment, Evidence, LeftOut, Message
 from med42_chat.ui.findings import MarkingPen, bound, summary
@@ -27,6 +26,7 @@ _BOTTOM_LINE = 320  # characters: about three lines of the page
 _DETAIL = 500  # characters below it from which on it can be folded away
 
 _MARKS = re.compile(r"[*`#|]+")  # Markdown's, which only disturb in a line that recalls a message
+_HEADINGS = 2  # the level at which an answer's begin: one below the answer's own
 _LISTED = 5  # messages named one by one where they do not fit
 
 _ENDINGS = {
@@ -141,28 +141,12 @@ def blocks(words: Words, text: str, sources: Sequence[int] = (), pen: Pen = PEN)
     The last of those that say the bottom line is marked 'lead', and can fold what is below it, where that is long. Those before it
     are not marked: they would have to be sent again.
     """
-    tree = outlined(parse(text, sources))
+    tree = outlined(parse(text, sources), _HEADINGS)
     lead = bottom_line(tree)
     made = [f'<div class="block{" lead" if at + 1 == lead else ""}">{block_html(block, pen)}</div>' for at, block in enumerate(tree)]
     if lead and len(text) - len(plain_text(tree[:lead])) >= _DETAIL:
         made[lead - 1] = made[lead - 1].removesuffix("</div>") + _fold(words, len(tree) - lead) + "</div>"
     return made
-
-
-def outlined(tree: Tree) -> Tree:
-    """The tree with its headings one below the other and all below the answer's own, whatever levels were written.
-
-    Models begin with '###' as they like; who goes from heading to heading by ear would look for what stands above it.
-    """
-    above: list[int] = []
-    return tuple(_below(above, block) if isinstance(block, Heading) else block for block in tree)
-
-
-def _below(above: list[int], heading: Heading) -> Heading:
-    while above and above[-1] >= heading.level:
-        above.pop()
-    above.append(heading.level)
-    return replace(heading, level=min(len(above) + 1, 6))
 
 
 def bottom_line(tree: Tree) -> int:
