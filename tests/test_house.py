@@ -18,11 +18,11 @@ FLOORS = [
     {"events", "settings", "markup", "gguf", "presets", "words", "children"},
     {"prompt"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
-    {"lookup", "loading", "reference", "evaluate_command", "export"},
-    {"answering"},
+    {"lookup", "loading", "reference", "evaluate_command", "export", "meaning"},
+    {"answering", "vectors_command"},
     {"chat"},
-    {"jobs", "bin", "adding", "exporting", "reference_command", "verify_command", "export_command"},
-    {"services"},
+    {"jobs", "bin", "adding", "exporting", "reference_command", "verify_command"},
+    {"services", "export_command"},
     {"ui"},
     {"guard", "window", "pages"},
     {"web"},
@@ -31,7 +31,8 @@ FLOORS = [
 ]
 # Knowing these libraries is one room's business.
 ONLY = {
-    "llama_cpp": ("runtime/llama.py", "runtime/probe.py"),
+    "llama_cpp": ("runtime/llama.py", "runtime/embedding.py", "runtime/probe.py"),
+    "numpy": ("library/vectors.py",),
     "huggingface_hub": ("weights/",),
     "sqlcipher3": ("store/",),
     "sqlite_utils": ("store/",),

@@ -16,6 +16,7 @@ from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import STEPS, migrate, schema_version
 from med42_chat.store.private import cannot_write, keep_private, make_private_folder
 from med42_chat.store.snapshot import remove_with_logs
+from med42_chat.store.vectors import Vectors
 from med42_chat.store.waiting import Waiting
 from med42_chat.store.watched import Watched
 
@@ -25,6 +26,7 @@ class Store:
 
     conversations: Conversations
     documents: Documents
+    vectors: Vectors
     waiting: Waiting
     watched: Watched
     audit: Audit
@@ -36,6 +38,7 @@ class Store:
         self.audit = Audit(connections)
         self.conversations = Conversations(connections, self.audit)
         self.documents = Documents(connections, self.audit)
+        self.vectors = Vectors(connections)
         self.waiting = Waiting(connections)
         self.watched = Watched(connections)
         self._connections = connections

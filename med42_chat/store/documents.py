@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,13 @@ from med42_chat.store import tree
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import Connections, Row
 from med42_chat.store.naming import rename
-from med42_chat.store.passages import abbreviations, ranked, rarity
+from med42_chat.store.passages import DEEP, abbreviations, joined, ranked, rarity
 from med42_chat.store.texts import names, one_line
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+Near = Callable[[str, Sequence[str]], Mapping[int, float]]  # of a question and the collections that are searched
 
 _STEP = 50  # passages removed in one transaction: streaming answers are saved between them
 
@@ -38,6 +40,11 @@ class Documents:
         self._connections = connections
         self._audit = audit
         self._changes = 0
+        self._near: Near = lambda question, collections: {}
+
+    def rank_by(self, near: Near) -> None:
+        """From now on another ranking counts beside that of the words: `near` gives points for passages, by id. See passages.points."""
+        self._near = near
 
     def changed(self) -> int:
         """Grows with each change of the documents, or of what is said of them."""
@@ -115,8 +122,14 @@ class Documents:
         return abbreviations(self._connections, question)
 
     def search(self, question: str, limit: int = 10, collections: Sequence[str] = ()) -> list[Find]:
-        """The passages that the question is about, the best first; superseded documents are left out."""
-        best = {row["id"]: row["score"] for row in ranked(self._connections, question, limit, collections)}
+        """The passages that the question is about, the best first; superseded documents are left out.
+
+        What was found by another ranking only has a score of 0.
+        """
+        near = self._near(question, collections)
+        best = {row["id"]: row["score"] for row in ranked(self._connections, question, max(limit, DEEP) if near else limit, collections)}
+        if near:
+            best = {id: best.get(id, 0.0) for id in joined(list(best), near)[:limit]}
         chosen = (json.dumps(list(best)),)
         rows = self._connections.rows("select * from passages where id in (select value from json_each(?))", chosen)
         among = "select document_id from passages where id in (select value from json_each(?))"

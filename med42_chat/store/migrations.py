@@ -370,7 +370,30 @@ def m005_adding(db: "Database") -> None:
     _run_script(db, _M005)
 
 
-STEPS: tuple[Step, ...] = (m001_initial, m002_desk, m003_library, m004_checked, m005_adding)
+_M006 = """
+-- Of the embedding model whose file has this SHA-256: a signed byte for each dimension.
+create table vectors(
+  passage_id integer primary key references passages(id) on delete cascade,
+  model text not null,
+  data blob not null
+) strict;
+
+-- What came of comparing the search with and without a model's vectors, and of which library: how many passages, and the last one's id.
+create table vector_checks(
+  model text primary key,
+  verdict text not null check(json_valid(verdict)),
+  passages integer not null,
+  newest integer not null
+) strict;
+"""
+
+
+def m006_vectors(db: "Database") -> None:
+    """What an embedding model made of the passages, and whether that helps."""
+    _run_script(db, _M006)
+
+
+STEPS: tuple[Step, ...] = (m001_initial, m002_desk, m003_library, m004_checked, m005_adding, m006_vectors)
 
 
 def schema_version(db: "Database", steps: Sequence[Step] = STEPS) -> int:

@@ -8,7 +8,8 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from med42_chat.store.connection import Connections, Row
 
@@ -19,6 +20,8 @@ _FREQUENT = 0.05  # of all passages: words in more of them cost much time and ra
 _FEWEST = 2  # words that are searched whatever their frequency
 _FEW_PASSAGES = 50
 _COUNTED = 5_000  # passages with a word: whether more have it makes no difference
+DEEP = 100  # places of a ranking that count where rankings are joined
+_BEHIND = 60  # how far before the first place the points of a ranking begin: what most who join rankings set it to
 _HEADING = 1.5  # times the weight of a word in the text: between what long web pages (2) and short protocols (1) are found by best
 
 # What questions are made of, and says nothing about what they are about.
@@ -64,6 +67,18 @@ def ranked(connections: Connections, question: str, limit: int, collections: Seq
         "collections": _json(collections),
     }
     return connections.rows(_SEARCH.format(within=_WITHIN if collections else ""), parameters)
+
+
+def points(ids: Sequence[int], weight: float = 1.0) -> dict[int, float]:
+    """What each place in a ranking is worth where rankings are joined: by reciprocal rank, so that scores need not be alike."""
+    return {id: weight / (_BEHIND + place) for place, id in enumerate(ids, start=1)}
+
+
+def joined(found: Sequence[int], near: Mapping[int, float]) -> list[int]:
+    """The ids of both: what the words found, the best first, and what else has points."""
+    both = Counter(points(found))
+    both.update(near)
+    return sorted(both, key=lambda id: (-both[id], id))
 
 
 def rarity(connections: Connections, words: Sequence[str]) -> dict[str, float]:

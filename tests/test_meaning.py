@@ -1,0 +1,216 @@
+"""Search by meaning: read in the background, checked on the person's own library, and used only where that showed a gain."""
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from med42_chat.errors import InputError, RuntimeFailure, WorkerDied
+from med42_chat.library.words import alike, telling
+from med42_chat.meaning import Meaning
+from med42_chat.records import Document, Page, Passage
+from med42_chat.runtime.embedder import LocalEmbedder, Vector
+from med42_chat.store.database import Store
+from tests.embedding_shapes import write_embedding
+from tests.store.samples import KEY
+
+_SIZE = 512
+# Nothing in common with what stands in the documents, but what it means: none of these words is in english.py's table.
+SYNONYMS = {"zorvax": "quindel", "brimolin": "trefoxin"}
+
+
+class Synonyms:
+    """An embedding model that knows which words mean the same, and nothing else: each meaning has a direction of its own."""
+
+    def __init__(self, knows: bool = True, sha256: str = "synonyms") -> None:
+        self.knows, self.sha256 = knows, sha256
+        self.asked: list[tuple[str, ...]] = []
+        self.error: RuntimeFailure | None = None
+        self.closed = False
+
+    def model(self) -> str:
+        return self.sha256
+
+    def embed(self, texts: Sequence[str], question: bool = False, wait_s: float = -1) -> list[Vector]:
+        if self.error:
+            raise self.error
+        self.asked.append(tuple(texts))
+        return [self._vector(text) for text in texts]
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _vector(self, text: str) -> Vector:
+        sums = [0.0] * _SIZE
+        for word in telling(text):
+            meaning = min(alike(SYNONYMS.get(word, word))) if self.knows else random.Random(f"{word} {text}").random()
+            chance = random.Random(str(meaning))
+            for _ in range(8):
+                sums[chance.randrange(_SIZE)] += chance.choice((-1, 1))
+        length = math.hypot(*sums) or 1.0
+        return [value / length for value in sums]
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    with Store.open(home, KEY) as opened:
+        yield opened
+
+
+def add(store: Store, title: str, texts: Sequence[str], collections: Sequence[str] = ()) -> str:
+    passages = tuple(Passage(number, None, (f"Part {number}",), text, 0, len(text)) for number, text in enumerate(texts, start=1))
+    document = Document(title, "text/plain", (Page(None, "\n".join(texts)),), passages)
+    return store.documents.add(document, repr((title, texts)).encode(), f"{title}.txt", collections).id
+
+
+def ward(store: Store, sentences: int = 120) -> None:
+    """A library whose sentences are made of words that all have another of the same meaning: where that one is used, words find nothing."""
+    things = ["doctor", "noradrenaline", "paracetamol", "infection", "stools", "newborn", "seizure", "swelling", "dementia", "contrast"]
+    others = ["postponed", "confused", "telephone", "haemoglobin", "teeth", "sleeping", "wheeze", "visitors", "food", "stroke"]
+    chance = random.Random(1)
+    texts = [f"{' '.join(chance.sample(things, 3))} {' '.join(chance.sample(others, 3))}." for _ in range(sentences)]
+    for start in range(0, len(texts), 20):
+        add(store, f"Protocol {start}", texts[start : start + 20])
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
+class TestCheck:
+    def test_a_model_that_knows_synonyms_is_a_gain_and_is_used_from_then_on(self, store: Store) -> None:
+        ward(store)
+        add(store, "Pumps", ["Quindel runs at two millilitres."])
+        meaning = Meaning(store.documents, store.vectors, Synonyms())
+        assert store.documents.search("zorvax") == []
+        verdict = meaning.check()
+        assert verdict.helps and verdict.both > verdict.words + 0.2 and verdict.questions >= 30
+        assert meaning.state().verdict == verdict
+        assert store.documents.search("zorvax")[0].passage.text == "Quindel runs at two millilitres."
+
+    def test_vectors_that_mean_nothing_are_no_gain_and_stay_off(self, store: Store) -> None:
+        ward(store)
+        embedder = Synonyms(knows=False)
+        meaning = Meaning(store.documents, store.vectors, embedder)
+        before = store.documents.search("doctor noradrenaline")
+        verdict = meaning.check()
+        assert not verdict.helps and verdict.both < verdict.words + 0.02
+        assert meaning.near("doctor noradrenaline") == {} and store.documents.search("doctor noradrenaline") == before
+
+    def test_a_real_model_with_random_weights_loads_reads_the_library_and_stays_off(self, store: Store, tmp_path: Path) -> None:
+        ward(store)
+        embedder = LocalEmbedder(write_embedding(tmp_path / "random.gguf"), 1, tmp_path / "cache")
+        meaning = Meaning(store.documents, store.vectors, embedder)
+        try:
+            verdict = meaning.check()
+            assert not verdict.helps and meaning.near("doctor") == {}
+            assert meaning.state().known == meaning.state().passages == 120
+        finally:
+            meaning.close()
+
+    def test_a_library_that_is_too_small_tells_nothing(self, store: Store) -> None:
+        ward(store, 20)
+        with pytest.raises(InputError, match="too small"):
+            Meaning(store.documents, store.vectors, Synonyms()).check()
+
+    def test_without_a_model_there_is_nothing_to_check(self, store: Store) -> None:
+        with pytest.raises(InputError, match="no embedding model"):
+            Meaning(store.documents, store.vectors).check()
+
+    def test_it_says_how_far_it_is(self, store: Store) -> None:
+        ward(store)
+        said: list[tuple[int, int]] = []
+        Meaning(store.documents, store.vectors, Synonyms()).check(lambda done, of: said.append((done, of)))
+        assert said[-1] == (120, 120) and said == sorted(said)
+
+
+class TestUse:
+    @pytest.fixture
+    def helping(self, store: Store) -> Iterator[tuple[Meaning, Synonyms]]:
+        ward(store)
+        add(store, "Pumps", ["Quindel runs at two millilitres."], ["Ward"])
+        embedder = Synonyms()
+        meaning = Meaning(store.documents, store.vectors, embedder)
+        meaning.check()
+        yield meaning, embedder
+        meaning.close()
+
+    def test_only_what_is_searched_is_found(self, store: Store, helping: tuple[Meaning, Synonyms]) -> None:
+        assert [find.holding.title for find in store.documents.search("zorvax", 5, ["Ward"])] == ["Pumps"]
+        store.documents.remove(store.documents.all("Ward")[0].id)
+        assert "Pumps" not in [find.holding.title for find in store.documents.search("zorvax")]
+
+    @pytest.mark.parametrize("error", [WorkerDied("It ended."), RuntimeFailure("It is busy.")])
+    def test_a_model_that_fails_leaves_the_search_by_words(
+        self, store: Store, helping: tuple[Meaning, Synonyms], error: RuntimeFailure
+    ) -> None:
+        helping[1].error = error
+        assert store.documents.search("zorvax") == []
+        assert store.documents.search("quindel")[0].holding.title == "Pumps"
+
+    def test_another_model_has_not_been_checked(self, store: Store, helping: tuple[Meaning, Synonyms]) -> None:
+        helping[0].use(Synonyms(sha256="another"))
+        assert helping[1].closed and store.documents.search("zorvax") == [] and helping[0].state().verdict is None
+        helping[0].use(None)
+        assert helping[0].state().passages == 0 and store.documents.search("quindel")
+
+    def test_what_was_found_holds_after_a_restart(self, home: Path, store: Store, helping: tuple[Meaning, Synonyms]) -> None:
+        helping[0].close()
+        store.close()
+        with Store.open(home, KEY) as again:
+            embedder = Synonyms()
+            Meaning(again.documents, again.vectors, embedder)
+            assert again.documents.search("zorvax")[0].holding.title == "Pumps"
+            assert embedder.asked == [("zorvax",)]  # no passage was read anew
+
+    def test_a_library_that_has_changed_much_is_searched_by_words_until_it_is_checked_again(
+        self, store: Store, helping: tuple[Meaning, Synonyms]
+    ) -> None:
+        add(store, "New", [f"Something else {number}." for number in range(60)])
+        assert store.documents.search("zorvax") == []
+        helping[0].check()
+        assert store.documents.search("zorvax")
+
+
+class TestFilling:
+    def test_passages_that_come_are_read_while_nothing_more_urgent_goes_on(self, store: Store) -> None:
+        embedder, may = Synonyms(), threading.Event()
+        meaning = Meaning(store.documents, store.vectors, embedder, look_every_s=0.02)
+        meaning.keep_filling(may.is_set)
+        add(store, "Sepsis", ["One.", "Two."])
+        time.sleep(0.2)
+        assert embedder.asked == []
+        may.set()
+        until(lambda: meaning.state().known == 2)
+        add(store, "Stroke", ["Three."])
+        until(lambda: meaning.state().known == 3)
+        read = [text for texts in embedder.asked for text in texts]
+        assert read[0] == "Sepsis › Part 1\nOne." and len(read) == 3
+        meaning.close()
+        assert embedder.closed
+
+    def test_a_model_that_fails_is_tried_again_when_the_library_changes(self, store: Store) -> None:
+        embedder = Synonyms()
+        embedder.error = WorkerDied("It ended.")
+        meaning = Meaning(store.documents, store.vectors, embedder, look_every_s=0.02)
+        add(store, "Sepsis", ["One."])
+        meaning.keep_filling(lambda: True)
+        time.sleep(0.2)
+        embedder.error = None
+        add(store, "Stroke", ["Two."])
+        until(lambda: meaning.state().known == 2)
+        meaning.close()
+
+    def test_closing_stops_in_the_middle(self, store: Store) -> None:
+        ward(store)
+        embedder = Synonyms()
+        meaning = Meaning(store.documents, store.vectors, embedder)
+        meaning.fill(lambda done, of: meaning.close())
+        assert len(embedder.asked) == 1
