@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv/bin/python
 DEMO := models/demo/build/venv
 
-.PHONY: run setup dev test lint bench demo-model demo-test
+.PHONY: run setup dev test lint bench template demo-model demo-test
 
 run:
 	$(PYTHON) start.py $(ARGS)
@@ -27,6 +27,10 @@ lint: dev
 # Measures what the program promises about speed, prints a table, keeps bench.json; fails when a promise is broken.
 bench: dev
 	$(VENV) -m tests.bench $(ARGS)
+
+# Makes the template of exported Word files anew, after a change of its look in the script; a template edited in Word is overwritten.
+template: dev
+	$(VENV) assets/export/template.py
 
 # Makes the demonstration model anew from its texts. Needs its own packages (PyTorch among them) and, on two free CPU cores, an hour or two.
 demo-model: $(DEMO)/installed
