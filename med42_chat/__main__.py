@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from med42_chat import __version__, reference_command, services, settings
+from med42_chat import __version__, export_command, reference_command, services, settings
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.jobs import Job, JobState
 from med42_chat.library.read import read_text
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _answer_commands(command)
     _conversation_commands(command)
+    export_command.add_commands(command, _store)
     _upkeep_commands(command)
     text = "model files: which there are, what fits here, fetch, import, check, remove, take along"
     models_command.add_commands(commands.add_parser("models", help=text, description=text, parents=[common]), common)
