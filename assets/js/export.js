@@ -94,7 +94,7 @@ med42.exporting = (element) => {
   const show = (state) => {
     dialog.dataset.state = state;
     form.inert = state === "work";
-    for (const name of ["work", "done"]) find(`footer .${name}`).hidden = name !== state;
+    for (const name of ["work", "done"]) find(`.closing .${name}`).hidden = name !== state;
     find('[data-act="cancel"]').hidden = state !== "work";
     find('[data-act="make"]').hidden = state === "work";
     find('[data-act="save"]').hidden = state !== "done";
@@ -252,7 +252,7 @@ med42.importing = (list) => {
     event.stopPropagation();
     takeAll(files);
   });
-  list.querySelector(".import").addEventListener("click", () => chooser.click());
+  list.querySelector(".take-in").addEventListener("click", () => chooser.click());
   chooser.addEventListener("change", () => {
     takeAll([...chooser.files]);
     chooser.value = "";

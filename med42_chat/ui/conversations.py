@@ -38,7 +38,7 @@ _TEMPLATE = """
 <div class="filters" hidden></div>
 <div class="rows" role="list" aria-label="{name}"></div>
 <div class="foot"><button type="button" data-do="library"><i class="icon books"></i>{library}</button>
-<button type="button" class="tool import" aria-label="{bring}" title="{bring}"><i class="icon import"></i></button>
+<button type="button" class="tool take-in" aria-label="{bring}" title="{bring}"><i class="icon import"></i></button>
 <input type="file" class="conversations-files" accept=".json,application/json" data-most="{most}" multiple hidden></div>
 <div class="landing" hidden><p>{landing}</p></div>
 """

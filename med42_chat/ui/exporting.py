@@ -35,7 +35,7 @@ class ExportDialog:
         word = self._word
         body = self._formats() + self._messages() + self._parts() + self._people() + self._password()
         return (
-            f'<dialog class="paper sheet export" aria-labelledby="export-title"><header><h2 id="export-title" tabindex="-1">{word("title")}'
+            f'<dialog class="paper sheet outgoing" aria-labelledby="export-title"><header><h2 id="export-title" tabindex="-1">{word("title")}'
             f'<small dir="auto"></small></h2><button type="button" class="tool" data-close aria-label="{word("close")}">'
             f'<i class="icon close"></i></button></header><div class="problem" role="alert" hidden></div>'
             f'<form class="body" id="export-form" novalidate>{body}<p class="plain">{word("plain")}</p></form>'
@@ -44,7 +44,7 @@ class ExportDialog:
 
     def _formats(self) -> str:
         cards = "".join(self._format(name, choices, first=name == "pdf") for name, choices in _FORMATS.items())
-        return f'<fieldset class="formats"><legend>{self._word("format")}</legend>{cards}</fieldset>'
+        return f'<fieldset><legend>{self._word("format")}</legend><div class="cards">{cards}</div></fieldset>'
 
     def _messages(self) -> str:
         word = self._word
@@ -83,12 +83,12 @@ class ExportDialog:
     def _foot(self) -> str:
         word = self._word
         return (
-            f'<footer><div class="work" hidden><p class="step"></p><progress max="1"></progress></div>'
+            f'<div class="closing"><div class="work" hidden><p class="step"></p><progress max="1"></progress></div>'
             f'<div class="done" hidden><p class="outcome"></p><ul class="notes"></ul></div>'
             f'<p class="actions"><button type="button" class="secondary" data-act="cancel" hidden>{word("cancel")}</button>'
             f'<button type="button" class="secondary" data-act="save" hidden>{word("save_again")}</button>'
             f'<button type="submit" form="export-form" class="primary" data-act="make">{word("make")}</button></p>'
-            f'<p class="unseen" role="status"></p></footer>'
+            f'<p class="unseen" role="status"></p></div>'
         )
 
     # Controls
