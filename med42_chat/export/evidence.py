@@ -1,0 +1,60 @@
+"""How an answer came about, as the rows of its evidence box: all that is needed to make the same tokens again. Pure."""
+
+from collections.abc import Iterator
+
+from med42_chat.export.references import one_line, only_given
+from med42_chat.export.sheet import Row
+from med42_chat.records import Evidence, Message
+from med42_chat.words import Words
+
+
+def evidence_rows(words: Words, message: Message) -> tuple[Row, ...]:
+    """A row for each thing that is known; where no model was asked, these are few."""
+    values = _values(words, message, message.evidence) if message.evidence else ()
+    return tuple(Row(words(name), one_line(value)) for name, value in values if value.strip())
+
+
+def _values(words: Words, message: Message, evidence: Evidence) -> Iterator[tuple[str, str]]:
+    if evidence.model:
+        yield from _model(words, evidence)
+    yield "export.basis", _basis(words, evidence)
+    yield "export.given", only_given(words, message)
+    yield "evidence.program", evidence.program
+
+
+def _model(words: Words, evidence: Evidence) -> Iterator[tuple[str, str]]:
+    context, usage = evidence.context, evidence.usage
+    demonstration = words("evidence.demonstration", model=evidence.model)
+    yield "evidence.model", demonstration if evidence.demonstration else evidence.model
+    yield "export.file", evidence.model_sha256
+    yield "evidence.quantisation", evidence.quantization
+    yield "export.template", evidence.template
+    yield "evidence.sampling", _sampling(words, evidence)
+    yield "evidence.seed", str(evidence.seed)
+    yield "export.prompt_file", evidence.prompt_sha256
+    yield "export.tokens", words("export.tokens_of", prompt=usage.prompt_tokens, cached=usage.cached_tokens, answer=usage.completion_tokens)
+    yield "export.context", words("export.context_of", used=context.used, size=context.size, reserve=context.reserve)
+    yield "export.cache", evidence.cache_type
+    yield "evidence.history", words("evidence.seen", n=len(evidence.seen)) if evidence.seen else ""
+    yield "evidence.device", evidence.device
+    yield "export.build", f"llama-cpp-python {evidence.build}" if evidence.build else ""
+
+
+def _sampling(words: Words, evidence: Evidence) -> str:
+    sampling = evidence.sampling
+    return words(
+        "export.sampling",
+        temperature=f"{sampling.temperature:g}",
+        top_k=sampling.top_k,
+        top_p=f"{sampling.top_p:g}",
+        min_p=f"{sampling.min_p:g}",
+        repeat_penalty=f"{sampling.repeat_penalty:g}",
+        max_tokens=sampling.max_tokens,
+    )
+
+
+def _basis(words: Words, evidence: Evidence) -> str:
+    if evidence.basis == "sources":
+        return words("export.basis_sources", n=len(evidence.sources)) if evidence.sources else ""
+    named = {"memory": "export.basis_memory", "nothing": "export.basis_nothing"}
+    return words(named[evidence.basis]) if evidence.basis in named else ""
