@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     _upkeep_commands(command)
     text = "model files: which there are, what fits here, fetch, import, check, remove, take along"
     models_command.add_commands(commands.add_parser("models", help=text, description=text, parents=[common]), common)
-    text = "your own documents: add, list, collections, search, show, read again, watch, remove, evaluate"
+    text = "your own documents: add, list, collections, search, show, read again, watch, remove, evaluate, check vectors"
     reference_command.add_commands(commands.add_parser("library", help=text, description=text, parents=[common]), common, _store)
     for name in ("ask", "again", "tokens", "check", "serve"):
         commands.choices[name].add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
@@ -140,7 +140,7 @@ def _limit(text: str) -> int:
 
 
 def _given(options: argparse.Namespace) -> dict[str, str]:
-    named = {name: getattr(options, name, None) for name in ("home", "model", "host", "port", "window")}
+    named = {name: getattr(options, name, None) for name in ("home", "model", "embedding", "host", "port", "window")}
     return {name: str(value) for name, value in named.items() if value is not None}
 
 

@@ -111,6 +111,11 @@ class Adding:
             items = tuple(_item(entry, now) for entry in entries)
             return Queue(items, now.speed() if now else 0.0, self._paused, self._trouble)
 
+    def rests(self) -> bool:
+        """Whether nothing is read now, and nobody has paused that: other work on the library may go on."""
+        with self._lock:
+            return self._worker is None and not self._paused
+
     def changed(self) -> int:
         """Grows with each visible change."""
         return self._changes

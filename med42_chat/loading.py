@@ -10,8 +10,9 @@ from pathlib import Path
 from med42_chat.errors import CatalogueError, ModelTooLarge
 from med42_chat.gguf import read_header
 from med42_chat.records import Health, ModelInfo
+from med42_chat.runtime.embedder import Embedder, LocalEmbedder
 from med42_chat.runtime.protocol import Found, Load, Override
-from med42_chat.settings import DEMO_MODEL, Settings, is_demonstration, named_model
+from med42_chat.settings import DEMO_MODEL, Settings, embedding_model, is_demonstration, named_model
 from med42_chat.weights import catalogue, hardware, health, inventory, plan
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.hardware import Hardware
@@ -57,6 +58,12 @@ def ways_to_load(settings: Settings, found: Found) -> tuple[Load, ...]:
         demonstration=is_demonstration(file),
     )
     return first, *_more_modest(first, made)
+
+
+def open_embedder(settings: Settings) -> Embedder | None:
+    """The embedding model that was named, which loads when it is first needed; None where none was."""
+    file = embedding_model(settings)
+    return LocalEmbedder(file, settings.threads or hardware.usable_cores(), settings.home / "cache") if file else None
 
 
 def way_of(model: ModelInfo | None) -> Way | None:

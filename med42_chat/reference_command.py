@@ -7,14 +7,16 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from med42_chat import evaluate_command
+from med42_chat import evaluate_command, vectors_command
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.library.documents import Reading, checked_ocr
+from med42_chat.loading import open_embedder
+from med42_chat.meaning import Meaning
 from med42_chat.records import Find, Holding
 from med42_chat.reference import Added, Library
 from med42_chat.settings import Settings
@@ -30,7 +32,7 @@ def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParse
 
     def command(name: str, run: Callable[[Any, Store], int | None], text: str) -> argparse.ArgumentParser:
         def opened(options: Any, chosen: Settings) -> int | None:
-            with opening(chosen) as store:
+            with opening(chosen) as store, closing(Meaning(store.documents, store.vectors, open_embedder(chosen))):
                 return run(options, store)
 
         made = commands.add_parser(name, help=text, description=text, parents=[common])
@@ -44,6 +46,7 @@ def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParse
     _looking_commands(of_library)
     _folder_commands(command)
     evaluate_command.add_command(commands, common)
+    vectors_command.add_command(commands, common, opening)
 
 
 def _adding_commands(command: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
@@ -64,6 +67,7 @@ def _looking_commands(command: Callable[[str, Run, str], argparse.ArgumentParser
     searching = command("search", search, "the passages that a question is about, the best first")
     searching.add_argument("question")
     searching.add_argument("--collection", metavar="NAME", action="append", default=[], help="only in this collection")
+    searching.add_argument("--embedding", metavar="FILE", help="an embedding model, used where 'check-vectors' found that it helps")
     searching.add_argument("--limit", type=int, choices=range(1, 101), metavar="N", default=5, help="at most this many, 1 to 100")
     showing = command("show", show, "a document with its passages")
     showing.add_argument("id")

@@ -18,8 +18,9 @@ from med42_chat.checks import Medicines
 from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure, SettingsError
 from med42_chat.exporting import Exporting
 from med42_chat.jobs import Jobs
-from med42_chat.loading import model_file, way_of, ways_to_load
+from med42_chat.loading import model_file, open_embedder, way_of, ways_to_load
 from med42_chat.lookup import Lookup
+from med42_chat.meaning import Meaning
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
 from med42_chat.reference import Library
 from med42_chat.runtime.local import LocalRuntime
@@ -69,6 +70,7 @@ class Services:
     erased: bool = False
     library: Library = field(init=False)
     adding: Adding = field(init=False)
+    meaning: Meaning = field(init=False)
     exporting: Exporting = field(init=False)
     models: Models = field(init=False)
     in_use: Path = field(init=False)  # the model file that the runtime was opened with
@@ -82,6 +84,8 @@ class Services:
         self.library = Library(self.store.documents)
         self.adding = Adding(self.library, self.store.waiting, self.store.watched)
         self.exporting = Exporting(self.store.conversations, self.store.audit)
+        self.meaning = Meaning(self.store.documents, self.store.vectors, open_embedder(self.settings))
+        self.meaning.keep_filling(self.adding.rests)
         self.models = Models(
             self.settings.models,
             own_catalogue(self.settings),
@@ -137,6 +141,8 @@ class Services:
         later = tuple(name for name in _FROM_THE_NEXT_START if getattr(chosen, name) != getattr(self.settings, name))
         file, system = model_file(chosen), _system_prompt()  # what may fail comes first: nothing is to be half changed
         _write_settings(self.settings.home, changes)
+        if chosen.embedding != self.settings.embedding:
+            self.meaning.use(open_embedder(chosen))
         self.settings = chosen
         self.models.context = chosen.context
         if reload:
@@ -275,6 +281,7 @@ class Services:
         self.jobs.reopen()
         self.jobs.close()
         self.adding.close()
+        self.meaning.close()
         self.exporting.close()
         self.models.close()
         self.runtime.close()

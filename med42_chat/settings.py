@@ -38,6 +38,7 @@ class Settings:
     places: Mapping[str, str] = field(default_factory=dict)  # of what the command line or the environment has set: which of them
     models: Path = PROJECT / "models"
     model: str = ""  # a file, its name in `models`, or DEMONSTRATION; empty: Med42 where the catalogue's is here, else the demonstration
+    embedding: str = ""  # an embedding model's file, or its name in `models`; empty: the library is searched by words alone
     host: str = "127.0.0.1"
     port: int = 7042
     window: str = "app"  # how the page is opened: in a window of its own, in the browser, or not at all
@@ -111,11 +112,12 @@ def named_model(settings: Settings) -> Path | None:
     """
     if settings.model == DEMONSTRATION:
         return DEMO_MODEL
-    if not settings.model:
-        return None
-    asked, listed = Path(settings.model).expanduser(), settings.models / settings.model
-    bare = asked.name == settings.model
-    return asked.absolute() if asked.is_absolute() or (asked.exists() and not (bare and listed.exists())) else listed
+    return _file_named(settings.model, settings.models)
+
+
+def embedding_model(settings: Settings) -> Path | None:
+    """The embedding model that a person has named, whether it is there or not. None where none was."""
+    return _file_named(settings.embedding, settings.models)
 
 
 def model_files(settings: Settings) -> list[Path]:
@@ -131,6 +133,14 @@ def languages() -> list[str]:
 def is_demonstration(model: Path) -> bool:
     """Whether this file is the embedded model, which must be marked wherever it speaks."""
     return model.resolve() == DEMO_MODEL.resolve()
+
+
+def _file_named(name: str, models: Path) -> Path | None:
+    if not name:
+        return None
+    asked, listed = Path(name).expanduser(), models / name
+    bare = asked.name == name
+    return asked.absolute() if asked.is_absolute() or (asked.exists() and not (bare and listed.exists())) else listed
 
 
 def _is_later_part(name: str) -> bool:
@@ -238,6 +248,7 @@ _PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "home": (_path, "a folder"),
     "models": (_path, "a folder"),
     "model": (_word, "a GGUF file, the name of one in the models folder, or 'demonstration'"),
+    "embedding": (_word, "a GGUF file of an embedding model, or the name of one in the models folder"),
     "host": (_word, "an address of this computer, 127.0.0.1 for this computer alone"),
     "port": (_whole(0, 65535), "a whole number from 0 to 65535"),
     "window": (_one_of("app", "browser", "none"), "'app', 'browser' or 'none'"),
