@@ -181,10 +181,19 @@ def _check_parts(message: Message, place: str) -> None:
         source, where = citation.source, f"{place}.citations[{at}].source"
         for name in ("number", "page", "start", "end"):
             _check_range(getattr(source, name) or 0, 999_999_999, f"{where}.{name}")
+        for name in ("document_id", "document_sha256"):
+            _check_id(getattr(source, name) or "none", f"{where}.{name}")
     for at, finding in enumerate(message.findings):
         _check_range(finding.start, finding.end, f"{place}.findings[{at}].start")
+    for id in _named_in(message):
+        _check_id(id, f"{place}.evidence")
     if message.feedback:
         _check_range(message.feedback.created_at, _LATEST, f"{place}.feedback.created_at")
+
+
+def _named_in(message: Message) -> tuple[str, ...]:
+    """What its evidence says of other messages and of sources, by their ids."""
+    return (*message.evidence.seen, *(left.id for left in message.evidence.left_out)) if message.evidence else ()
 
 
 def _check_id(id: str, place: str) -> None:

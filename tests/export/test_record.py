@@ -111,6 +111,10 @@ WRONG: dict[str, Callable[[Any], object]] = {
     "messages[1].citations[0].source.page: it is out of its range": lambda value: value["messages"][1]["citations"][0]["source"].update(
         page=10**12
     ),
+    "messages[1].citations[1].source.document_id: an id of letters": lambda value: value["messages"][1]["citations"][1]["source"].update(
+        document_id="../v1/page"
+    ),
+    "messages[1].evidence: an id of letters and digits": lambda value: value["messages"][1]["evidence"].update(seen=['"]']),
     "messages[1].citations[0].verdict: one of": lambda value: value["messages"][1]["citations"][0].update(verdict="true"),
     "messages[1].findings[0].start: it is out of its range": lambda value: value["messages"][1]["findings"][0].update(start=-3),
     "messages[1].feedback.created_at: it is out of its range": lambda value: value["messages"][1]["feedback"].update(created_at=-3),
