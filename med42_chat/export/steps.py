@@ -1,0 +1,216 @@
+"""What the PDF's template builds a message from: its tree in the order in which a stack builds it, the inside before what holds it. Pure.
+
+A step is a text, which is data wherever it lands, or `[name, count, values]`: take the last `count` things that were made and make this
+of them. So the template calls nothing within itself, and its depth of calls does not limit how deep lists and formulas may go.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from xml.etree.ElementTree import Element
+
+from med42_chat.export.sheet import Entry
+from med42_chat.markup import (
+    Block,
+    Cite,
+    Code,
+    CodeBlock,
+    Emphasis,
+    Heading,
+    Inline,
+    LineBreak,
+    Link,
+    List,
+    ListItem,
+    Math,
+    MathBlock,
+    Paragraph,
+    Quote,
+    Rule,
+    Strike,
+    Strong,
+    Table,
+    Text,
+    inline_text,
+    plain_text,
+)
+from med42_chat.markup.formula import mathml
+
+Step = str | list[object]
+
+MOST_COLUMNS = 12  # of a table: no paper is wide enough for more, and each row becomes a list
+_OPENING, _CLOSING = frozenset("([{|‖⌊⌈⟨"), frozenset(")]}|‖⌋⌉⟩")
+# MathML's signs over and under a letter, as the marks that combine with one.
+_ACCENTS = {
+    "^": "\u0302",
+    "~": "\u0303",
+    "¯": "\u0304",
+    "―": "\u0305",
+    "‾": "\u0305",
+    "˙": "\u0307",
+    "¨": "\u0308",
+    "ˇ": "\u030c",
+    "→": "\u20d7",
+}
+_BRACES = {"⏞": "overbrace", "⏟": "underbrace", "⎴": "overbracket", "⎵": "underbracket"}
+
+
+def steps_of(entry: Entry) -> list[Step]:
+    """The steps that build all blocks of a message: they leave one thing for each block."""
+    steps = _Steps(entry)
+    for block in entry.blocks:
+        steps.block(block)
+    return steps.made
+
+
+def direction(text: str) -> str:
+    """'rtl' where the first letter that has a direction is written from the right, else 'ltr'."""
+    kinds = (unicodedata.bidirectional(letter) for letter in text)
+    return "rtl" if next((kind for kind in kinds if kind in ("L", "R", "AL")), "L") != "L" else "ltr"
+
+
+class _Steps:
+    """The steps so far, and where in the message they are: which mark comes next, how deep the last heading was."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.made: list[Step] = []
+        self._marks = iter(entry.marks)
+        self._targets: Mapping[int, str] = {one.number: one.anchor for one in entry.references}
+        self._level = 0
+
+    def block(self, block: Block) -> None:
+        match block:
+            case Paragraph(children):
+                self._make("paragraph", self._inlines(children), **_way(inline_text(children)))
+            case Heading(level, children):
+                # A heading that skips a level would be refused by PDF/UA.
+                self._level = min(level, self._level + 1)
+                self._make("heading", self._inlines(children), level=self._level, **_way(inline_text(children)))
+            case List():
+                self._list(block)
+            case Quote(blocks):
+                self._make("quote", self._blocks(blocks), **_way(plain_text(blocks)))
+            case CodeBlock(_, text):
+                self._make("code_block", 0, text=text)
+            case Table():
+                self._table(block)
+            case Rule():
+                self._make("rule", 0)
+            case MathBlock(tex):
+                self._math(tex, True)
+
+    def _make(self, name: str, count: int, **values: object) -> None:
+        self.made.append([name, count, values])
+
+    def _blocks(self, blocks: Sequence[Block]) -> int:
+        for block in blocks:
+            self.block(block)
+        return len(blocks)
+
+    def _inlines(self, children: Sequence[Inline]) -> int:
+        for child in children:
+            self._inline(child)
+        return len(children)
+
+    def _inline(self, child: Inline) -> None:
+        match child:
+            case Text(text):
+                self.made.append(text.replace("\n", " "))
+            case Code(text):
+                self._make("code", 0, text=text)
+            case Math(tex):
+                self._math(tex, False)
+            case LineBreak():
+                self._make("line_break", 0)
+            case Cite(number):
+                self._make("cite", 0, number=number, mark=next(self._marks, ""), target=self._targets.get(number, ""))
+            case Link(href, children):
+                self._make("link", self._inlines(children), href=href)
+            case Emphasis(children) | Strong(children) | Strike(children):
+                self._make(type(child).__name__.lower(), self._inlines(children))
+
+    def _list(self, block: List) -> None:
+        for item in block.items:
+            self._make("item", self._blocks(item.blocks))
+        # The direction is the first item's: with it, marks stand on the side where reading begins.
+        way = _way(_first_words(block.items))
+        self._make("list", len(block.items), ordered=block.ordered, start=block.start, tight=block.tight, **way)
+
+    def _table(self, block: Table) -> None:
+        cells = [cell for row in (block.header, *block.rows) for cell in row]
+        for cell in cells:
+            self._make("cell", self._inlines(cell), **_way(inline_text(cell)))
+        longest = max((len(inline_text(cell)) for cell in block.header), default=0)
+        way = _way(" ".join(inline_text(cell) for cell in block.header))
+        name = "table" if len(block.header) <= MOST_COLUMNS else "wide_table"
+        self._make(name, len(cells), columns=len(block.header), alignments=block.alignments, longest=longest, **way)
+
+    def _math(self, tex: str, block: bool) -> None:
+        element = mathml(tex, "block" if block else "inline")
+        if element is None:
+            self._make("code_block" if block else "code", 0, text=tex)
+        else:
+            self._make("equation", self._row(element), block=block, alt=tex)
+
+    def _row(self, element: Element) -> int:
+        """Steps for what stands in a row; how many things they leave."""
+        groups = list(_groups(list(element)))
+        for group in groups:
+            for one in group:
+                self._formula(one)
+            if len(group) > 1:
+                self._make("fenced", len(group))
+        return len(groups)
+
+    def _formula(self, element: Element) -> None:
+        tag, parts = element.tag, list(element)
+        if tag in ("mi", "mn", "mo", "mtext"):
+            self._make(tag, 0, text=element.text or "", variant=element.get("mathvariant", ""))
+        elif tag == "mspace":
+            self._make("mspace", 0, width=_ems(element.get("width", "")))
+        elif tag in ("mover", "munder") and len(parts) == 2 and (sign := (parts[1].text or "").strip()) in {**_ACCENTS, **_BRACES}:
+            self._formula(parts[0])
+            self._make(*(("brace", 1) if sign in _BRACES else ("accent", 1)), sign={**_ACCENTS, **_BRACES}[sign])
+        elif tag in ("mfrac", "msub", "msup", "msubsup", "munder", "mover", "munderover", "mroot", "mmultiscripts", "mtr", "mtable"):
+            for part in parts:
+                self._formula(part)
+            flat = element.get("linethickness") == "0"
+            self._make("stack" if flat else tag, len(parts), alignments=[cell.get("columnalign", "center") for cell in parts])
+        elif tag in ("mprescripts", "none"):
+            self._make(tag, 0)
+        else:
+            fenced = tag == "mrow" and bool(parts) and parts[0].get("fence") == "true"
+            self._make("fenced" if fenced else tag, self._row(element), notation=element.get("notation", ""))
+
+
+def _groups(parts: list[Element]) -> Iterator[list[Element]]:
+    """The parts of a row one by one, a matrix or the like together with the brackets around it, which grow with it."""
+    at = 0
+    while at < len(parts):
+        inner = at + 1 if _is_sign(parts[at], _OPENING) and at + 1 < len(parts) else at
+        if inner < len(parts) and _is_tall(parts[inner]):
+            end = inner + 2 if inner + 1 < len(parts) and _is_sign(parts[inner + 1], _CLOSING) else inner + 1
+        else:
+            end = at + 1
+        yield parts[at:end]
+        at = end
+
+
+def _is_sign(element: Element, signs: frozenset[str]) -> bool:
+    return element.tag == "mo" and (element.text or "") in signs
+
+
+def _is_tall(element: Element) -> bool:
+    return element.tag == "mtable" or element.get("linethickness") == "0"
+
+
+def _ems(width: str) -> float:
+    """A width in the font's own size; MathML's other units are rare and small."""
+    return float(width[:-2]) if width.endswith("em") and len(width) > 2 else 0.0
+
+
+def _way(text: str) -> dict[str, object]:
+    return {"dir": "rtl"} if direction(text) == "rtl" else {}
+
+
+def _first_words(items: Sequence[ListItem]) -> str:
+    return plain_text(items[0].blocks[:1]) if items else ""
