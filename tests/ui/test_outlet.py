@@ -105,7 +105,7 @@ class TestOut:
         export = started(client, id, messages=[answer])["id"]
         ended(client, export)
         asked = record.request_of(client.post(f"/v1/export/{export}/file").content)
-        assert (asked.format, asked.language, asked.options.messages) == ("pdf", "en", {answer})
+        assert (asked.format, asked.language, asked.options.messages) == ("pdf", "en", frozenset({answer}))
         options = asked.options
         assert (options.author, options.patient, options.password, options.paper) == ("Dr Ä", "MRN 7", " sesame ", "letter")
         assert (options.sources, options.evidence, options.attached, options.ascii) == (True, False, False, False)
