@@ -55,7 +55,12 @@ def _export_options(exporting: argparse.ArgumentParser) -> None:
     exporting.add_argument("--no-evidence", dest="evidence", action="store_false", help="without how each answer came about")
     exporting.add_argument("--paper", choices=get_args(PaperSize), default="a4")
     exporting.add_argument("--author", metavar="NAME", default="", help="who exports it, for the head of the document")
-    exporting.add_argument("--patient", metavar="REFERENCE", default="", help="whom it is about, for the head of the document")
+    exporting.add_argument(
+        "--patient",
+        metavar="REFERENCE",
+        default="",
+        help="whom it is about, for the head of the document; others here can read command lines",
+    )
     exporting.add_argument("--attach-json", action="store_true", help="put the conversation's JSON inside the PDF")
     exporting.add_argument("--ascii", action="store_true", help="text with ASCII characters only, for a system that takes no others")
     password = exporting.add_mutually_exclusive_group()
