@@ -15,7 +15,9 @@ from docx.shared import Twips
 from med42_chat.export.docx_blocks import Blocks, Place
 from med42_chat.export.docx_ways import Ways
 from med42_chat.export.docx_xml import PLAIN, Face, Node, Shape, field, is_rtl, named, paragraph, runs, w, xml_text
-from med42_chat.export.sheet import Entry, Options, PaperSize, Reference, Row, Sheet, State
+from med42_chat.export.narrow import narrow
+from med42_chat.export.sheet import SIGNS, Entry, Options, PaperSize, Reference, Row, Sheet, State
+from med42_chat.markup import outlined
 
 _PAPERS: dict[PaperSize, tuple[int, int]] = {"a4": (11_906, 16_838), "letter": (12_240, 15_840)}  # twentieths of a point
 _LONGEST = 255  # characters of a core property
@@ -56,9 +58,8 @@ class _Writer:
             yield self._words("Pinned", sheet.pinned)
         for entry in sheet.entries:
             yield from self._entry(entry)
-        yield from self._sources()
-        yield from self._evidence()
         yield self._words("Signature", sheet.signature)
+        yield from self._sources()
         yield self._words("Heading1", sheet.names["safe_use"])
         yield from (self._words("SmallPrint", text) for text in sheet.safe_use)
 
@@ -80,12 +81,16 @@ class _Writer:
         yield self._heading("Heading1", entry, self._ways.place(entry.anchor, runs(entry.heading)))
         yield self._words("Who", " · ".join(filter(None, (entry.who, entry.when))))
         style = "Question" if entry.role == "user" else "BodyText"
-        yield from Blocks(self._ways, self._width, entry).tree(entry.blocks, Place(style, rtl=self._rtl))
+        blocks = outlined(narrow(entry.blocks), 2)
+        yield from Blocks(self._ways, self._width, entry).tree(blocks, Place(style, rtl=self._rtl))
         yield from (self._words("Note", note) for note in entry.notes)
         if entry.checked:
             yield self._words("Checked", entry.checked)
         yield from self._listed("findings", entry.findings)
         yield from self._listed("left_out", [("none", text) for text in entry.left_out])
+        if entry.evidence:
+            yield self._words("Label", self._sheet.names["evidence"])
+            yield from self._facts("Evidence", entry.evidence)
 
     def _heading(self, style: str, entry: Entry, content: Sequence[Node]) -> Node:
         return paragraph(self._shape(style, entry.heading), content)
@@ -94,7 +99,7 @@ class _Writer:
         if lines:
             yield self._words("Label", self._sheet.names[name])
         for state, text in lines:
-            yield self._words(_STATES[state], text)
+            yield self._words(_STATES[state], f"{SIGNS[state]} {text}")
 
     # ---- at the end ----
 
@@ -103,13 +108,9 @@ class _Writer:
         if answers:
             yield self._words("Heading1", self._sheet.names["references"])
         for entry in answers:
-            yield self._back(entry)
+            yield self._heading("Heading2", entry, [self._ways.to(entry.anchor, entry.heading, _LINK)])
             for reference in entry.references:
                 yield from self._reference(reference)
-
-    def _back(self, entry: Entry) -> Node:
-        """The heading of what belongs to an answer, which leads back to it."""
-        return self._heading("Heading2", entry, [self._ways.to(entry.anchor, entry.heading, _LINK)])
 
     def _reference(self, one: Reference) -> Iterator[Node]:
         number = self._ways.place(one.anchor, runs(f"[{one.number}]", _NAME))
@@ -118,21 +119,13 @@ class _Writer:
         if one.quote:
             yield self._words("SourceQuote", one.quote)
         if one.status:
-            yield self._words(f"Source{_STATES[one.state]}", one.status)
+            yield self._words(f"Source{_STATES[one.state]}", f"{SIGNS[one.state]} {one.status}")
 
     def _ways_back(self, one: Reference) -> Iterator[Node]:
         """An arrow to each mark that names the source, numbered where there are several."""
         for at, mark in enumerate(one.marks, 1):
             yield from runs(" ", PLAIN)
-            yield self._ways.to(mark, f"↑{at}" if len(one.marks) > 1 else "↑", _LINK)
-
-    def _evidence(self) -> Iterator[Node]:
-        answers = [entry for entry in self._sheet.entries if entry.evidence]
-        if answers:
-            yield self._words("Heading1", self._sheet.names["evidence"])
-        for entry in answers:
-            yield self._back(entry)
-            yield from self._facts("Evidence", entry.evidence)
+            yield self._ways.to(mark, f"↑{at}" if len(one.marks) > 1 else "↑", _LINK, self._sheet.names["back"])
 
 
 # ---- the frame ----

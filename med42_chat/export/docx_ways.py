@@ -48,9 +48,9 @@ class Ways:
         self._placed += 1
         return bookmarked(self._placed, self._name(anchor), content)
 
-    def to(self, anchor: str, text: str, face: Face) -> Node:
-        """A link within the document."""
-        return inward(self._name(anchor), runs(text, face))
+    def to(self, anchor: str, text: str, face: Face, tip: str = "") -> Node:
+        """A link within the document; `tip` says where it leads, for who hears it or points at it."""
+        return inward(self._name(anchor), runs(text, face), tip)
 
     def out(self, href: str, content: Iterable[Node]) -> list[Node]:
         """A link to another place; only the words where that is not one that a document may lead to."""

@@ -136,9 +136,10 @@ def outward(relationship: str, content: Iterable[Node]) -> Node:
     return made
 
 
-def inward(bookmark: str, content: Iterable[Node]) -> Node:
-    """A link to a bookmark of the document."""
-    return w("hyperlink", *content, anchor=bookmark, history="1")
+def inward(bookmark: str, content: Iterable[Node], tip: str = "") -> Node:
+    """A link to a bookmark of the document; `tip` is shown where it is pointed at."""
+    tips = {"tooltip": xml_text(tip)} if tip else {}
+    return w("hyperlink", *content, anchor=bookmark, history="1", **tips)
 
 
 def bookmarked(number: int, name: str, content: Iterable[Node]) -> list[Node]:

@@ -15,6 +15,7 @@ Direction = Literal["ltr", "rtl"]
 
 # How far a statement was compared: found where it should stand, to be looked at by a person, or nothing was compared.
 State = Literal["found", "look", "none"]
+SIGNS: dict[State, str] = {"found": "✓", "look": "!", "none": "–"}  # beside its words, for those who skim them
 
 
 @dataclass(frozen=True, slots=True)
