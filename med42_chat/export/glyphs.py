@@ -69,7 +69,7 @@ def _in_segments(font: bytes, table: int, wanted: Iterable[int]) -> set[int]:
         if at == count or starts[at] > code:
             return False
         if ranges[at] == 0:
-            return (code + deltas[at]) % 65536 != 0
+            return bool((code + deltas[at]) % 65536)
         # The offset counts from where it stands itself, two bytes for each code point of the segment.
         place = table + 16 + 3 * twice + 2 * at + ranges[at] + 2 * (code - starts[at])
         (glyph,) = struct.unpack_from(">H", font, place)

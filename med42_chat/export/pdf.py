@@ -22,6 +22,8 @@ from med42_chat.words import Words
 
 ATTACHED = "conversation.json"  # what the conversation is called inside the PDF
 _PAPER = {"a4": "a4", "letter": "us-letter"}
+_DISALLOWED = {0xFEFF: "\u2060"}  # a joiner that archives refuse, and its younger brother
+_LAST = 4_102_444_800_000  # the year 2100, in ms
 _RUNNING = 90  # characters of the title at the head of each page
 
 
@@ -58,7 +60,7 @@ def write(sheet: Sheet, options: Options, words: Words, template: Path, fonts: P
                 font_paths=faces,
                 sys_inputs={"sheet": given, "attached": attached.decode()},
                 pdf_standards=list(way.standards),
-                timestamp=sheet.changed_at // 1000,
+                timestamp=_changed(sheet),
             )
         except typst.TypstError:
             continue
@@ -96,16 +98,14 @@ def _as_plain(entry: Entry, words: Words) -> Entry:
 
 def _given(sheet: Sheet, options: Options, words: Words, fonts: Path, attached: bool) -> tuple[str, tuple[str, ...]]:
     """The sheet as JSON that the fonts can show, and a note where they could not show all of it. Each message says how many of its own."""
-    entries = [_entry(entry, sheet.names) for entry in sheet.entries]
+    entries = [_entry(entry) for entry in sheet.entries]
     whole = {**_head(sheet, options), "attached": attached, "attachment": ATTACHED, "entries": entries}
     unknown = missing(set(_json(whole)), fonts)
-    if not unknown:
-        return _json(whole), ()
     for entry in entries:
         if count := _count(entry, unknown):
             entry["notes"] = [*entry["notes"], words("export.no_glyph", n=count)]
-    shown = _json(whole).translate({ord(one): "\ufffd" for one in unknown})
-    return shown, (words("export.no_glyph", n=_count(whole, unknown)),)
+    shown = _json(whole).translate({**{ord(one): "\ufffd" for one in unknown}, **_DISALLOWED})
+    return shown, (words("export.no_glyph", n=_count(whole, unknown)),) if unknown else ()
 
 
 def _json(value: object) -> str:
@@ -117,7 +117,7 @@ def _count(value: object, characters: frozenset[str]) -> int:
 
 
 def _head(sheet: Sheet, options: Options) -> dict[str, Any]:
-    changed = datetime.fromtimestamp(sheet.changed_at / 1000, UTC)
+    changed = datetime.fromtimestamp(_changed(sheet), UTC)
     return {
         "title": sheet.title,
         "running": sheet.title if len(sheet.title) <= _RUNNING else f"{sheet.title[: _RUNNING - 1]}…",
@@ -138,7 +138,12 @@ def _head(sheet: Sheet, options: Options) -> dict[str, Any]:
     }
 
 
-def _entry(entry: Entry, names: dict[str, str]) -> dict[str, Any]:
+def _changed(sheet: Sheet) -> int:
+    """Seconds since 1970, of a time that a PDF can have: an imported conversation may say anything."""
+    return min(max(sheet.changed_at, 0), _LAST) // 1000
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
     return {
         "anchor": entry.anchor,
         "role": entry.role,

@@ -39,19 +39,19 @@ Step = str | list[object]
 
 MOST_COLUMNS = 12  # of a table: no paper is wide enough for more, and each row becomes a list
 _OPENING, _CLOSING = frozenset("([{|‖⌊⌈⟨"), frozenset(")]}|‖⌋⌉⟩")
-# MathML's signs over and under a letter, as the marks that combine with one.
-_ACCENTS = {
-    "^": "\u0302",
-    "~": "\u0303",
-    "¯": "\u0304",
-    "―": "\u0305",
-    "‾": "\u0305",
-    "˙": "\u0307",
-    "¨": "\u0308",
-    "ˇ": "\u030c",
-    "→": "\u20d7",
+# How many parts an element has whose parts have each their own place. A formula that was half written may have made it without.
+_PARTS = {"mfrac": 2, "msub": 2, "msup": 2, "mroot": 2, "munder": 2, "mover": 2, "msubsup": 3, "munderover": 3}
+_ANY_PARTS = ("mmultiscripts", "mtr", "mtable")
+# MathML's signs over and under something: those that combine with a letter, and those that grow with what they span.
+_ACCENTS = {"^": "\u0302", "~": "\u0303", "˙": "\u0307", "¨": "\u0308", "ˇ": "\u030c", "→": "\u20d7"}
+_SPANS = {
+    **dict.fromkeys("¯―‾", "overline"),
+    "_": "underline",
+    "⏞": "overbrace",
+    "⏟": "underbrace",
+    "⎴": "overbracket",
+    "⎵": "underbracket",
 }
-_BRACES = {"⏞": "overbrace", "⏟": "underbrace", "⎴": "overbracket", "⎵": "underbracket"}
 
 
 def steps_of(entry: Entry) -> list[Step]:
@@ -98,7 +98,7 @@ class _Steps:
             case MathBlock(tex):
                 self._math(tex, True)
 
-    def _make(self, name: str, count: int, **values: object) -> None:
+    def _make(self, name: str, count: int, /, **values: object) -> None:
         self.made.append([name, count, values])
 
     def _blocks(self, blocks: Sequence[Block]) -> int:
@@ -130,10 +130,18 @@ class _Steps:
 
     def _list(self, block: List) -> None:
         for item in block.items:
-            self._make("item", self._blocks(item.blocks))
+            self._make("item", self._item(item, block.tight))
         # The direction is the first item's: with it, marks stand on the side where reading begins.
         way = _way(_first_words(block.items))
         self._make("list", len(block.items), ordered=block.ordered, start=block.start, tight=block.tight, **way)
+
+    def _item(self, item: ListItem, tight: bool) -> int:
+        """In a tight list the first paragraph is a line without space around it."""
+        first = item.blocks[0] if item.blocks else None
+        if not (tight and isinstance(first, Paragraph)):
+            return self._blocks(item.blocks)
+        self._make("line", self._inlines(first.children), **_way(inline_text(first.children)))
+        return 1 + self._blocks(item.blocks[1:])
 
     def _table(self, block: Table) -> None:
         cells = [cell for row in (block.header, *block.rows) for cell in row]
@@ -167,10 +175,10 @@ class _Steps:
             self._make(tag, 0, text=element.text or "", variant=element.get("mathvariant", ""))
         elif tag == "mspace":
             self._make("mspace", 0, width=_ems(element.get("width", "")))
-        elif tag in ("mover", "munder") and len(parts) == 2 and (sign := (parts[1].text or "").strip()) in {**_ACCENTS, **_BRACES}:
+        elif tag in ("mover", "munder") and (name := _over(parts)):
             self._formula(parts[0])
-            self._make(*(("brace", 1) if sign in _BRACES else ("accent", 1)), sign={**_ACCENTS, **_BRACES}[sign])
-        elif tag in ("mfrac", "msub", "msup", "msubsup", "munder", "mover", "munderover", "mroot", "mmultiscripts", "mtr", "mtable"):
+            self._make("accent" if name in _ACCENTS.values() else "span", 1, name=name)
+        elif tag in _ANY_PARTS or len(parts) == _PARTS.get(tag):
             for part in parts:
                 self._formula(part)
             flat = element.get("linethickness") == "0"
@@ -178,8 +186,19 @@ class _Steps:
         elif tag in ("mprescripts", "none"):
             self._make(tag, 0)
         else:
-            fenced = tag == "mrow" and bool(parts) and parts[0].get("fence") == "true"
-            self._make("fenced" if fenced else tag, self._row(element), notation=element.get("notation", ""))
+            self._make(_row_name(element), self._row(element), notation=element.get("notation", ""))
+
+
+def _row_name(element: Element) -> str:
+    if element.tag == "mrow" and any(part.get("fence") == "true" for part in element[:1]):
+        return "fenced"
+    return "mrow" if element.tag in _PARTS else element.tag
+
+
+def _over(parts: list[Element]) -> str:
+    """What the second of two parts puts over or under the first; empty where it is no sign for that."""
+    sign = (parts[1].text or "").strip() if len(parts) == 2 else ""
+    return _ACCENTS.get(sign) or _SPANS.get(sign, "")
 
 
 def _groups(parts: list[Element]) -> Iterator[list[Element]]:
