@@ -26,21 +26,22 @@ _LOOK_EVERY_S = 2.0  # whether there are passages without a vector
 _WAIT_S = 3.0  # how long a search waits for its turn before it goes by words alone
 _QUESTIONS = 400  # at most, of which the second half decides
 _LEAST = 60  # questions: fewer tell nothing
-_WEIGHTS = (0.5, 1.0, 2.0)  # of the vectors' ranking beside that of the words; the first half of the questions chooses
+_WEIGHTS = (0.25, 0.5, 1.0, 2.0)  # of the vectors' ranking beside that of the words; the first half of the questions chooses
 
 Progress = Callable[[int, int], None]  # how much of how much is done
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How it stands. `known` of `passages` have a vector; `helps` is None where no check was made that still holds.
+    """How it stands. `known` of `passages` have a vector; `verdict` is None where no check was made that still holds.
 
-    `trouble` says what is wrong with the model.
+    `checking` says that one is being made, `trouble` what is wrong with the model or the last check.
     """
 
     known: int = 0
     passages: int = 0
     verdict: Verdict | None = None
+    checking: bool = False
     trouble: str = ""
 
 
@@ -55,11 +56,13 @@ class Meaning:
         self._matrix: tuple[object, Matrix] | None = None  # with what it was made of
         self._closed = threading.Event()
         self._filler: threading.Thread | None = None
+        self._checker: threading.Thread | None = None
+        self._trouble = ""  # of the last check
         documents.rank_by(self.near)
 
     def use(self, embedder: Embedder | None) -> None:
         """Turns to another model, or to none; the one until now is closed."""
-        before, self._embedder, self._matrix = self._embedder, embedder, None
+        before, self._embedder, self._matrix, self._trouble = self._embedder, embedder, None, ""
         if before is not None:
             before.close()
 
@@ -85,7 +88,8 @@ class Meaning:
             model = self._embedder.model()
         except RuntimeFailure as error:
             return State(trouble=f"{error.message} {error.hint}".strip())
-        return State(*self._vectors.counts(model), self._vectors.verdict(model))
+        checking = self._checker is not None and self._checker.is_alive()
+        return State(*self._vectors.counts(model), self._vectors.verdict(model), checking, self._trouble)
 
     # Filling
 
@@ -137,12 +141,28 @@ class Meaning:
         self._vectors.set_verdict(embedder.model(), verdict)
         return verdict
 
+    def begin_check(self, wait_s: float = 0.0) -> State:
+        """Checks in the background, where that does not go on already. Gives how it stands after `wait_s` seconds at most."""
+        if self._checker is None or not self._checker.is_alive():
+            self._trouble = ""
+            self._checker = threading.Thread(target=self._check_by_itself, name="check vectors", daemon=True)
+            self._checker.start()
+        self._checker.join(wait_s)
+        return self.state()
+
     def close(self) -> None:
         """Ends the model, in the middle of something too. What was read is kept."""
         self._closed.set()
         self.use(None)
-        if self._filler:
-            self._filler.join()
+        for thread in (self._filler, self._checker):
+            if thread and thread is not threading.current_thread():
+                thread.join()
+
+    def _check_by_itself(self) -> None:
+        try:
+            self.check()
+        except (InputError, RuntimeFailure, StoreError) as error:
+            self._trouble = f"{error.message} {error.hint}".strip()
 
     def _there(self) -> Embedder:
         if self._embedder is None:

@@ -105,6 +105,7 @@ med42.settings = (element, props, trigger, watch) => {
 
   const act = {
     card: () => ({ place: "card" }),
+    meaning: () => ({ place: "meaning" }),
     protect: () => ({ place: "passphrase", present: value("present"), new: value("new"), again: value("again") }),
     unprotect: () => ({ place: "passphrase", present: value("present") }),
     backup: () => ({ place: "backup", passphrase: value("backup-passphrase") }),

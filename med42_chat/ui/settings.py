@@ -13,11 +13,12 @@ import gradio as gr
 from med42_chat.errors import InputError, Med42Error, NotFound
 from med42_chat.settings import faults
 from med42_chat.ui.desk import Desk, Updates, text
-from med42_chat.ui.settings_form import CARD, Form
+from med42_chat.ui.settings_form import CARD, Form, meaning_words
 
 Value = dict[str, object]
 
 _FIRST = "model"
+_TRIED_S = 5.0  # how long the trial of an embedding model is waited for, which takes longer in a large library
 
 
 class SettingsDialog:
@@ -31,6 +32,7 @@ class SettingsDialog:
             "refresh": lambda event: self._drawn(_FIRST),
             "set": self._set,
             "card": self._as_the_card_says,
+            "meaning": self._try_meaning,
             "protect": self._protect,
             "unprotect": self._unprotect,
             "backup": self._back_up,
@@ -76,12 +78,18 @@ class SettingsDialog:
         services = self._desk.services
         before = services.runtime
         later = services.apply({name: value})
+        if name == "embedding":  # with a model there is more to be seen than without
+            return self._drawn("model", {name: self._desk.words("settings.saved")})
         word = "later" if later else "saved" if services.runtime is before else "loading"
         return _said(name, self._desk.words(f"settings.{word}"))
 
     def _as_the_card_says(self, event: gr.EventData) -> Value:
         self._desk.services.apply(dict.fromkeys(CARD, ""))
         return self._drawn("answers", {"card": self._desk.words("settings.saved")})
+
+    def _try_meaning(self, event: gr.EventData) -> Value:
+        state = self._desk.services.meaning.begin_check(wait_s=_TRIED_S)
+        return _said("meaning", meaning_words(self._desk.words, state), bad=bool(state.trouble))
 
     def _protect(self, event: gr.EventData) -> Value:
         new = text(event, "new")

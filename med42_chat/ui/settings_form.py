@@ -6,6 +6,7 @@ from html import escape
 
 from med42_chat import __version__
 from med42_chat.loading import model_file
+from med42_chat.meaning import State
 from med42_chat.records import Health
 from med42_chat.services import Services
 from med42_chat.settings import DEMONSTRATION, Settings, languages, model_files
@@ -64,7 +65,20 @@ class Form:
             self._choice("model", choices, settings.model)
             + self._number("context", settings.context)
             + f'<div class="aside"><p>{escape(words("settings.weights"))}</p>{_button("models", words("models.open"), plain=True)}</div>'
+            + self._meaning()
         )
+
+    def _meaning(self) -> str:
+        words, settings = self._words, self._services.settings
+        choices = [_Choice("", words("settings.embedding_none")), *(_Choice(file.name, file.name) for file in model_files(settings))]
+        if settings.embedding not in [one.value for one in choices]:
+            choices.append(_Choice(settings.embedding, settings.embedding))
+        html = self._heading("meaning") + self._choice("embedding", choices, settings.embedding)
+        if not settings.embedding:
+            return html
+        button = _button("meaning", words("settings.meaning_try"), plain=True)
+        said = escape(meaning_words(words, self._services.meaning.state()))
+        return f'{html}<div class="field act">{button}<p class="said" id="said-meaning" role="status">{said}</p></div>'
 
     def _answers(self) -> str:
         settings = self._services.settings
@@ -181,6 +195,19 @@ class Form:
             f'<div class="field"><label for="{id}">{escape(words(f"settings.{word}"))}</label>'
             f'<input id="{id}" type="password" autocomplete="{now}"></div>'
         )
+
+
+def meaning_words(words: Words, state: State) -> str:
+    """How it stands with the embedding model, and what it is worth here."""
+    if state.trouble:
+        return state.trouble
+    if state.checking:
+        return words("settings.meaning_trying", done=f"{state.known:,}", all=f"{state.passages:,}")
+    if state.verdict is None:
+        return words("settings.meaning_untried")
+    verdict = state.verdict
+    figures = {"both": f"{verdict.both:.3f}", "words": f"{verdict.words:.3f}", "count": verdict.questions}
+    return words("settings.meaning_helps" if verdict.helps else "settings.meaning_no_gain", **figures)
 
 
 def _automatic(settings: Settings) -> Settings:
