@@ -28,6 +28,7 @@ __all__ = [
     "write",
 ]
 
+# The version grows when a record gets a field that the program before it would not know; a field with a default needs no more than that.
 FORMAT, VERSION = "med42-chat-conversation", 1
 MOST_BYTES = 64_000_000  # of a file that is read
 MOST_MESSAGES = 20_000

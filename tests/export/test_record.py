@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,11 @@ def test_the_file_can_be_read_by_a_person_and_half_characters_in_it_are_still_js
     data = record.write(head, (asked, answered))
     assert "µg ≤ 5 \\ud83d alone" in data.decode("utf-8")
     assert record.read(data).messages[0].text == asked.text
+
+
+def test_a_file_of_the_first_version_is_read_for_ever() -> None:
+    found = record.read(Path(__file__).with_name("version-1.json").read_bytes())
+    assert (found.conversation, found.messages) == whole()
 
 
 def test_a_file_with_a_byte_order_mark_is_read() -> None:
