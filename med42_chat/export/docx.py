@@ -34,7 +34,7 @@ def write(sheet: Sheet, options: Options, template: Path) -> bytes:
     end = document.element.body.sectPr
     for node in _Writer(sheet, Ways(document), width).body():
         end.addprevious(node)
-    _fill_frame(document, sheet)
+    _fill_frame(document, sheet, width)
     _set_properties(document, sheet, options)
     return _packed(document)
 
@@ -50,12 +50,12 @@ class _Writer:
 
     def body(self) -> Iterator[Node]:
         sheet = self._sheet
-        yield self._words("Title", sheet.title)
+        yield self._said("Title", sheet.title)
         yield from self._facts("Fact", sheet.head)
         yield self._words("Warning", sheet.warning)
         if sheet.pinned:
             yield self._words("Heading1", sheet.names["pinned"])
-            yield self._words("Pinned", sheet.pinned)
+            yield self._said("Pinned", sheet.pinned)
         for entry in sheet.entries:
             yield from self._entry(entry)
         yield self._words("Signature", sheet.signature)
@@ -64,21 +64,22 @@ class _Writer:
         yield from (self._words("SmallPrint", text) for text in sheet.safe_use)
 
     def _words(self, style: str, text: str) -> Node:
-        """A paragraph of words as they are; a line feed in it ends a line."""
-        return paragraph(self._shape(style, text), runs(text, lines=True))
+        """A paragraph of the program's own words, which runs as its language does, whatever is quoted in it."""
+        return paragraph(Shape(style, rtl=self._rtl), runs(text, lines=True))
 
-    def _shape(self, style: str, text: str) -> Shape:
-        return Shape(style, rtl=is_rtl(text, self._rtl))
+    def _said(self, style: str, text: str) -> Node:
+        """A paragraph of a person's or a document's words, each line of them a line."""
+        return paragraph(Shape(style, rtl=is_rtl(text, self._rtl)), runs(text, lines=True))
 
     def _facts(self, style: str, rows: Sequence[Row]) -> Iterator[Node]:
         for one in rows:
             content = [*runs(f"{one.name}\t", _NAME), *runs(one.value, lines=True)]
-            yield paragraph(self._shape(style, one.name), content)
+            yield paragraph(Shape(style, rtl=self._rtl), content)
 
     # ---- messages ----
 
     def _entry(self, entry: Entry) -> Iterator[Node]:
-        yield self._heading("Heading1", entry, self._ways.place(entry.anchor, runs(entry.heading)))
+        yield paragraph(Shape("Heading1", rtl=self._rtl), self._ways.place(entry.anchor, runs(entry.heading)))
         yield self._words("Who", " · ".join(filter(None, (entry.who, entry.when))))
         style = "Question" if entry.role == "user" else "BodyText"
         blocks = outlined(narrow(entry.blocks), 2)
@@ -91,9 +92,6 @@ class _Writer:
         if entry.evidence:
             yield self._words("Label", self._sheet.names["evidence"])
             yield from self._facts("Evidence", entry.evidence)
-
-    def _heading(self, style: str, entry: Entry, content: Sequence[Node]) -> Node:
-        return paragraph(self._shape(style, entry.heading), content)
 
     def _listed(self, name: Literal["findings", "left_out"], lines: Sequence[tuple[State, str]]) -> Iterator[Node]:
         if lines:
@@ -108,16 +106,16 @@ class _Writer:
         if answers:
             yield self._words("Heading1", self._sheet.names["references"])
         for entry in answers:
-            yield self._heading("Heading2", entry, [self._ways.to(entry.anchor, entry.heading, _LINK)])
+            yield paragraph(Shape("Heading2", rtl=self._rtl), [self._ways.to(entry.anchor, entry.heading, _LINK)])
             for reference in entry.references:
                 yield from self._reference(reference)
 
     def _reference(self, one: Reference) -> Iterator[Node]:
         number = self._ways.place(one.anchor, runs(f"[{one.number}]", _NAME))
         text = " ".join(filter(None, (one.line, one.place)))
-        yield paragraph(self._shape("Source", text), [*number, *runs(f"\t{text}"), *self._ways_back(one)])
+        yield paragraph(Shape("Source", rtl=is_rtl(text, self._rtl)), [*number, *runs(f"\t{text}"), *self._ways_back(one)])
         if one.quote:
-            yield self._words("SourceQuote", one.quote)
+            yield self._said("SourceQuote", one.quote)
         if one.status:
             yield self._words(f"Source{_STATES[one.state]}", f"{SIGNS[one.state]} {one.status}")
 
@@ -144,12 +142,15 @@ def _set_paper(document: Document, sheet: Sheet, size: PaperSize) -> int:
     return width - margins
 
 
-def _fill_frame(document: Document, sheet: Sheet) -> None:
+def _fill_frame(document: Document, sheet: Sheet, width: int) -> None:
     """Puts words into the fields of the template's heads and feet: content controls tagged 'title', 'quiet' and 'page'."""
     for relation in document.part.rels.values():
         if relation.reltype in (RELATIONSHIP_TYPE.HEADER, RELATIONSHIP_TYPE.FOOTER):
-            for control in list(relation.target_part.element.iter(named("sdt"))):
+            part = relation.target_part.element
+            for control in list(part.iter(named("sdt"))):
                 _fill(control, sheet)
+            for stop in part.iterfind(f".//{named('tab')}[@{named('val')}='right']"):
+                stop.set(named("pos"), str(width))  # where the text ends on this paper
 
 
 def _fill(control: Node, sheet: Sheet) -> None:

@@ -18,7 +18,7 @@ _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 _OPENING, _CLOSING = "([{⟨⌈⌊|‖", ")]}⟩⌉⌋|‖"
 _LARGE = frozenset("∑∏∐∫∬∭∮⋃⋂⋁⋀⨁⨂")
 _WITH_LIMITS = frozenset(["msub", "msup", "msubsup", "munder", "mover", "munderover"])
-_STRIKES = {"updiagonalstrike": "strikeBLTR", "downdiagonalstrike": "strikeTLBR", "horizontalstrike": "strikeH"}
+_STRIKES = {"horizontalstrike": "strikeH", "updiagonalstrike": "strikeBLTR", "downdiagonalstrike": "strikeTLBR"}
 
 
 def omml(math: Element) -> Node:
@@ -52,7 +52,25 @@ def _all(elements: Iterable[Element]) -> list[Node]:
             made.append(_large(first, rest.popleft() if rest else None))
         else:
             made += _one(first)
-    return made
+    return _joined(made)
+
+
+def _joined(made: list[Node]) -> list[Node]:
+    """Letters of one kind that stand side by side as one run: apart, the letters of 'CrCl' would stand as far apart as factors."""
+    joined: list[Node] = []
+    for node in made:
+        if joined and _kind(node) and _kind(node) == _kind(joined[-1]):
+            joined[-1][-1].text += node[-1].text
+        else:
+            joined.append(node)
+    return joined
+
+
+def _kind(node: Node) -> str:
+    """What a run of letters looks like; empty for anything else."""
+    if node.tag != f"{_M}r" or not node[-1].text.isalpha():
+        return ""
+    return ",".join(mark.tag + str(mark.attrib) for mark in node[0]) if len(node) > 1 else "letters"
 
 
 def _counterpart(opening: Element, rest: Sequence[Element]) -> int | None:
@@ -105,7 +123,7 @@ def _one(element: Element) -> list[Node]:
         case "munder" | "mover" | "munderover":
             return [_limits(element)]
         case "mtable":
-            return [_matrix(element)]
+            return _matrix(element)
         case "mphantom":
             return [_m("phant", _m("phantPr", _m("show", val="0")), _m("e", *_all(element)))]
         case "menclose":
@@ -122,7 +140,8 @@ def _parts(element: Element, count: int) -> list[list[Node]]:
 
 def _text(element: Element) -> list[Node]:
     text = element.text or ""
-    return [_run(text, upright=element.tag != "mi" or len(text) > 1, words=element.tag == "mtext")] if text else []
+    upright = element.tag != "mi" or len(text) > 1 or element.get("mathvariant") == "normal"
+    return [_run(text, upright, words=element.tag == "mtext")] if text else []
 
 
 def _run(text: str, upright: bool = False, words: bool = False) -> Node:
@@ -168,13 +187,17 @@ def _combining(sign: str) -> str:
     return {"^": "\u0302", "~": "\u0303", "¯": "\u0304", "―": "\u0305", "→": "\u20d7", "˙": "\u0307", "¨": "\u0308"}.get(sign, sign)
 
 
-def _matrix(element: Element) -> Node:
-    rows = [_m("mr", *(_m("e", *_all(cell)) for cell in row)) for row in element if len(row)]
-    return _m("m", *rows)
+def _matrix(element: Element) -> list[Node]:
+    """A matrix whose rows are all as long as the longest: Word reads no other."""
+    rows = [[_all(cell) for cell in row] for row in element]
+    columns = max(map(len, rows), default=0)
+    cells = ([*row, *([] for _ in range(columns - len(row)))] for row in rows)
+    return [_m("m", *(_m("mr", *(_m("e", *cell) for cell in row)) for row in cells))] if columns else []
 
 
 def _enclosed(element: Element) -> Node:
-    strikes = [_STRIKES[name] for name in element.get("notation", "").split() if name in _STRIKES]
+    notations = element.get("notation", "").split()
+    strikes = [strike for name, strike in _STRIKES.items() if name in notations]
     sides = [_m(f"hide{side}", val="1") for side in ("Top", "Bot", "Left", "Right")] if strikes else []
     return _m("borderBox", _m("borderBoxPr", *sides, *(_m(name, val="1") for name in strikes)), _m("e", *_all(element)))
 
