@@ -18,7 +18,7 @@ from med42_chat.markup import clean, parse, plain_text
 from med42_chat.records import Conversation, Evidence, Finding, LeftOut, Message
 from med42_chat.words import Words
 
-_NAMES = ("pinned", "references", "findings", "left_out", "evidence", "safe_use", "back")
+_NAMES = ("pinned", "references", "findings", "left_out", "evidence", "safe_use", "back", "struck", "unwritten")
 _LAST = 4_102_444_800_000  # the year 2100, in ms
 _EXCERPT = 110  # characters of an answer by which a finding's place is recognised
 _LOOKED_AT = 500  # characters of it that are read for these: Markdown's signs take room
