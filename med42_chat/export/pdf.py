@@ -16,7 +16,7 @@ from typing import Any
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.export.glyphs import missing
 from med42_chat.export.sheet import Entry, Options, Sheet
-from med42_chat.export.steps import direction, steps_of
+from med42_chat.export.steps import steps_of
 from med42_chat.markup import CodeBlock, plain_text
 from med42_chat.words import Words
 
@@ -98,7 +98,8 @@ def _as_plain(entry: Entry, words: Words) -> Entry:
 
 def _given(sheet: Sheet, options: Options, words: Words, fonts: Path, attached: bool) -> tuple[str, tuple[str, ...]]:
     """The sheet as JSON that the fonts can show, and a note where they could not show all of it. Each message says how many of its own."""
-    entries = [_entry(entry) for entry in sheet.entries]
+    around = "latin" if sheet.direction == "ltr" else "hebrew" if sheet.language.startswith("he") else "arabic"
+    entries = [_entry(entry, around) for entry in sheet.entries]
     whole = {**_head(sheet, options), "attached": attached, "attachment": ATTACHED, "entries": entries}
     unknown = missing(set(_json(whole)), fonts)
     for entry in entries:
@@ -143,19 +144,19 @@ def _changed(sheet: Sheet) -> int:
     return min(max(sheet.changed_at, 0), _LAST) // 1000
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: Entry, around: str) -> dict[str, Any]:
     return {
         "anchor": entry.anchor,
         "role": entry.role,
         "heading": entry.heading,
         "who": entry.who,
         "when": entry.when,
-        "steps": steps_of(entry),
+        "steps": steps_of(entry, around),
         "notes": list(entry.notes),
         "checked": entry.checked,
         "findings": entry.findings,
         "left_out": entry.left_out,
-        "references": [{**asdict(one), "dir": direction(one.quote)} for one in entry.references],
+        "references": [asdict(one) for one in entry.references],
         "evidence": [[row.name, row.value] for row in entry.evidence],
     }
 

@@ -6,6 +6,7 @@ of them. So the template calls nothing within itself, and its depth of calls doe
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from xml.etree.ElementTree import Element
 
 from med42_chat.export.sheet import Entry
@@ -38,6 +39,7 @@ from med42_chat.markup.formula import mathml
 Step = str | list[object]
 
 MOST_COLUMNS = 12  # of a table: no paper is wide enough for more, and each row becomes a list
+_SCRIPTS = {"L": "latin", "R": "hebrew", "AL": "arabic"}  # by the kinds of letters that Unicode's bidirectional algorithm knows
 _OPENING, _CLOSING = frozenset("([{|‖⌊⌈⟨"), frozenset(")]}|‖⌋⌉⟩")
 # How many parts an element has whose parts have each their own place. A formula that was half written may have made it without.
 _PARTS = {"mfrac": 2, "msub": 2, "msup": 2, "mroot": 2, "munder": 2, "mover": 2, "msubsup": 3, "munderover": 3}
@@ -54,41 +56,47 @@ _SPANS = {
 }
 
 
-def steps_of(entry: Entry) -> list[Step]:
-    """The steps that build all blocks of a message: they leave one thing for each block."""
-    steps = _Steps(entry)
+def steps_of(entry: Entry, around: str = "latin") -> list[Step]:
+    """The steps that build all blocks of a message, in a document written `around` them: they leave one thing for each block."""
+    steps = _Steps(entry, around)
     for block in entry.blocks:
         steps.block(block)
     return steps.made
 
 
-def direction(text: str) -> str:
-    """'rtl' where the first letter that has a direction is written from the right, else 'ltr'."""
+def script(text: str, around: str = "latin") -> str:
+    """'arabic' or 'hebrew' where the first letter that has a direction is written from the right so, 'latin' where from the left.
+
+    A text without such a letter goes the way of what is around it.
+    """
     kinds = (unicodedata.bidirectional(letter) for letter in text)
-    return "rtl" if next((kind for kind in kinds if kind in ("L", "R", "AL")), "L") != "L" else "ltr"
+    return next((_SCRIPTS[kind] for kind in kinds if kind in _SCRIPTS), around)
 
 
 class _Steps:
     """The steps so far, and where in the message they are: which mark comes next, how deep the last heading was."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, around: str) -> None:
         self.made: list[Step] = []
         self._marks = iter(entry.marks)
         self._targets: Mapping[int, str] = {one.number: one.anchor for one in entry.references}
         self._level = 0
+        self._around = around
 
     def block(self, block: Block) -> None:
         match block:
             case Paragraph(children):
-                self._make("paragraph", self._inlines(children), **_way(inline_text(children)))
+                self._words("paragraph", children)
             case Heading(level, children):
                 # A heading that skips a level would be refused by PDF/UA.
                 self._level = min(level, self._level + 1)
-                self._make("heading", self._inlines(children), level=self._level, **_way(inline_text(children)))
+                self._words("heading", children, level=self._level)
             case List():
                 self._list(block)
             case Quote(blocks):
-                self._make("quote", self._blocks(blocks), **_way(plain_text(blocks)))
+                with self._within(plain_text(blocks)) as way:
+                    count = self._blocks(blocks)
+                self._make("quote", count, **way)
             case CodeBlock(_, text):
                 self._make("code_block", 0, text=text)
             case Table():
@@ -97,6 +105,13 @@ class _Steps:
                 self._make("rule", 0)
             case MathBlock(tex):
                 self._math(tex, True)
+
+    @contextmanager
+    def _within(self, text: str) -> Iterator[dict[str, object]]:
+        """What is made meanwhile stands in something written as `text` is. Gives the value that says so, where it has to be said."""
+        outside, self._around = self._around, script(text, self._around)
+        yield {"script": self._around} if self._around != outside else {}
+        self._around = outside
 
     def _make(self, name: str, count: int, /, **values: object) -> None:
         self.made.append([name, count, values])
@@ -128,11 +143,16 @@ class _Steps:
             case Emphasis(children) | Strong(children) | Strike(children):
                 self._make(type(child).__name__.lower(), self._inlines(children))
 
+    def _words(self, name: str, children: Sequence[Inline], **values: object) -> None:
+        with self._within(inline_text(children)) as way:
+            count = self._inlines(children)
+        self._make(name, count, **values, **way)
+
     def _list(self, block: List) -> None:
-        for item in block.items:
-            self._make("item", self._item(item, block.tight))
-        # The direction is the first item's: with it, marks stand on the side where reading begins.
-        way = _way(_first_words(block.items))
+        # Written as its first item is: marks stand on the side where reading begins.
+        with self._within(plain_text(block.items[0].blocks) if block.items else "") as way:
+            for item in block.items:
+                self._make("item", self._item(item, block.tight))
         self._make("list", len(block.items), ordered=block.ordered, start=block.start, tight=block.tight, **way)
 
     def _item(self, item: ListItem, tight: bool) -> int:
@@ -140,15 +160,15 @@ class _Steps:
         first = item.blocks[0] if item.blocks else None
         if not (tight and isinstance(first, Paragraph)):
             return self._blocks(item.blocks)
-        self._make("line", self._inlines(first.children), **_way(inline_text(first.children)))
+        self._words("line", first.children)
         return 1 + self._blocks(item.blocks[1:])
 
     def _table(self, block: Table) -> None:
         cells = [cell for row in (block.header, *block.rows) for cell in row]
-        for cell in cells:
-            self._make("cell", self._inlines(cell), **_way(inline_text(cell)))
+        with self._within(" ".join(inline_text(cell) for cell in cells)) as way:
+            for cell in cells:
+                self._words("cell", cell)
         longest = max((len(inline_text(cell)) for cell in block.header), default=0)
-        way = _way(" ".join(inline_text(cell) for cell in block.header))
         name = "table" if len(block.header) <= MOST_COLUMNS else "wide_table"
         self._make(name, len(cells), columns=len(block.header), alignments=block.alignments, longest=longest, **way)
 
@@ -225,11 +245,3 @@ def _is_tall(element: Element) -> bool:
 def _ems(width: str) -> float:
     """A width in the font's own size; MathML's other units are rare and small."""
     return float(width[:-2]) if width.endswith("em") and len(width) > 2 else 0.0
-
-
-def _way(text: str) -> dict[str, object]:
-    return {"dir": "rtl"} if direction(text) == "rtl" else {}
-
-
-def _first_words(items: Sequence[ListItem]) -> str:
-    return plain_text(items[0].blocks[:1]) if items else ""
