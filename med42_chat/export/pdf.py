@@ -15,7 +15,7 @@ from typing import Any
 
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.export.glyphs import missing
-from med42_chat.export.sheet import Entry, Options, Sheet
+from med42_chat.export.sheet import SIGNS, Entry, Options, Sheet
 from med42_chat.export.steps import steps_of
 from med42_chat.markup import CodeBlock, plain_text
 from med42_chat.words import Words
@@ -90,7 +90,13 @@ def _ways(sheet: Sheet, options: Options, words: Words, attached: bool) -> Itera
 
 def _as_plain(entry: Entry, words: Words) -> Entry:
     """The same words without their dress: nested deeper, or in other ways stranger, than paper takes."""
-    return replace(entry, blocks=(CodeBlock("", plain_text(entry.blocks)),), marks=(), notes=(*entry.notes, words("export.undressed")))
+    return replace(
+        entry,
+        blocks=(CodeBlock("", plain_text(entry.blocks)),),
+        marks=(),
+        notes=(*entry.notes, words("export.undressed")),
+        references=tuple(replace(one, marks=()) for one in entry.references),
+    )
 
 
 # What the template is given
@@ -136,6 +142,7 @@ def _head(sheet: Sheet, options: Options) -> dict[str, Any]:
         "quiet": sheet.quiet,
         "page_of": sheet.page_of,
         "names": sheet.names,
+        "signs": SIGNS,
     }
 
 

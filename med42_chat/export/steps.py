@@ -7,8 +7,11 @@ of them. So the template calls nothing within itself, and its depth of calls doe
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from xml.etree.ElementTree import Element
 
+from med42_chat.export.body import cites
+from med42_chat.export.narrow import narrow
 from med42_chat.export.sheet import Entry
 from med42_chat.markup import (
     Block,
@@ -32,13 +35,14 @@ from med42_chat.markup import (
     Table,
     Text,
     inline_text,
+    outlined,
     plain_text,
 )
 from med42_chat.markup.formula import mathml
 
 Step = str | list[object]
 
-MOST_COLUMNS = 12  # of a table: no paper is wide enough for more, and each row becomes a list
+_LONGEST_HEAD = 600  # characters of a table's head that stands again on the next page
 _SCRIPTS = {"L": "latin", "R": "hebrew", "AL": "arabic"}  # by the kinds of letters that Unicode's bidirectional algorithm knows
 _OPENING, _CLOSING = frozenset("([{|‖⌊⌈⟨"), frozenset(")]}|‖⌋⌉⟩")
 # How many parts an element has whose parts have each their own place. A formula that was half written may have made it without.
@@ -59,7 +63,7 @@ _SPANS = {
 def steps_of(entry: Entry, around: str = "latin") -> list[Step]:
     """The steps that build all blocks of a message, in a document written `around` them: they leave one thing for each block."""
     steps = _Steps(entry, around)
-    for block in entry.blocks:
+    for block in outlined(narrow(entry.blocks), 2):
         steps.block(block)
     return steps.made
 
@@ -74,13 +78,12 @@ def script(text: str, around: str = "latin") -> str:
 
 
 class _Steps:
-    """The steps so far, and where in the message they are: which mark comes next, how deep the last heading was."""
+    """The steps so far, and where in the message they are: which mark comes next, and what it is written in."""
 
     def __init__(self, entry: Entry, around: str) -> None:
         self.made: list[Step] = []
         self._marks = iter(entry.marks)
         self._targets: Mapping[int, str] = {one.number: one.anchor for one in entry.references}
-        self._level = 0
         self._around = around
 
     def block(self, block: Block) -> None:
@@ -88,9 +91,7 @@ class _Steps:
             case Paragraph(children):
                 self._words("paragraph", children)
             case Heading(level, children):
-                # A heading that skips a level would be refused by PDF/UA.
-                self._level = min(level, self._level + 1)
-                self._words("heading", children, level=self._level)
+                self._words("heading", children, level=level)
             case List():
                 self._list(block)
             case Quote(blocks):
@@ -168,9 +169,10 @@ class _Steps:
         with self._within(" ".join(inline_text(cell) for cell in cells)) as way:
             for cell in cells:
                 self._words("cell", cell)
-        longest = max((len(inline_text(cell)) for cell in block.header), default=0)
-        name = "table" if len(block.header) <= MOST_COLUMNS else "wide_table"
-        self._make(name, len(cells), columns=len(block.header), alignments=block.alignments, longest=longest, **way)
+        head = (replace(block, rows=()),)
+        # On each page that the table goes on to, unless it is long, or a mark is in it, whose place would be there twice.
+        repeat = len(plain_text(head)) < _LONGEST_HEAD and not any(cites(head))
+        self._make("table", len(cells), columns=len(block.header), alignments=block.alignments, repeat=repeat, **way)
 
     def _math(self, tex: str, block: bool) -> None:
         element = mathml(tex, "block" if block else "inline")
