@@ -188,6 +188,49 @@ class TestADocument:
         assert (asked.format, asked.options.password, asked.options.attached) == ("docx", "", False)
 
 
+class TestTheRealOne:
+    @pytest.fixture
+    def real(self, desk: Desk) -> Desk:
+        """With the process that makes documents."""
+        services = desk.site.services
+        services.exporting.close()
+        services.exporting = Exporting(services.store.conversations, services.store.audit)
+        return desk
+
+    @pytest.mark.parametrize(("format", "beginning"), [("pdf", b"%PDF-"), ("docx", b"PK"), ("html", b"<!doctype html>"), ("json", b"{")])
+    def test_makes_files_of_their_kind(self, real: Desk, format: str, beginning: bytes) -> None:
+        real.open()
+        real.choose(format)
+        name, document = real.saved()
+        assert name.endswith(f".{format}") and document.lower().startswith(beginning.lower())
+
+    def test_says_in_a_text_what_the_page_says(self, real: Desk) -> None:
+        real.open(exchanges=2)
+        real.choose("txt")
+        text = real.saved()[1].decode()
+        assert all(words in text for words in ("Question number 1?", "Answer number 2 [2]", "Headache guideline", "Thunderclap"))
+
+    def test_locks_a_pdf_with_the_password(self, real: Desk) -> None:
+        real.open()
+        page = real.page
+        page.click("#export summary")
+        for name in ("password", "again"):
+            page.fill(f"#export-{name}", "öpen sesame")
+        assert b"/Encrypt" in real.saved()[1]
+
+    def test_writes_json_that_brings_the_conversation_back(self, real: Desk) -> None:
+        store = real.site.services.store.conversations
+        id = real.open("There and back", exchanges=2)
+        before = store.whole(id)
+        real.choose("json")
+        _, file = real.saved()
+        real.close()
+        store.delete(id)
+        real.page.evaluate(DROP, [[["back.json", file.decode()]], "#conversations .rows"])
+        real.page.wait_for_selector('.toast:has-text("“There and back” was imported.")')
+        assert store.whole(id) == before
+
+
 class TestWhatIsTyped:
     def test_a_password_is_typed_twice_and_forgotten_with_the_dialog(self, desk: Desk) -> None:
         id = desk.open()
@@ -357,7 +400,7 @@ class TestHandsAndEars:
         assert download.value.suggested_filename.endswith(".docx")
         page.wait_for_selector(SAVE, state="visible")
         assert page.evaluate("document.activeElement.dataset.act") == "save"
-        assert "was handed to the browser" in page.inner_text('#export [role="status"]')
+        assert "Your browser saves" in page.inner_text('#export [role="status"]')
         page.keyboard.press("Escape")
         page.wait_for_selector(DIALOG, state="detached")
         assert page.evaluate("document.activeElement.dataset.do") == "export"
