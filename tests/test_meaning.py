@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from med42_chat.errors import InputError, RuntimeFailure, WorkerDied
+from med42_chat.lookup import Lookup
 from med42_chat.meaning import Meaning
 from med42_chat.runtime.embedder import LocalEmbedder
 from med42_chat.store.database import Store
@@ -91,6 +92,17 @@ class TestUse:
         assert [find.holding.title for find in store.documents.search("zorvax", 5, ["Ward"])] == ["Pumps"]
         store.documents.remove(store.documents.all("Ward")[0].id)
         assert "Pumps" not in [find.holding.title for find in store.documents.search("zorvax")]
+
+    def test_what_the_gate_lets_through_in_other_words_reaches_an_answer_only_when_it_was_found(
+        self, store: Store, helping: tuple[Meaning, Synonyms]
+    ) -> None:
+        add(store, "Fever", ["Epinephrine 1 mg every six hours."])
+        helping[0].fill()
+        lookup = Lookup(store.documents)
+        with_vectors = lookup.passing("How much adrenaline?")
+        assert [find.holding.title for find in with_vectors] == ["Fever"]
+        helping[0].use(None)
+        assert lookup.passing("How much adrenaline?") == []
 
     @pytest.mark.parametrize("error", [WorkerDied("It ended."), RuntimeFailure("It is busy.")])
     def test_a_model_that_fails_leaves_the_search_by_words(
