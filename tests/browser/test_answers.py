@@ -193,6 +193,8 @@ class TestMenu:
         assert page.evaluate("document.activeElement.textContent") == "Copy with sources"
         page.keyboard.press("p")
         assert page.evaluate("document.activeElement.textContent") == "Pin as a fact"
+        page.keyboard.press("End")
+        assert page.evaluate("document.activeElement.textContent") == "Export this answer …"
         page.keyboard.press("ArrowDown")
         assert page.evaluate("document.activeElement.textContent") == "Copy as Markdown"
         page.keyboard.press("Escape")
