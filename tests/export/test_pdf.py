@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.export import pdf
@@ -20,8 +21,9 @@ from tests.export.golden import ARABIC, CANARY, CANARY_PASSAGE, HEBREW
 
 typst = pytest.importorskip("typst")
 pytest.importorskip("pypdf")
-from tests.export import printing  # noqa: E402 it needs both
+from tests.export import look, printing  # noqa: E402 they need both
 
+_TOLERANCE = 2.0  # of 255: what other releases of the drawing library may differ by; a line that has moved is more
 HOSTILE = golden.hostile()
 SIGNS = ["≥ 24 h", "µ and μ", "10⁻⁶ mol", "H₂O", "37 °C", "Łódź", "Việt Nam", "中文", "日本語", "한국어", "дважды", "ไทย", "☑"]
 HALF_WRITTEN = [r"\frac", "x_", "^2", r"\sqrt", r"\left( a", r"\begin{matrix} & \\ & \end{matrix}", r"\binom{n}", "'"]
@@ -146,6 +148,17 @@ class TestPages:
         for name, fewest in (("two hundred", 50), ("three hundred", 60)):
             written = printing.printed(golden.everything()[name]())
             assert written.notes == () and len(printing.read(written.document).pages) > fewest
+
+
+class TestPictures:
+    @pytest.mark.parametrize(("name", "number"), [(name, number) for name, numbers in look.PAGES.items() for number in numbers])
+    def test_a_page_looks_as_it_did(self, name: str, number: int) -> None:
+        """After a change of the look that is meant: python -m tests.export.look --keep, and look at what it has kept."""
+        with Image.open(look.kept(name, number)) as kept:
+            then = kept.convert("RGB")
+        now = look.picture(printing.printed(golden.everything()[name]()).document, number)
+        assert now.size == then.size
+        assert max(ImageStat.Stat(ImageChops.difference(now, then)).mean) < _TOLERANCE
 
 
 class TestStandards:
