@@ -88,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     reference_command.add_commands(commands.add_parser("library", help=text, description=text, parents=[common]), common, _store)
     for name in ("ask", "again", "tokens", "check", "serve"):
         commands.choices[name].add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
+    for name in ("ask", "again", "serve"):
+        commands.choices[name].add_argument("--embedding", metavar="FILE", help="an embedding model, for the search in the library")
     return parser
 
 

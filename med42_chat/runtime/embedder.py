@@ -91,6 +91,8 @@ class LocalEmbedder:
         if not self._file.is_file():
             self.model()  # raises
         self._process = Process(self._log, _MODULE)
+        if self._closed:  # meanwhile, by another thread
+            self._process.end()
         self._ask(OpenEmbedding(str(self._file), self._threads))
 
     def _ask(self, command: Command) -> str:
@@ -99,9 +101,11 @@ class LocalEmbedder:
         hangs = threading.Timer(self._patience_s, self._process.end)
         hangs.daemon = True
         hangs.start()
-        self._process.send(command)
-        answer = next(self._process.reports(), None)
-        hangs.cancel()
+        try:
+            self._process.send(command)
+            answer = next(self._process.reports(), None)
+        finally:
+            hangs.cancel()
         if isinstance(answer, Embedded):
             return answer.vectors
         self._process.end()

@@ -1,6 +1,6 @@
 """`make bench`: every figure that is claimed, against its counterpart in the same run; fails when one falls short.
 
-python -m tests.bench [store|decode|start|list|page|memory|checks|library|search|cited …]     all of them by default
+python -m tests.bench [store|decode|start|list|page|memory|checks|library|search|cited|vectors|export …]     all of them by default
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import checks, cited, conversations, decode, library, memory, page, search, start, store
+from tests.bench import checks, cited, conversations, decode, export, library, memory, page, search, start, store, vectors
 from tests.bench.rows import Row
 from tests.model_files import llama3_shape
 
@@ -32,6 +32,8 @@ def main(names: list[str]) -> int:
         "library": library.measure,
         "search": search.measure,
         "cited": cited.measure,
+        "vectors": vectors.measure,
+        "export": export.measure,
         "memory": memory.measure,
     }
     rows = [row for name in names or parts for row in _run(name, parts[name])]
