@@ -46,7 +46,7 @@ class State:
 
 
 class Meaning:
-    """One for an open store. Every method may be called from any thread."""
+    """One for an open store, whose searches it has a say in from the start. Every method may be called from any thread."""
 
     def __init__(
         self, documents: Documents, vectors: Vectors, embedder: Embedder | None = None, look_every_s: float = _LOOK_EVERY_S
@@ -68,24 +68,23 @@ class Meaning:
 
     def near(self, question: str, collections: Sequence[str] = ()) -> Mapping[int, float]:
         """Points for the passages that mean nearly the same; none where that is of no use, or cannot be had now."""
-        if self._embedder is None:
+        if (embedder := self._embedder) is None:  # read once: another thread may change it
             return {}
         try:
-            model = self._embedder.model()
-            verdict = self._vectors.verdict(model)
+            verdict = self._vectors.verdict(embedder.model())
             if verdict is None or not verdict.helps:
                 return {}
-            return points(self._nearest(self._embedder, question, collections), verdict.weight)
+            return points(self._nearest(embedder, question, collections), verdict.weight)
         except RuntimeFailure as error:
             _log.warning("searched by words alone: %s", error.message)
             return {}
 
     def state(self) -> State:
         """How it stands now; empty without a model."""
-        if self._embedder is None:
+        if (embedder := self._embedder) is None:
             return State()
         try:
-            model = self._embedder.model()
+            model = embedder.model()
         except RuntimeFailure as error:
             return State(trouble=f"{error.message} {error.hint}".strip())
         checking = self._checker is not None and self._checker.is_alive()
@@ -165,9 +164,9 @@ class Meaning:
             self._trouble = f"{error.message} {error.hint}".strip()
 
     def _there(self) -> Embedder:
-        if self._embedder is None:
+        if (embedder := self._embedder) is None:
             raise InputError("There is no embedding model.", "Name a GGUF file of one in the setting 'embedding'.")
-        return self._embedder
+        return embedder
 
     def _made(self) -> list[Made]:
         """Questions, spread over the library."""
