@@ -24,7 +24,7 @@ ATTACHED = "conversation.json"  # what the conversation is called inside the PDF
 _PAPER = {"a4": "a4", "letter": "us-letter"}
 _DISALLOWED = {0xFEFF: "\u2060"}  # a joiner that archives refuse, and its younger brother
 _LAST = 4_102_444_800_000  # the year 2100, in ms
-_RUNNING = 90  # characters of the title at the head of each page
+_RUNNING = 90  # characters of the title at the head of each page; half as many of the patient's reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,8 @@ def _head(sheet: Sheet, options: Options) -> dict[str, Any]:
     changed = datetime.fromtimestamp(_changed(sheet), UTC)
     return {
         "title": sheet.title,
-        "running": sheet.title if len(sheet.title) <= _RUNNING else f"{sheet.title[: _RUNNING - 1]}…",
-        "patient": options.patient,
+        "running": _cut(sheet.title, _RUNNING),
+        "patient": _cut(options.patient, _RUNNING // 2),
         "author": options.author,
         "language": sheet.language,
         "direction": sheet.direction,
@@ -144,6 +144,10 @@ def _head(sheet: Sheet, options: Options) -> dict[str, Any]:
         "names": sheet.names,
         "signs": SIGNS,
     }
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _changed(sheet: Sheet) -> int:

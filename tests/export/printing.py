@@ -84,6 +84,13 @@ def links(reader: pypdf.PdfReader) -> list[Any]:
     return [one for one in every if one["/Subtype"] == "/Link"]
 
 
+def target(reader: pypdf.PdfReader, link: Any) -> int:
+    """The number of the page that a link within the file leads to, counted from 0."""
+    place = link["/Dest"].get_object()
+    page = reader.named_destinations[place].page if isinstance(place, str) else place[0]
+    return reader.get_page_number(page.get_object())
+
+
 def headings(outline: list[Any]) -> list[Any]:
     """The outline's titles, nested as in the file."""
     return [headings(one) if isinstance(one, list) else one.title for one in outline]

@@ -213,9 +213,10 @@ class TestWays:
         there = sum(len(entry.marks) for entry in entries if entry.references)
         titles = sum(bool(entry.references) + bool(entry.evidence) for entry in entries)
         reader = printing.read(awkward)
-        inside = [one["/Dest"].get_object() for one in printing.links(reader) if "/Dest" in one]
+        inside = [printing.target(reader, one) for one in printing.links(reader) if "/Dest" in one]
         assert back == there > 10 and len(inside) == back + there + titles
-        assert {place[0].idnum for place in inside} <= {page.indirect_reference.idnum for page in reader.pages if page.indirect_reference}
+        assert set(inside) <= set(range(len(reader.pages)))
+        assert max(inside[:there]) >= len(reader.pages) // 2  # from the first answers to the list of sources, which is behind the last one
 
     def test_links_go_to_the_web_and_to_mail_only(self) -> None:
         reader = printing.read(printing.printed(HOSTILE["links to files"]).document)
@@ -251,7 +252,7 @@ class TestHostile:
             tree = (Quote(tree),)
         written = page_of(tree)
         assert written.notes == ("Printed without its layout, which was too deep or too strange for paper.",)
-        known = printing.text(written.document)
+        known = " ".join(printing.text(written.document).split())
         assert "deep words" in known and written.notes[0] in known
 
     def test_a_template_reads_nothing_outside_its_folder(self, tmp_path: Path) -> None:
@@ -324,9 +325,9 @@ class TestDirections:
         assert "2.5 mg" in known and "5 mg" in known
 
     def test_a_paragraph_begins_where_its_script_begins(self, page_of: Callable[..., pdf.Written]) -> None:
-        boxes = printing.text(page_of((Paragraph((Text("ward"),)), Paragraph((Text("\u05d0\u05d1"),)))).document, "-bbox")
+        boxes = printing.text(page_of((Paragraph((Text("ward"),)), Paragraph((Text("\u05d0"),)))).document, "-bbox")
         places = {word: float(at) for at, word in re.findall(r'xMin="([\d.]+)"[^>]*>([^<]*)<', boxes)}
-        assert places["ward"] < 100 and places["\u05d0\u05d1"] > 480
+        assert places["ward"] < 100 and places["\u05d0"] > 480
 
     def test_a_table_of_numbers_follows_what_is_around_it(self, page_of: Callable[..., pdf.Written]) -> None:
         tree = (Table(((Text("1"),), (Text("2"),)), (((Text("3"),), (Text("4"),)),), ("", "")),)
