@@ -156,7 +156,7 @@ def _fill_frame(document: Document, sheet: Sheet, width: int) -> None:
 def _fill(control: Node, sheet: Sheet) -> None:
     """Replaces a content control by what its tag stands for: left as it is, readers would be asked to type into it."""
     tag = control.find(f"{named('sdtPr')}/{named('tag')}").get(named("val"))
-    content = {"title": lambda: runs(sheet.title), "quiet": lambda: runs(sheet.quiet), "page": lambda: _page_of(sheet.page_of)}[tag]()
+    content = {"title": lambda: runs(sheet.running), "quiet": lambda: runs(sheet.quiet), "page": lambda: _page_of(sheet.page_of)}[tag]()
     for node in content:
         control.addprevious(node)
     control.getparent().remove(control)

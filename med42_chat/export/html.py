@@ -53,7 +53,7 @@ def _pages(sheet: Sheet, paper: PaperSize) -> str:
     number = f"{_css(before)} counter(page) {_css(between)} counter(pages) {_css(after)}"
     return (
         f"@page {{ size: {_PAPERS[paper]}; @bottom-left {{ content: {_css(sheet.quiet)}; }} @bottom-right {{ content: {number}; }} "
-        f"@top-left {{ content: {_css(sheet.title)}; }} }}\n@page :first {{ @top-left {{ content: none; }} }}\n"
+        f"@top-left {{ content: {_css(sheet.running)}; }} }}\n@page :first {{ @top-left {{ content: none; }} }}\n"
     )
 
 
@@ -105,22 +105,23 @@ class _MarkPen(Pen):
 def _entry(sheet: Sheet, entry: Entry) -> str:
     about = " · ".join(filter(None, (entry.who, entry.when)))
     blocks = to_html(outlined(narrow(entry.blocks), 2), _MarkPen(entry))
+    said = f'<div class="blocks">\n{blocks}\n</div>\n' if blocks else ""
     return (
         f'<article class="{entry.role}" id="{escape(entry.anchor)}">\n<h2>{escape(entry.heading)}</h2>\n'
         f'<p class="about">{escape(about)}</p>\n'
-        f'<div class="blocks">\n{blocks}\n</div>\n{_lines(_paragraph("note", note) for note in entry.notes)}'
+        f"{said}{_lines(_paragraph('note', note) for note in entry.notes)}"
         f"{_paragraph('checked', entry.checked) if entry.checked else ''}{_told(sheet, entry)}</article>"
     )
 
 
 def _paragraph(name: str, text: str) -> str:
-    return f'<p class="{name}" dir="auto">{escape(text)}</p>'
+    return f'<p class="{name}">{escape(text)}</p>'
 
 
 def _told(sheet: Sheet, entry: Entry) -> str:
     """What is to be known of an answer beside its words."""
-    findings = "".join(f'<li class="{state}" dir="auto">{_sign(state)}{escape(told)}</li>' for state, told in entry.findings)
-    unseen = "".join(f'<li dir="auto">{escape(text)}</li>' for text in entry.left_out)
+    findings = "".join(f'<li class="{state}">{_sign(state)}{escape(told)}</li>' for state, told in entry.findings)
+    unseen = "".join(f"<li>{escape(text)}</li>" for text in entry.left_out)
     return (
         _box(sheet, "findings", f"<ul>{findings}</ul>" if findings else "")
         + _box(sheet, "left_out", f"<ul>{unseen}</ul>" if unseen else "")

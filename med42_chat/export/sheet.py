@@ -9,6 +9,8 @@ from typing import Literal
 
 from med42_chat.markup.tree import Tree
 
+_RUNNING = 90  # characters of the title that stand on one line at the head of a page
+
 Format = Literal["pdf", "docx", "html", "md", "txt", "json"]
 PaperSize = Literal["a4", "letter"]
 Direction = Literal["ltr", "rtl"]
@@ -101,3 +103,8 @@ class Sheet:
     names: dict[str, str] = field(default_factory=dict)
     # When the conversation last changed, in ms: the file's own date, so that the same conversation gives the same bytes.
     changed_at: int = 0
+
+    @property
+    def running(self) -> str:
+        """The title as it stands at the head of each page, on one line of it."""
+        return self.title if len(self.title) <= _RUNNING else f"{self.title[: _RUNNING - 1]}…"

@@ -257,5 +257,5 @@ def test_printed_it_has_pages_with_numbers_on_the_chosen_paper(opened: Any, tmp_
 @pytest.mark.browser
 def test_a_long_tables_head_is_printed_on_each_of_its_pages(opened: Any, tmp_path: Path) -> None:
     text = printed(opened("hostile: rows without end"), tmp_path)
-    middle = text.split("\f")[20]
-    assert re.match(r"\s*.*\n+\s+a\s+b\n", middle)
+    middle = text.split("\f")[-30]  # below the title of three hundred letters, of which one line is shown
+    assert re.match(r"[^\n]*…\s*\n\s*a\s+b\n", middle)
