@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -208,6 +209,8 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
 
 
 def printed(page: Any, folder: Path) -> str:
+    if not shutil.which("pdftotext"):
+        pytest.skip("poppler is not installed")
     page.pdf(path=str(folder / "file.pdf"), prefer_css_page_size=True)
     read = subprocess.run(["pdftotext", "-layout", str(folder / "file.pdf"), "-"], check=True, capture_output=True, text=True)
     return read.stdout
