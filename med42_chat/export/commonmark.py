@@ -42,6 +42,7 @@ _MONEY_SAFE = re.compile(r"(?=\S)[^$\n]*(?<=\S)")
 _PAIRED = re.compile(r"[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*")
 _CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 _CODE_OR_BRACKET = re.compile(rf"{_CODE.pattern}|[\[\]]", re.DOTALL)
+_LIVE = re.compile(r"<[A-Za-z/!?]|\]\(|`")
 _RULES: dict[Alignment, str] = {"": "---", "left": ":--", "center": ":-:", "right": "--:"}
 
 
@@ -79,14 +80,13 @@ class _Pen:
             case Quote(blocks):
                 return _indented("> ", "> ", self.blocks(blocks))
             case CodeBlock(language, text):
-                fence = _longer(text, "`" if "`" not in language else "~", 3)
-                return f"{fence}{language}\n{text}\n{fence}" if text else f"{fence}{language}\n{fence}"
+                return _fenced(language, text)
             case Table():
                 return self._table(block)
             case Rule():
                 return "___"
             case MathBlock(tex):
-                return f"\\[\n{tex}\n\\]" if "$" in tex else f"$$\n{tex}\n$$"
+                return _formula(tex)
 
     def _title(self, children: Iterable[Inline]) -> str:
         line = _lead(self._inlines(children)).replace("\\\n", " ").replace("\n", " ")
@@ -134,7 +134,8 @@ class _Pen:
             case LineBreak():
                 return "\\\n"
             case Math(tex):
-                return f"${tex}$" if _MONEY_SAFE.fullmatch(tex) else f"\\({tex}\\)"
+                # Who reads no formulas would read tags and links in this one.
+                return _code(tex) if _LIVE.search(tex) else f"${tex}$" if _MONEY_SAFE.fullmatch(tex) else f"\\({tex}\\)"
             case Cite(number):
                 return self._mark(number)
 
@@ -147,6 +148,17 @@ class _Pen:
             return f"<{href}>"
         target = f"<{href}>" if "(" in href or ")" in href else href
         return f"[{_balanced(self._inlines(children, within))}]({target})"
+
+
+def _formula(tex: str) -> str:
+    if _LIVE.search(tex):
+        return _fenced("math", tex)
+    return f"\\[\n{tex}\n\\]" if "$" in tex else f"$$\n{tex}\n$$"
+
+
+def _fenced(language: str, text: str) -> str:
+    fence = _longer(text, "`" if "`" not in language else "~", 3)
+    return f"{fence}{language}\n{text}\n{fence}" if text else f"{fence}{language}\n{fence}"
 
 
 def _follows(above: Block, below: Block) -> bool:
