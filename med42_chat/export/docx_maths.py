@@ -16,8 +16,13 @@ _M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 
 _OPENING, _CLOSING = "([{⟨⌈⌊|‖", ")]}⟩⌉⌋|‖"
+_LEADING = "=<>≤≥≈→·*/∗≠≪≫~∼"  # signs that need something before them
+_SIGNS = _LEADING + "+-−±∓×"
 _LARGE = frozenset("∑∏∐∫∬∭∮⋃⋂⋁⋀⨁⨂")
+_BARS, _BRACES = "―‾¯_", "⏞⏟⎴⎵"
+_COMBINING = {"^": "\u0302", "~": "\u0303", "→": "\u20d7", "˙": "\u0307", "¨": "\u0308", "ˇ": "\u030c"}  # as Word wants an accent
 _WITH_LIMITS = frozenset(["msub", "msup", "msubsup", "munder", "mover", "munderover"])
+_ARGUMENTS, _NOTHING = frozenset(["e", "num", "den", "sub", "sup", "lim"]), "\u200b"  # an empty one is shown as a box to type into
 _STRIKES = {"horizontalstrike": "strikeH", "updiagonalstrike": "strikeBLTR", "downdiagonalstrike": "strikeTLBR"}
 
 
@@ -34,6 +39,8 @@ def omml_block(math: Element) -> Node:
 def _m(name: str, /, *children: Node, **attributes: str) -> Node:
     made = etree.Element(_M + name, {_M + key: value for key, value in attributes.items()}, nsmap={"m": _M[1:-1]})
     made.extend(children)
+    if not children and name in _ARGUMENTS:
+        made.append(_run(_NOTHING, words=True))
     return made
 
 
@@ -52,25 +59,32 @@ def _all(elements: Iterable[Element]) -> list[Node]:
             made.append(_large(first, rest.popleft() if rest else None))
         else:
             made += _one(first)
-    return _joined(made)
+    return _joined(_complete(made))
+
+
+def _complete(made: list[Node]) -> list[Node]:
+    """A sign at the beginning ('<5') or the end ('Na⁺') as a word: LibreOffice would look for its other side, and show neither."""
+    ends = {0: _LEADING, len(made) - 1: _SIGNS}
+    return [_run(node[-1].text, words=True) if _is_sign_of(node, ends.get(at, "")) else node for at, node in enumerate(made)]
+
+
+def _is_sign_of(node: Node, signs: str) -> bool:
+    return node.tag == f"{_M}r" and node[-1].text in tuple(signs)
 
 
 def _joined(made: list[Node]) -> list[Node]:
-    """Letters of one kind that stand side by side as one run: apart, the letters of 'CrCl' would stand as far apart as factors."""
+    """Words that stand side by side as one run: apart, the letters of 'CrCl' would stand as far from each other as factors."""
     joined: list[Node] = []
     for node in made:
-        if joined and _kind(node) and _kind(node) == _kind(joined[-1]):
+        if joined and _is_word(node) and _is_word(joined[-1]):
             joined[-1][-1].text += node[-1].text
         else:
             joined.append(node)
     return joined
 
 
-def _kind(node: Node) -> str:
-    """What a run of letters looks like; empty for anything else."""
-    if node.tag != f"{_M}r" or not node[-1].text.isalpha():
-        return ""
-    return ",".join(mark.tag + str(mark.attrib) for mark in node[0]) if len(node) > 1 else "letters"
+def _is_word(node: Node) -> bool:
+    return bool(node.tag == f"{_M}r" and node[0].tag == f"{_M}rPr" and node[0][0].tag == f"{_M}nor")
 
 
 def _counterpart(opening: Element, rest: Sequence[Element]) -> int | None:
@@ -134,14 +148,16 @@ def _one(element: Element) -> list[Node]:
 
 def _parts(element: Element, count: int) -> list[list[Node]]:
     """What the first children come to, one list each; what a formula left out is empty."""
-    made = [_all(child) if child.tag == "mrow" else _one(child) for child in element]
+    made = [_all(child if child.tag == "mrow" else [child]) for child in element]
     return [*made, *([] for _ in range(count))][:count]
 
 
 def _text(element: Element) -> list[Node]:
+    """A name ('lim', 'CrCl') and a sign like '%' are words: as letters of a formula LibreOffice would take some of them for commands."""
     text = element.text or ""
-    upright = element.tag != "mi" or len(text) > 1 or element.get("mathvariant") == "normal"
-    return [_run(text, upright, words=element.tag == "mtext")] if text else []
+    is_name = text.isalpha() and (len(text) > 1 or element.get("mathvariant") == "normal")
+    words = element.tag == "mtext" or is_name or (element.tag == "mi" and not text.isalnum())
+    return [_run(text, upright=element.tag != "mi", words=words)] if text else []
 
 
 def _run(text: str, upright: bool = False, words: bool = False) -> Node:
@@ -172,19 +188,19 @@ def _scripts(element: Element) -> Node:
 
 
 def _limits(element: Element) -> Node:
-    if element.tag == "mover" and element.get("accent") == "true" and len(element) > 1:
-        accent = _m("accPr", _m("chr", val=_combining(element[1].text or "")))
-        return _m("acc", accent, _m("e", *_parts(element, 1)[0]))
     base, *limits = _parts(element, 3)
+    sign = (element[1].text or "") if element.tag != "munderover" and len(element) > 1 else ""
+    side = "top" if element.tag == "mover" else "bot"
+    if sign and sign in _BARS:
+        return _m("bar", _m("barPr", _m("pos", val=side)), _m("e", *base))
+    if sign and sign in _BRACES:
+        return _m("groupChr", _m("groupChrPr", _m("chr", val=sign), _m("pos", val=side)), _m("e", *base))
+    if sign and element.get("accent") == "true":
+        return _m("acc", _m("accPr", _m("chr", val=_COMBINING.get(sign, sign))), _m("e", *base))
     if element.tag != "mover":
         base = [_m("limLow", _m("e", *base), _m("lim", *limits[0]))]
     above = limits[0] if element.tag == "mover" else limits[1]
     return _m("limUpp", _m("e", *base), _m("lim", *above)) if element.tag != "munder" else base[0]
-
-
-def _combining(sign: str) -> str:
-    """The accent as Word wants it: the combining character."""
-    return {"^": "\u0302", "~": "\u0303", "¯": "\u0304", "―": "\u0305", "→": "\u20d7", "˙": "\u0307", "¨": "\u0308"}.get(sign, sign)
 
 
 def _matrix(element: Element) -> list[Node]:

@@ -172,7 +172,7 @@ def made(tex: str) -> Element:
     [
         ("\\frac{a}{b}", "f"), ("x^2", "sSup"), ("x_1", "sSub"), ("x_1^2", "sSubSup"), ("\\sqrt{x}", "rad"), ("\\hat{x}", "acc"),
         ("\\sum_{i}^{n} x", "nary"), ("\\left(\\frac{a}{b}\\right)", "d"), ("|x|", "d"), ("\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "m"),
-        ("\\begin{cases}a&b\\\\c&d\\end{cases}", "m"), ("\\underbrace{x}_{n}", "limLow"), ("\\overline{ab}", "limUpp"),
+        ("\\begin{cases}a&b\\\\c&d\\end{cases}", "m"), ("\\underbrace{x}_{n}", "groupChr"), ("\\overline{ab}", "bar"),
         ("\\boxed{x}", "borderBox"),
         ("\\binom{n}{k}", "f"), ("\\phantom{x}", "phant"),
     ],
@@ -185,6 +185,7 @@ def test_a_bracket_that_is_closed_by_another_kind_or_never_holds_what_it_should(
     signs = made("\\left[0,1\\right)").find(f".//{M}dPr")
     assert signs is not None and [sign.get(f"{M}val") for sign in signs] == ["[", ")"]
     assert said(made("[0,1)")) == "[0,1)"
+    assert made("[0,1)").find(f".//{M}d") is None
     open_one = made("\\begin{cases}a&b\\\\c\\end{cases}").find(f".//{M}dPr")
     assert open_one is not None and [sign.get(f"{M}val") for sign in open_one] == ["{", ""]
 
@@ -192,6 +193,11 @@ def test_a_bracket_that_is_closed_by_another_kind_or_never_holds_what_it_should(
 def test_rows_of_a_matrix_are_equally_long() -> None:
     rows = list(made("\\begin{matrix}1&2&3\\\\4\\end{matrix}").iter(f"{M}mr"))
     assert [len(row) for row in rows] == [3, 3]
+
+
+def test_a_charge_is_a_word_and_not_half_of_a_sum() -> None:
+    assert [run[0][0].tag for run in made("Ca^{2+}").iter(f"{M}r") if said(run) == "+"] == [f"{M}nor"]
+    assert [run[0][0].tag for run in made("a+b").iter(f"{M}r") if said(run) == "+"] == [f"{M}sty"]
 
 
 def test_letters_of_a_name_stand_together() -> None:
