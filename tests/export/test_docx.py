@@ -316,24 +316,40 @@ def test_every_style_and_list_that_is_used_is_in_the_template(name: str) -> None
 # ---- LibreOffice ----
 
 
-def text_of(name: str, folder: Path) -> str:
-    """What LibreOffice shows of a file, as text."""
-    (folder / "file.docx").write_bytes(written(name))
+@pytest.fixture
+def office() -> None:
+    """LibreOffice, and poppler that reads what it shows."""
+    if not shutil.which("soffice") or not shutil.which("pdftotext"):
+        pytest.skip("LibreOffice or poppler is not installed")
+
+
+def shown(file: bytes, folder: Path) -> str:
+    """What LibreOffice shows of a file, as text on few lines."""
+    (folder / "file.docx").write_bytes(file)
     home = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
     office = ["soffice", home, "--headless", "--convert-to", "pdf", "--outdir", str(folder), str(folder / "file.docx")]
     subprocess.run(office, check=True, capture_output=True, timeout=180)
     read = subprocess.run(["pdftotext", "-layout", str(folder / "file.pdf"), "-"], check=True, capture_output=True, text=True)
-    return read.stdout
+    return re.sub(r"\s+", " ", read.stdout)
 
 
-@pytest.mark.skipif(not shutil.which("soffice") or not shutil.which("pdftotext"), reason="LibreOffice or poppler is not installed")
+@pytest.mark.usefixtures("office")
 def test_libreoffice_shows_lists_tables_sources_and_pages(tmp_path: Path) -> None:
-    text = text_of("awkward", tmp_path)
-    flat = re.sub(r"\s+", " ", text)
+    flat = shown(written("awkward"), tmp_path)
     assert re.search(r"1\. Measure the creatinine.*2\. Count back from the first cut.*3\. Tell the ward", flat)
     assert re.search(r"below 30 mL/min\s+72 h\s+≥ 24 h\s+\[1\], \[2\]", flat)
     assert "quotation found on page 12" in flat
     assert "AI draft: reviewed by" in flat
     pages = re.findall(r"Page (\d+) of (\d+)", flat)
     assert len(pages) >= 5 and {last for _, last in pages} == {str(len(pages))}
-    assert text.count("Creatinine clearance") >= 1
+
+
+@pytest.mark.usefixtures("office")
+def test_libreoffice_understands_every_formula(tmp_path: Path) -> None:
+    formulas = ["<5", "= 7", "Na^+ - 24", "10\\%", "\\lim_{x\\to0} f", "\\mathrm{in}", "\\begin{matrix}1&2\\\\3\\end{matrix}", "\\sum",
+                "\\left(\\frac{a}{(b)}\\right)"]  # fmt: skip
+    one = sheet("demonstration")
+    blocks = parse("\n\n".join(f"\\({tex}\\)" for tex in formulas))
+    flat = shown(write(replace(one, entries=(replace(one.entries[1], blocks=blocks),)), FILLED, TEMPLATE), tmp_path)
+    assert "¿" not in flat  # what it shows for what it does not understand
+    assert all(re.search(words, flat) for words in ("< ?5", "= ?7", "lim", "10 ?%"))
