@@ -8,15 +8,16 @@ from med42_chat.records import Evidence, Message
 from med42_chat.words import Words
 
 
-def evidence_rows(words: Words, message: Message) -> tuple[Row, ...]:
-    """A row for each thing that is known; where no model was asked, these are few."""
-    values = _values(words, message, message.evidence) if message.evidence else ()
+def evidence_rows(words: Words, message: Message, pinned: str) -> tuple[Row, ...]:
+    """A row for each thing that is known; where no model was asked, these are few. `pinned` are the facts that the document begins with."""
+    values = _values(words, message, message.evidence, pinned) if message.evidence else ()
     return tuple(Row(words(name), one_line(value)) for name, value in values if value.strip())
 
 
-def _values(words: Words, message: Message, evidence: Evidence) -> Iterator[tuple[str, str]]:
+def _values(words: Words, message: Message, evidence: Evidence, pinned: str) -> Iterator[tuple[str, str]]:
     if evidence.model:
         yield from _model(words, evidence)
+        yield "export.facts_then", _facts(words, evidence, pinned)
     yield "export.basis", _basis(words, evidence)
     yield "export.given", only_given(words, message)
     yield "evidence.program", evidence.program
@@ -38,6 +39,14 @@ def _model(words: Words, evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield "evidence.history", words("evidence.seen", n=len(evidence.seen)) if evidence.seen else ""
     yield "evidence.device", evidence.device
     yield "export.build", f"llama-cpp-python {evidence.build}" if evidence.build else ""
+
+
+def _facts(words: Words, evidence: Evidence, pinned: str) -> str:
+    """What was pinned when this answer was written, where that is not what the document begins with: it may have been changed since."""
+    then = [line for line in evidence.pinned_facts.splitlines() if line.strip()]
+    if then == [line for line in pinned.splitlines() if line.strip()]:
+        return ""
+    return " · ".join(then) or words("export.no_facts")
 
 
 def _sampling(words: Words, evidence: Evidence) -> str:

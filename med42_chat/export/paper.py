@@ -159,7 +159,7 @@ class _Paper:
             findings=tuple(_to_look_at(message)),
             left_out=tuple(self._unseen(one) for one in evidence.left_out) if evidence else (),
             references=listed,
-            evidence=evidence_rows(words, message) if evidence else (),
+            evidence=evidence_rows(words, message, self._conversation.pinned_facts) if evidence else (),
         )
 
     def _who(self, evidence: Evidence | None) -> str:
@@ -174,7 +174,7 @@ class _Paper:
         if message.status in _ENDINGS:
             yield words(_ENDINGS[message.status])
         yield from self._version(message)
-        yield from map(one_line, evidence.notes if evidence else ())
+        yield from filter(None, map(one_line, evidence.notes if evidence else ()))
         if message.citations and not self._options.sources:
             yield words("export.no_sources")
 

@@ -106,8 +106,8 @@ class Golden:
 class Writer:
     """Writes a conversation message by message. Ids look like the store's, and each message stands a minute after the last."""
 
-    def __init__(self, title: str, **head: object) -> None:
-        self._title, self._head = title, head
+    def __init__(self, title: str, pinned_facts: str = "") -> None:
+        self._title, self._facts = title, pinned_facts
         self._seed = hashlib.sha256(title.encode("utf-8", "surrogatepass")).hexdigest()
         self._medicines = Medicines.parse((ASSETS / "medicines.txt").read_text("utf-8"))
         self.messages: list[Message] = []
@@ -129,13 +129,14 @@ class Writer:
         findings = check(text, sources, self._medicines) if status != "interrupted" else ()
         citations = cited(text, sources, findings, self._medicines)
         head = Message(self._id(), self._seed[:16], parent or self.leaf, "assistant", text, status, self._now())
-        return self._add(replace(head, evidence=evidence, citations=citations, findings=findings))
+        seen = replace(evidence, pinned_facts=self._facts) if evidence else None
+        return self._add(replace(head, evidence=seen, citations=citations, findings=findings))
 
     def done(self) -> Golden:
         """The conversation, with the versions that stand in one place known to each of them."""
         messages = tuple(replace(one, versions=self._versions(one)) for one in self.messages)
-        head = Conversation(self._seed[:16], self._title, BEGAN, self._now(), message_count=len(messages), leaf_id=self.leaf or "")
-        return Golden(replace(head, **self._head), messages)  # type: ignore[arg-type]
+        count, leaf = len(messages), self.leaf or ""
+        return Golden(Conversation(self._seed[:16], self._title, BEGAN, self._now(), self._facts, count, leaf_id=leaf), messages)
 
     def change(self, message: Message, **values: object) -> None:
         """Another record in the place of this one."""
