@@ -19,6 +19,7 @@ def _parts(sheet: Sheet) -> Iterator[str]:
     yield f"# {_line(sheet.title)}"
     yield _rows(sheet.head)
     yield _quote(f"**{_line(sheet.warning)}**")
+    yield _line(sheet.signature)
     if sheet.pinned:
         yield f"## {names['pinned']}"
         yield _typed(sheet.pinned)
@@ -31,7 +32,6 @@ def _parts(sheet: Sheet) -> Iterator[str]:
     yield f"## {names['safe_use']}"
     yield from map(_line, sheet.safe_use)
     yield "___"
-    yield _line(sheet.signature)
     yield _line(sheet.quiet)
 
 

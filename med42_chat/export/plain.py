@@ -55,6 +55,7 @@ class _Pen:
         yield _underlined(sheet.title, "=")
         yield _rows(sheet.head)
         yield sheet.warning
+        yield sheet.signature
         if sheet.pinned:
             yield _underlined(names["pinned"], "-")
             yield sheet.pinned
@@ -66,7 +67,6 @@ class _Pen:
                 yield from _references(entry)
         yield _underlined(names["safe_use"], "=")
         yield from sheet.safe_use
-        yield sheet.signature
         yield sheet.quiet
 
     def _entry(self, entry: Entry) -> Iterator[str]:
