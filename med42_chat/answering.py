@@ -173,7 +173,7 @@ class Answering:
 
     def _decline(self) -> Iterator[Event]:
         """Says in the program's own words that nothing was found: no model is asked, not even waited for."""
-        self._saver.text = f"{NOTHING_FOUND} {self._looked.unread}".strip()
+        self._saver.text = f"{NOTHING_FOUND} {self._looked.besides}".strip()
         self._status, self._evidence = "complete", replace(self._evidence, finish_reason="stop")
         yield Delta(self._saver.text)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from med42_chat.library import followup, gate
+from med42_chat.library import followup, gate, shorthand
 from med42_chat.records import Basis, Find, LibraryUse, Message, Source
 
 _CANDIDATES = 20
@@ -17,6 +17,8 @@ _OWN_TEXT = 60  # words: who types so many brings what is to be answered from al
 
 class Documents(Protocol):
     """The part of the store that is searched; see store.documents.Documents."""
+
+    def collections(self) -> list[tuple[str, int]]: ...
 
     def count(self, collections: Sequence[str] = ()) -> int: ...
 
@@ -31,13 +33,14 @@ class Documents(Protocol):
 class Looked:
     """`sources` are the best first, numbered from 1. `otherwise` is what an answer rests on when none of them stands before the model.
 
-    `unread` is a sentence where files are still on their way into the library: what is not found may stand in one of them.
+    `besides` says what else a person should know where nothing is found: that files are still on their way into the library, or that a
+    collection is gone in which this conversation is searched.
     """
 
     sources: tuple[Source, ...] = ()
     otherwise: Basis = "memory"
     notes: tuple[str, ...] = ()
-    unread: str = ""
+    besides: str = ""
 
     @property
     def basis(self) -> Basis:
@@ -61,9 +64,10 @@ class Lookup:
         without: Basis = "nothing" if use == "only" else "memory"
         if use == "off":
             return Looked(otherwise=without)
-        unread = _unread(self.unread())  # counted before the search: one that is read meanwhile is told rather than missed
+        gone = _gone(collections, self.documents)
+        besides = (*gone, *_unread(self.unread()))  # counted before the search: a file that is read meanwhile is told rather than missed
         if not self.documents.count(collections):
-            return Looked(otherwise=without, notes=unread, unread="".join(unread))
+            return Looked((), "nothing" if gone and not brings_text else without, besides, " ".join(besides))
         asked = followup.in_context(question, [message.text for message in history if message.role == "user"])
         passing = self.passing(question, collections, asked.context)
         if not passing and asked.context and len(asked.own) >= _BY_ITSELF:
@@ -72,13 +76,31 @@ class Lookup:
         optional = brings_text or len(question.split()) > _OWN_TEXT or not asked.own
         notes = (f"Looked up in the library as: {asked.text}",) if asked.context else ()
         sources = tuple(map(_source, range(1, len(passing) + 1), passing))
-        return Looked(sources, without if optional else "nothing", (*notes, *unread), "".join(unread))
+        return Looked(sources, without if optional else "nothing", (*notes, *besides), " ".join(besides))
 
     def passing(self, question: str, collections: Sequence[str] = (), context: str = "") -> list[Find]:
         """The passages that may stand before the model, the best first; `context` has words that the question leans on."""
-        text = f"{question} {context}".strip()
-        finds = self.documents.search(text, _CANDIDATES, collections)
-        return gate.passing(question, finds, self.documents.rarity, self.documents.abbreviations(text), context)
+        question = shorthand.plain(question)
+        finds, forms = self.candidates(f"{question} {context}".strip(), collections)
+        return gate.passing(question, finds, self.documents.rarity, forms, context)
+
+    def candidates(self, text: str, collections: Sequence[str] = ()) -> tuple[list[Find], list[tuple[str, str]]]:
+        """What the gate chooses from, and the short forms that stand in the text, short or long; both forms are searched."""
+        forms = list(dict.fromkeys([*self.documents.abbreviations(text), *shorthand.spelled(text)]))
+        both = " ".join([text, *dict.fromkeys(one for pair in forms for one in pair)])
+        return self.documents.search(both, _CANDIDATES, collections), forms
+
+
+def _gone(names: Sequence[str], documents: Documents) -> tuple[str, ...]:
+    """Of the collections that a conversation is kept to those that are not there any more, in a sentence."""
+    here = {name for name, _ in documents.collections()} if names else set()
+    gone = [name for name in names if name not in here]
+    if not gone:
+        return ()
+    listed = ", ".join(f"'{name}'" for name in gone)
+    if len(gone) < len(names):
+        return (f"Not searched, because it was removed from your library: {listed}.",)
+    return (f"This conversation is kept to {listed}, removed from your library since. Choose anew what it is answered from.",)
 
 
 def _unread(count: int) -> tuple[str, ...]:

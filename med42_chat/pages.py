@@ -29,6 +29,7 @@ class Pages:
     def __init__(self, services: Services, words: Words) -> None:
         self._services, self._words = services, words
         self._pictures = Kept()
+        services.library.documents.when_removed(self._pictures.forget)
 
     def routes(self) -> list[Route]:
         """The addresses that it answers."""
@@ -52,9 +53,13 @@ class Pages:
         id, number = request.path_params["document"], _number(request)
         asked = _asked(request, "width")
         width = fitting(_WIDTH if asked is None else asked)
-        holding = self._documents.get(id)  # also of a picture that is kept: what was removed is gone
-        key = holding.sha256, number, width
-        png = self._pictures.get(key, lambda: render(self._documents.original(id), number, width))
+        self._documents.get(id)  # also of a picture that is kept: what was removed is gone
+        png = self._pictures.get((id, number, width), lambda: render(self._documents.original(id), number, width))
+        try:
+            self._documents.get(id)
+        except NotFound:  # removed while the picture was made
+            self._pictures.forget(id)
+            raise
         return Response(png, media_type="image/png", headers=_NOT_KEPT)
 
     def original(self, request: Request) -> Response:

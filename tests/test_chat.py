@@ -224,6 +224,9 @@ class Shelf:
     def count(self, collections: Sequence[str] = ()) -> int:
         return len({find.holding.id for find in self.finds if not collections or set(collections) & set(find.holding.collections)})
 
+    def collections(self) -> list[tuple[str, int]]:
+        return [(name, 1) for name in dict.fromkeys(name for find in self.finds for name in find.holding.collections)]
+
     def rarity(self, words: Sequence[str]) -> dict[str, float]:
         return dict.fromkeys(words, 2.0)
 
@@ -368,9 +371,21 @@ def test_a_conversation_is_searched_in_its_collections_and_with_what_a_follow_up
     evidence = last(chat.ask(id, "And the lactate?")).message.evidence
     assert documents.searched[-1] == ("And the lactate? fluid sepsis", ("Ward 3",))
     assert evidence is not None and evidence.notes == ("Looked up in the library as: And the lactate? fluid sepsis",)
+
+
+def test_a_conversation_kept_to_a_collection_that_was_removed_says_so_and_never_searches_everything(store: Store) -> None:
+    documents = shelf(SEPSIS)
+    documents.finds = [replace(one, holding=replace(one.holding, collections=("Ward 3",))) for one in documents.finds]
+    chat, runtime, id = chat_on(store, documents)
     store.conversations.set_library(id, "first", ["Ward 4"])
-    assert last(chat.ask(id, "How much fluid in sepsis?")).message.evidence.basis == "memory"  # type: ignore[union-attr]
-    assert len(documents.searched) == 2
+    nothing = last(chat.ask(id, "How much fluid in sepsis?")).message
+    assert nothing.text.startswith(f"{NOTHING_FOUND} This conversation is kept to 'Ward 4', removed") and "Choose anew" in nothing.text
+    assert nothing.evidence is not None and nothing.evidence.basis == "nothing" and not documents.searched and not runtime.requests
+    assert last(chat.ask(id, "How much fluid?", attachments=[LETTER])).message.evidence.basis == "memory"  # type: ignore[union-attr]
+    store.conversations.set_library(id, "first", ["Ward 4", "Ward 3"])
+    rest = last(chat.ask(id, "How much fluid in sepsis?")).message.evidence
+    assert rest is not None and rest.basis == "sources" and documents.searched[-1][1] == ("Ward 4", "Ward 3")
+    assert "Not searched, because it was removed from your library: 'Ward 4'." in rest.notes
 
 
 def test_sources_that_have_no_room_are_listed_and_a_question_that_leaves_room_for_none_is_not_answered_from_memory(store: Store) -> None:

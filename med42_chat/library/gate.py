@@ -1,132 +1,212 @@
 """The evidence gate: which of the passages that a search found may stand before the model. Pure.
 
-A search always finds something. What it found counts here as far as it has the words that say what the question is about, each by how rare
-it is in the library; everyday words count for little, since a document may put them otherwise. Where a question asks for an amount or a
-time, a sentence that has one must speak of the same thing.
+A search always finds something. What it found is weighed here by a few signs: how much of what the question is about stands in a passage,
+its title and its headings, each word by how rare it is in the library; whether one sentence has it together, of those that offer what is
+asked for (an amount, a time, somebody to call); what stands in none of the passages. Their weighted sum decides.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from med42_chat.library.english import KINDS, SHORT
 from med42_chat.library.words import alike, stem, stems, telling, weak, words
 from med42_chat.records import Find
 
 MOST = 5
 
-# The margins, chosen on tests/library/gate/development.toml; what they come to on other questions, docs/library.md says.
-_ENOUGH = 0.635  # of the question, that the best passage has
-_BESIDE = 0.75  # of what the best has, that a further one has
+# What each sign weighs. `python -m tests.bench.fit_gate` fits them; what they come to on other questions, docs/library.md says.
+_WEIGHTS = {
+    "always": -5.84,
+    "share": 3.26,
+    "sentence": 2.79,
+    "everyday": 1.75,
+    "nowhere": -2.49,
+    "in passing": -2.29,
+    "asked": 1.02,
+    "search": 3.41,
+}
+_ENOUGH = 0.2  # of the sum, for the best passage
+_BESIDE = 1.5  # below the best, where a further one is still let through
+_ITSELF = 0.5  # how much it counts for the order that a passage has the question in its own text, and not in its headings
+
 _RAREST = 3.0  # beyond this a word weighs no more: a small library has every second word but once
 _DOUBT = 0.5  # added to what the question weighs: one of everyday words alone is never answered for certain
-_WEAK = 0.3  # times the weight of an everyday word, or of a figure: a patient's value lies between those of a table
-_SENTENCE = 0.2  # how much the best sentence counts beside the whole passage
-_ANSWER = 0.5  # how much, where an amount or a time is asked for, the best sentence with one counts
-_HEADING = 0.4  # how much, where all of a subject is asked for, the headings count
+_EVERYDAY = 0.3  # times the weight of an everyday word, or of a figure: a patient's value lies between those of a table
+_PARTLY = 0.5  # what an abbreviation counts at most of whose long form not every word stands there
 _CONTEXT = 0.5  # times the weight of a word that is only leaned on: 'and magnesium?' is about that in the place of something else
+_NOWHERE = "qzqzqz"  # a word that stands in no library; the score of a search grows with how rare words can be in it
+_SCORE = 5.0  # times that, and the score of a search counts no more
 
 _SENTENCES = re.compile(r"(?<=[.;!?])\s+|\n+")
-_TIME = re.compile(r"\b(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|daily|weekly)\b|\b\d\d[:.]\d\d\b")
-_AMOUNT = re.compile(r"\d\s*(?:mg|g|kg|ml|l|units?|mmol|micrograms?|µg|mcg|litres?|%)(?!\w)")
-_NUMBER = re.compile(
-    r"(?:\d[\d.,]*|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|half|once|twice)\b)"
-    r"(?!\s*(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b)(?![\d.,])"
-)
+_SPAN = r"(?:second|minute|hour|day|week|month|year)s?"
+_TIME = re.compile(rf"\b(?:{_SPAN}|daily|weekly|\w+day|morning|evening|\d\d[:.]\d\d)\b")
+_AMOUNT = re.compile(r"\d\s*(?:mg|g|kg|ml|l|units?|mmol|kcal|micrograms?|µg|mcg|litres?|%|french|gauge)(?!\w)")
+_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|half|once|twice|third|quarter|tenth)\b")
 _TELEPHONE = re.compile(r"\d{3,}")
 _SOMEBODY = re.compile(
-    r"\b(?:\w+olog\w+|an(?:ae|e)sthetist|consultant|dietitian|doctor|nurse|pharmacist|registrar|surgeon|team|therapist|unit)\b"
+    r"\b(?:\w+ologists?|an(?:ae|e)sthe\w+|centre|consultants?|dieti[tc]ian|doctors?|nurses?|pharmacists?|registrar|surgeons?|teams?|therapist"
+    r"|unit|intensive care|nobody|laboratory|call(?:ed)?|told|\d{4})\b"
 )
-# What is asked for, and what its answer must have.
+_DONE = re.compile(
+    r"\b(?:give[ns]?|stop(?:ped)?|start(?:ed)?|begin|begun|measured?|repeat(?:ed)?|taken|call(?:ed)?|told|not|never|only|chosen|replaced)\b"
+    r"|\d\s*(?:mg|g|ml|units?|mmol)\b"
+)
+# What is asked for, and what a sentence must have to offer it. The first that fits counts.
 _ASKED = (
     (re.compile(r"\b(?:telephone|phone|number|extension|bleep)\b"), _TELEPHONE),
     (
-        re.compile(r"\bwhom\b|\bwho (?:decides?|helps?|must|should|do i|is (?:asked|called|contacted|informed|responsible|told))\b"),
+        re.compile(
+            r"\bwhom\b|\bwho (?:decides?|helps?|must|should|do i|do we|to|can|is (?:asked|called|contacted|informed|responsible|told))\b"
+        ),
         _SOMEBODY,
     ),
-    (re.compile(r"\bhow (?:long|soon|fast|quickly|often|recent|old|early|late)\b|\bwhat time\b|\binterval|\bduration"), _TIME),
-    (re.compile(r"\bhow many (?:minutes|hours|days|weeks|months)\b"), _TIME),
-    (re.compile(r"\bdos(?:e|ed|es|age|ing)\b|\bhow much\b|\bamount\b|\bmaximum\b"), _AMOUNT),
-    (re.compile(r"\bhow (?:many|high|low)\b|\bminimum\b|\bvolume\b|\brate\b|\btarget\b|\bscore\b|\blevel\b"), _NUMBER),
-    *((re.compile(rf"\b(?:what|which) (?:{'|'.join(kind)})\b"), re.compile(rf"\b(?:{'|'.join(members)})\b")) for kind, members in KINDS),
+    (
+        re.compile(
+            rf"\bhow (?:long|soon|fast|quickly|often|recent|old|early|late|urgent|many {_SPAN})\b"
+            r"|\b(?:what time|interval|duration|timing|time limit|window|frequency|cut ?off time)\b"
+        ),
+        _TIME,
+    ),
+    (re.compile(r"\b(?:dos(?:e|ed|es|age|ing)|how much|amount|max(?:imum)?|(?:what |which )?size)\b"), _AMOUNT),
+    (
+        re.compile(
+            r"\b(?:how (?:many|high|low)|min(?:imum)?|volume|(?:flow )?rate|target|scores?|level|threshold|limit|cut ?off|criteria|ratio"
+            r"|points|aim(?:ing)?|equals|equivalent)\b"
+        ),
+        _NUMBER,
+    ),
+    (re.compile(r"\b(?:what (?:now|next)|treatment|management|manage|treat|what (?:do|can|should) (?:i|we)(?: do| give)?)\b"), _DONE),
 )
-
 # Asked of an illness as a whole, which a document must be about: a list that names it among others is no answer.
 _OVERVIEW = re.compile(
-    r"\b(?:treat(?:ed|ment)?|manage(?:d|ment)|recogni[sz]ed?|diagnos\w+|defin(?:ed|ition)|investigated|symptoms|prognosis)\b"
+    r"^\D*\b(?:treat(?:ed|ment)?|manage(?:d|ment)|recogni[sz]ed?|diagnos\w+|defin(?:ed|ition)|investigated|symptoms|prognosis)\b\D*$"
 )
 
-Forms = Sequence[tuple[str, str]]  # abbreviations with what they stand for
+Forms = Sequence[tuple[str, str]]  # short forms with what they stand for
+Rarity = Callable[[Sequence[str]], Mapping[str, float]]
+Signs = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A word of the question. It stands in a text that has a stem of each set of one of its `ways`: as it is, or written long or short."""
+
+    weight: float
+    everyday: bool
+    ways: tuple[tuple[frozenset[str], ...], ...]
+
+    def stands(self, have: frozenset[str]) -> float:
+        """How far it stands in a text with these stems, 0 to 1."""
+        best = max(sum(not one.isdisjoint(have) for one in way) / len(way) for way in self.ways)
+        return best if best == 1 else best * _PARTLY
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """`weights` are of its telling words; `asked` is what an answer must have, None for anything; `overview` asks for all of a subject."""
+    """`asked` is what a sentence must have to answer, None for anything; `overview` asks for all of a subject.
 
-    weights: Mapping[str, float]
-    forms: Forms
+    `rarest` is how rare a word can be in this library, `weight` what all words weigh together.
+    """
+
+    words: Sequence[_Word]
     asked: re.Pattern[str] | None
     overview: bool
+    rarest: float
+    weight: float
 
     def share(self, have: frozenset[str]) -> float:
         """How much of the question a text with these stems has, 0 to 1."""
-        found = sum(weight for word, weight in self.weights.items() if self._stands_in(word, have))
-        return found / (sum(self.weights.values()) + _DOUBT)
-
-    def _stands_in(self, word: str, have: frozenset[str]) -> bool:
-        return not alike(word).isdisjoint(have) or any(_short_or_long(word, short.casefold(), long, have) for short, long in self.forms)
+        return sum(word.weight * word.stands(have) for word in self.words) / self.weight
 
 
-def passing(
-    question: str,
-    finds: Sequence[Find],
-    rarity: Callable[[Sequence[str]], Mapping[str, float]],
-    forms: Forms = (),
-    context: str = "",
-) -> list[Find]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A find with its stems: over it, in its text, both; and those over it with each sentence's that offers what is asked for."""
+
+    score: float
+    over: frozenset[str]
+    text: frozenset[str]
+    have: frozenset[str]
+    sentences: Sequence[frozenset[str]]
+
+
+def passing(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms = (), context: str = "") -> list[Find]:
     """At most five of the finds, the best first; none where none answers the question.
 
-    `rarity` gives for words how rare each is in the library, `forms` are the abbreviations that stand in the question, either way;
+    `rarity` gives for words how rare each is in the library, `forms` are the short forms that stand in the question, either way;
     `context` has words of an earlier question that this one leans on.
     """
-    asked = _question(question, context, rarity(telling(f"{question} {context}")), forms)
-    values = [(_value(asked, find), -place) for place, find in enumerate(finds)]
-    best = max(values, default=(0.0, 0))[0]
+    asked = _question(question, context, rarity, forms)
+    found = [_found(asked, find) for find in finds]
+    values = [sum(_WEIGHTS[name] * sign for name, sign in signs.items()) for signs in _all_signs(asked, found)]
+    best = max(values, default=_ENOUGH - 1)
     if best < _ENOUGH:
         return []
-    good = sorted((value for value in values if value[0] >= best * _BESIDE), reverse=True)
-    return list(_once(finds[-place] for _, place in good))[:MOST]
+    good = [place for place, value in enumerate(values) if value >= best - _BESIDE]
+    good.sort(key=lambda place: -values[place] - _ITSELF * asked.share(found[place].text))
+    return list(_once(finds[place] for place in good))[:MOST]
 
 
-def _question(words: str, context: str, rarity: Mapping[str, float], forms: Forms) -> _Question:
-    text = f"{words} {context}"
-    plain, written = text.casefold(), re.findall(r"\w+", text)
-    leaned_on = _CONTEXT if telling(words) else 1.0  # 'why?' is about the same thing altogether
-    weights = {word: _weight(word, rarity.get(word, 0.0)) * leaned_on for word in telling(context)}
-    weights |= {word: _weight(word, rarity.get(word, 0.0)) for word in telling(words)}
-    known = [pair for pair in SHORT if pair[0] in written or pair[1] in plain]
-    asked = next((answer for asks, answer in _ASKED if asks.search(plain)), None)
-    return _Question(weights, (*forms, *known), asked, bool(_OVERVIEW.search(plain)))
+def signs_of(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms = (), context: str = "") -> list[Signs]:
+    """For each find the signs by which it is weighed, each about 0 to 1; none for a question without a telling word."""
+    asked = _question(question, context, rarity, forms)
+    return _all_signs(asked, [_found(asked, find) for find in finds])
 
 
-def _weight(word: str, rarity: float) -> float:
-    return min(rarity, _RAREST) * (_WEAK if weak(word) or word[0].isdigit() else 1.0)
+def _all_signs(asked: _Question, found: Sequence[_Found]) -> list[Signs]:
+    nowhere = [word.weight for word in asked.words if not word.everyday and not any(word.stands(one.have) == 1 for one in found)]
+    return [_signs(asked, one, sum(nowhere) / asked.weight) for one in found] if asked.words else []
 
 
-def _value(question: _Question, find: Find) -> float:
-    """How much of the question the find has: as a whole, and in the sentence that may be the answer."""
-    passage = find.passage
-    over = stems(" ".join([find.holding.title, *passage.heading_path]))
-    sentences = [one for one in _SENTENCES.split(passage.text) if question.asked is None or question.asked.search(one.casefold())]
-    best = max((question.share(over | stems(sentence)) for sentence in sentences), default=0.0)
-    part = _SENTENCE if question.asked is None else _ANSWER
-    value = (1 - part) * question.share(over | stems(passage.text)) + part * best
-    return (1 - _HEADING) * value + _HEADING * question.share(over) if question.overview else value
+def _signs(asked: _Question, found: _Found, nowhere: float) -> Signs:
+    everyday = sum(word.stands(found.have) for word in asked.words if word.everyday)
+    return {
+        "always": 1.0,
+        "share": asked.share(found.have),
+        "sentence": max(map(asked.share, found.sentences), default=0.0),
+        "everyday": min(everyday / 3, 1.0),
+        "nowhere": nowhere,
+        "in passing": 1 - asked.share(found.over) if asked.overview else 0.0,
+        "asked": float(asked.asked is not None),
+        "search": min(found.score / (asked.rarest * _SCORE), 1.0),
+    }
 
 
-def _short_or_long(word: str, short: str, long: str, have: frozenset[str]) -> bool:
-    """Whether the other form of an abbreviation stands there: what AKI is short for, or AKI for each of those words."""
-    return (word == short and stems(long) <= have) or (word in words(long) and stem(short) in have)
+def _question(question: str, context: str, rarity: Rarity, forms: Forms) -> _Question:
+    plain = question.casefold()
+    asks, asked = next(((found[0], answer) for pattern, answer in _ASKED if (found := pattern.search(plain))), ("", None))
+    own = [word for word in telling(question) if word not in words(asks)]
+    leaned_on = [word for word in telling(context) if word not in own]
+    rare = rarity([*own, *leaned_on, _NOWHERE, *(word for _, long in forms for word in words(long))])
+    told = [_word(word, rare, forms, 1.0) for word in own]
+    told += [_word(word, rare, forms, _CONTEXT if own else 1.0) for word in leaned_on]  # 'why?' is about the same thing altogether
+    rarest, weight = max(rare.get(_NOWHERE, 0.0), 1.0), sum(word.weight for word in told) + _DOUBT
+    return _Question(told, asked, bool(_OVERVIEW.search(plain)), rarest, weight)
+
+
+def _word(word: str, rare: Mapping[str, float], forms: Forms, counts: float) -> _Word:
+    """A word with what else it may be written as. A short form weighs what the rarest word of its long form does."""
+    longs = [words(long) for short, long in forms if short.casefold() == word and words(long)]
+    shorts = [stem(short.casefold()) for short, long in forms if word in words(long)]
+    weight = min(max(_weight(one, rare) for one in long) for long in longs or [[word]])
+    ways = ((alike(word),), *(tuple(map(alike, long)) for long in longs), *((frozenset([short]),) for short in shorts))
+    return _Word(weight * counts, all(map(_everyday, [one for long in longs for one in long] or [word])), ways)
+
+
+def _weight(word: str, rare: Mapping[str, float]) -> float:
+    return min(rare.get(word, 0.0), _RAREST) * (_EVERYDAY if _everyday(word) else 1.0)
+
+
+def _everyday(word: str) -> bool:
+    return weak(word) or word[0].isdigit()
+
+
+def _found(asked: _Question, find: Find) -> _Found:
+    over = stems(" ".join([find.holding.title, *find.passage.heading_path]))
+    sentences = [(text, stems(text)) for text in _SENTENCES.split(find.passage.text)]
+    offering = [over | have for text, have in sentences if asked.asked is None or asked.asked.search(text.casefold())]
+    text = frozenset[str]().union(*(have for _, have in sentences))
+    return _Found(find.score, over, text, over | text, offering)
 
 
 def _once(finds: Iterable[Find]) -> Iterator[Find]:

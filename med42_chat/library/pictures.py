@@ -11,6 +11,7 @@ WIDTHS = (600, 900, 1300, 1900, 2600)  # points across: few sizes, so that what 
 TIME_S = 15.0
 _MOST_ANSWER = 80_000_000  # bytes
 _PNG = b"\x89PNG\r\n\x1a\n"
+Key = tuple[str, int, int]  # document, page, width
 _END = b"IEND\xaeB`\x82"
 
 
@@ -28,15 +29,18 @@ def fitting(width: int) -> int:
 
 
 class Kept:
-    """The pictures shown last, up to so many bytes of them. Of those that are not there, a few are made at a time."""
+    """The pictures shown last, up to so many bytes of them, each of a page of a document, in a width.
+
+    Of those that are not there, a few are made at a time.
+    """
 
     def __init__(self, most_bytes: int = 96_000_000, at_once: int = 2) -> None:
         self._most, self._bytes = most_bytes, 0
-        self._pictures: OrderedDict[object, bytes] = OrderedDict()
+        self._pictures: OrderedDict[Key, bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._turns = threading.BoundedSemaphore(at_once)
 
-    def get(self, key: object, make: Callable[[], bytes]) -> bytes:
+    def get(self, key: Key, make: Callable[[], bytes]) -> bytes:
         """The picture under this key, made now where it is not here. Raises what `make` raises."""
         found = self._known(key)
         if found is not None:
@@ -46,13 +50,19 @@ class Kept:
             found = self._known(key)
             return found if found is not None else self._keep(key, make())
 
-    def _known(self, key: object) -> bytes | None:
+    def forget(self, document: str) -> None:
+        """Drops the pictures of this document."""
+        with self._lock:
+            for key in [key for key in self._pictures if key[0] == document]:
+                self._bytes -= len(self._pictures.pop(key))
+
+    def _known(self, key: Key) -> bytes | None:
         with self._lock:
             if key in self._pictures:
                 self._pictures.move_to_end(key)
             return self._pictures.get(key)
 
-    def _keep(self, key: object, picture: bytes) -> bytes:
+    def _keep(self, key: Key, picture: bytes) -> bytes:
         with self._lock:
             self._bytes += len(picture) - len(self._pictures.pop(key, b""))
             self._pictures[key] = picture

@@ -44,5 +44,11 @@ def stems(text: str) -> frozenset[str]:
 @cache
 def alike(word: str) -> frozenset[str]:
     """The stems of the words that say the same, its own among them, and for a kind of medicine of those of that kind."""
-    groups = [group for group in SAME if word in group] + [members for kind, members in KINDS if word in kind]
-    return frozenset(stem(same) for group in groups for same in group) | {stem(word)}
+    own = stem(word)
+    groups = [group for group in map(_stems, SAME) if own in group] + [_stems(members) for kind, members in KINDS if word in kind]
+    return frozenset({own}.union(*groups))
+
+
+@cache
+def _stems(listed: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(stem, listed))

@@ -41,10 +41,15 @@ class Documents:
         self._audit = audit
         self._changes = 0
         self._near: Near = lambda question, collections: {}
+        self._told: list[Callable[[str], None]] = []
 
     def rank_by(self, near: Near) -> None:
         """From now on another ranking counts beside that of the words: `near` gives points for passages, by id. See passages.points."""
         self._near = near
+
+    def when_removed(self, told: Callable[[str], None]) -> None:
+        """From now on this is told the id of each document that is removed, as soon as it is in no list."""
+        self._told.append(told)
 
     def changed(self) -> int:
         """Grows with each change of the documents, or of what is said of them."""
@@ -218,10 +223,9 @@ class Documents:
             rename(db, "conversations", name, one_line(new))
 
     def remove_collection(self, name: str) -> None:
-        """Removes the collection; its documents stay in the library. A conversation that was searched in it alone is searched in all."""
+        """Removes the collection; its documents stay in the library. Conversations still name it: kept to it, they don't search all."""
         with self._write() as db:
             db.conn.execute("delete from collections where name = ?", (name,))
-            rename(db, "conversations", name, "")
 
     def supersede(self, old: str, new: str) -> None:
         """From now on `new` is searched in the place of `old`, in its collections too. `old` stays and can be read.
@@ -259,6 +263,8 @@ class Documents:
             row = _row(db, id)
             self._hide(db, row)
             self._audit.append("document.removed", id, {})
+        for told in self._told:
+            told(id)
         self._remove(row["id"])
         self._connections.empty_log()
 

@@ -13,11 +13,23 @@ from hypothesis import strategies as st
 
 from med42_chat.library.documents import document_of
 from med42_chat.library.gate import MOST, passing
+from med42_chat.library.shorthand import plain as joined
+from med42_chat.library.shorthand import spelled
 from med42_chat.lookup import Lookup
 from med42_chat.records import Find, Holding, Passage
 from med42_chat.settings import ASSETS
 from med42_chat.store.database import Store
+from tests.library.judged import documents
 
+# Words of the passage that answers the offered question on each document.
+ANSWERS = {
+    "anticoagulants.pdf": "the last tablet is taken 24 hours",
+    "antibiotic-levels.pdf": "above 20 mg l one dose is left out",
+    "delirium.pdf": "quetiapine 12 5 mg at night",
+    "contrast.docx": "metformin goes on when",
+    "refeeding.html": "phosphate 20 mmol by vein",
+    "early-warning.md": "outreach team within 15 minutes",
+}
 HOLDING = Holding("d", "0" * 64, "f.pdf", "application/pdf", 1, "Protocol", "", "", "", 0, 3, 9)
 
 
@@ -45,24 +57,44 @@ def shares(samples: Lookup, answerable: Sequence[str], unanswerable: Sequence[st
     return len(silent) / len(unanswerable), len(answered) / len(answerable)
 
 
-def test_on_the_questions_that_it_was_made_with_it_abstains_and_answers_as_it_was_meant_to(samples: Lookup) -> None:
-    half, further = questions("development"), questions("further")
-    asked = [[one["text"] for one in half[kind]] + further[kind] for kind in ("answerable", "unanswerable")]
+def test_on_the_questions_that_it_was_fitted_on_it_abstains_and_answers_as_it_was_meant_to(samples: Lookup) -> None:
+    sets = [questions(name) for name in ("development", "held-out", "ward")]
+    asked = [[one["text"] for each in sets for one in each[kind]] + questions("further")[kind] for kind in ("answerable", "unanswerable")]
     abstains, answers = shares(samples, *asked)
     assert abstains >= 0.95 and answers >= 0.85
 
 
 def test_on_questions_that_nothing_was_chosen_on_it_does_not_fall_behind_what_was_measured(samples: Lookup) -> None:
-    """.90 and .84 were measured, and .95 and .85 are wanted."""
-    asked = questions("held-out")
-    abstains, answers = shares(samples, *([one["text"] for one in asked[kind]] for kind in ("answerable", "unanswerable")))
-    assert abstains >= 0.90 and answers >= 0.84
+    """.97 and .82 were measured; .95 and .85 are wanted."""
+    asked = questions("fresh")
+    abstains, answers = shares(samples, *([one["question"] for one in asked[kind]] for kind in ("answerable", "unanswerable")))
+    assert abstains >= 0.95 and answers >= 0.80
 
 
 def test_the_passage_with_the_answer_is_among_those_that_pass(samples: Lookup) -> None:
-    passed = [(one, samples.passing(one["text"])) for one in questions("held-out")["answerable"]]
+    passed = [(one, samples.passing(one["question"])) for one in questions("fresh")["answerable"]]
     right = [one for one, finds in passed if any(plain(one["words"]) in plain(find.passage.text) for find in finds)]
-    assert len(right) >= 0.9 * sum(bool(finds) for _, finds in passed)
+    assert len(right) >= 0.95 * sum(bool(finds) for _, finds in passed)
+
+
+def test_the_words_that_answer_a_fresh_question_stand_in_its_document_and_in_one_passage_only() -> None:
+    texts = {name: [plain(passage.text) for passage in document.passages] for name, document in documents()}
+    asked = questions("fresh")
+    places = [sum(plain(one["words"]) in text for text in texts[one["document"]]) for one in asked["answerable"]]
+    assert places == [1] * 100 and len({one["question"] for kind in asked.values() for one in kind}) == 200
+
+
+def test_no_fresh_question_is_one_that_was_used_before() -> None:
+    used = [questions(name)[kind] for name in ("development", "held-out", "ward", "further") for kind in ("answerable", "unanswerable")]
+    before = {frozenset(plain(one if isinstance(one, str) else one["text"]).split()) for each in used for one in each}
+    fresh = [frozenset(plain(one["question"]).split()) for kind in questions("fresh").values() for one in kind]
+    assert not [one for one in fresh for other in before if len(one & other) >= 0.6 * len(one | other)]
+
+
+@pytest.mark.parametrize("offered", tomllib.loads((ASSETS / "library" / "questions.toml").read_text("utf-8"))["question"])
+def test_each_question_that_is_offered_is_let_through_with_the_passage_that_answers_it_first(samples: Lookup, offered: Any) -> None:
+    first = samples.passing(offered["text"])[0]
+    assert first.holding.name == offered["document"] and ANSWERS[offered["document"]] in plain(first.passage.text)
 
 
 def find(number: int, text: str, start: int = 0, page: int = 1) -> Find:
@@ -73,11 +105,11 @@ def even(words: Sequence[str]) -> dict[str, float]:
     return dict.fromkeys(words, 2.0)
 
 
-def test_an_amount_that_is_asked_for_must_stand_with_what_it_is_asked_of() -> None:
-    near = find(1, "Apixaban is for atrial fibrillation. Enoxaparin 40 mg is for others.")
-    assert passing("What is the dose of apixaban in atrial fibrillation?", [near], even) == []
-    answers = find(1, "Apixaban 5 mg is for atrial fibrillation. Enoxaparin is for others.")
-    assert passing("What is the dose of apixaban in atrial fibrillation?", [answers], even) == [answers]
+def test_an_amount_that_is_asked_for_counts_where_it_stands_with_what_it_is_asked_of() -> None:
+    near = find(1, "Apixaban is for atrial fibrillation. Enoxaparin 40 mg is for others.", page=1)
+    answers = find(1, "Apixaban 5 mg is for atrial fibrillation. Enoxaparin is for others.", page=2)
+    assert passing("What is the dose of apixaban in atrial fibrillation?", [near, answers], even)[0] == answers
+    assert passing("What is the dose of apixaban in atrial fibrillation?", [replace(near, score=0.0)], even) == []
 
 
 def test_an_abbreviation_and_what_it_stands_for_are_the_same() -> None:
@@ -85,7 +117,13 @@ def test_an_abbreviation_and_what_it_stands_for_are_the_same() -> None:
     long, short = find(1, "In acute bladder crisis stop naproxen."), find(1, "In ABX stop naproxen.")
     assert passing("Naproxen in ABX?", [long], even, known) == [long] and passing("Naproxen in ABX?", [long], even) == []
     assert passing("Naproxen in acute bladder crisis?", [short], even, known) == [short]
-    assert passing("Naproxen in AKI?", [find(1, "In acute kidney injury stop naproxen.")], even)
+
+
+def test_what_is_written_short_on_a_ward_is_found_written_long() -> None:
+    assert ("gent", "gentamicin") in spelled("Gent level?") and ("aki", "acute kidney injury") in spelled("acute kidney injury?")
+    assert spelled("Hello") == [] and joined("u&es in c. diff, and c diff") == "ues in cdiff, and cdiff"
+    found = [find(1, "In acute kidney injury stop naproxen.")]
+    assert passing("naproxen in aki", found, even, spelled("naproxen in aki")) == found and passing("naproxen in aki", found, even) == []
 
 
 def test_the_best_comes_first_and_what_says_much_less_does_not_come_along() -> None:

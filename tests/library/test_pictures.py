@@ -189,15 +189,28 @@ def rows(png: bytes) -> list[bytes]:
     return [data[at + 1 : at + 1 + 3 * width] for at in range(0, len(data), 3 * width + 1)]
 
 
+def key(document: str) -> tuple[str, int, int]:
+    return document, 1, 900
+
+
 class TestKept:
     def test_a_picture_is_made_once(self) -> None:
         made: list[str] = []
         kept = Kept()
-        assert [kept.get("a", lambda: made.append("a") or b"x") for _ in range(3)] == [b"x"] * 3  # type: ignore[func-returns-value]
+        assert [kept.get(key("a"), lambda: made.append("a") or b"x") for _ in range(3)] == [b"x"] * 3  # type: ignore[func-returns-value]
         assert made == ["a"]
 
     def test_the_oldest_goes_when_there_are_too_many(self) -> None:
         kept, made = Kept(most_bytes=10), count()
-        for key in ("a", "b", "a", "c", "a", "b"):
-            kept.get(key, lambda: b"12345" if next(made) >= 0 else b"")
+        for name in ("a", "b", "a", "c", "a", "b"):
+            kept.get(key(name), lambda: b"12345" if next(made) >= 0 else b"")
         assert next(made) == 4  # a, b, c, and b again
+
+    def test_those_of_one_document_are_forgotten_and_their_room_is_free(self) -> None:
+        kept, made = Kept(most_bytes=10), count()
+        for name in ("a", "b"):
+            kept.get(key(name), lambda: b"12345")
+        kept.forget("a")
+        for name in ("b", "c", "b", "a"):
+            kept.get(key(name), lambda: b"12345" if next(made) >= 0 else b"")
+        assert next(made) == 2  # c and a: b was kept all the time

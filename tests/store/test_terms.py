@@ -38,7 +38,7 @@ def test_the_pairs_of_abbreviations_in_a_question_are_told_whichever_form_it_has
     assert store.documents.abbreviations("What of all?") == []
 
 
-def test_a_conversation_keeps_to_a_collection_that_gets_another_name_and_to_none_that_is_removed(store: Store) -> None:
+def test_a_conversation_keeps_to_a_collection_that_gets_another_name_or_is_removed(store: Store) -> None:
     store.documents.set_collections(added(store, "One.").id, ["Ward", "ICU"])
     ids = [store.conversations.create().id for _ in range(3)]
     for id, chosen in zip(ids, (["Ward", "ICU"], ["Ward"], ["Other"]), strict=True):
@@ -46,4 +46,5 @@ def test_a_conversation_keeps_to_a_collection_that_gets_another_name_and_to_none
     store.documents.rename_collection("Ward", "Ward 3")
     assert [set(store.conversations.get(id).collections) for id in ids] == [{"Ward 3", "ICU"}, {"Ward 3"}, {"Other"}]
     store.documents.remove_collection("Ward 3")
-    assert [store.conversations.get(id).collections for id in ids] == [("ICU",), (), ("Other",)]
+    assert [set(store.conversations.get(id).collections) for id in ids] == [{"Ward 3", "ICU"}, {"Ward 3"}, {"Other"}]
+    assert store.documents.count(["Ward 3"]) == 0 and store.documents.search("One", 5, ["Ward 3"]) == []

@@ -1,5 +1,6 @@
 """The addresses behind a citation: what they show, what they refuse, and that nothing of it may be kept."""
 
+import gc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,36 @@ def test_a_page_is_a_picture_that_may_not_be_kept(opened: Services, client: Test
     assert answer.content.startswith(b"\x89PNG") and answer.headers["content-type"] == "image/png"
     assert answer.headers["cache-control"] == "no-store"
     assert int.from_bytes(answer.content[16:20], "big") in (900, 901)
+
+
+def test_pictures_of_a_removed_document_are_dropped_at_once(opened: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    canary = b"\x89PNG\r\n\x1a\n canary 7193 IEND\xaeB`\x82"
+    monkeypatch.setattr("med42_chat.pages.render", lambda *about: bytes(bytearray(canary)))
+    pages = Pages(opened, WORDS)
+    client = TestClient(Starlette(routes=pages.routes()))
+    source, other = added(opened, tmp_path / "r.pdf", "r"), added(opened, tmp_path / "s.pdf", "s")
+    for one in (source, other):
+        assert client.get(f"/v1/page/{one.document_id}/1").content == canary
+    before = sum(b"canary 7193" in found for found in gc.get_referents(pages._pictures._pictures) if isinstance(found, bytes))
+    opened.library.documents.remove(source.document_id)
+    after = sum(b"canary 7193" in found for found in gc.get_referents(pages._pictures._pictures) if isinstance(found, bytes))
+    assert (before, after) == (2, 1) and client.get(f"/v1/page/{source.document_id}/1").status_code == 404
+    assert client.get(f"/v1/page/{other.document_id}/1").content == canary
+
+
+def test_a_picture_that_was_being_made_while_its_document_was_removed_is_not_kept(
+    opened: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = added(opened, tmp_path / "t.pdf", "t")
+
+    def removed_meanwhile(*about: object) -> bytes:
+        opened.library.documents.remove(source.document_id)
+        return b"canary"
+
+    monkeypatch.setattr("med42_chat.pages.render", removed_meanwhile)
+    pages = Pages(opened, WORDS)
+    answer = TestClient(Starlette(routes=pages.routes())).get(f"/v1/page/{source.document_id}/1")
+    assert answer.status_code == 404 and not pages._pictures._pictures
 
 
 @pytest.mark.parametrize("width", ["", "-5", "x", "99999999999999999999", "9" * 5000])
