@@ -441,9 +441,20 @@ class TestHandsAndEars:
         assert page.evaluate("(body => body.scrollWidth <= body.clientWidth + 1)(document.querySelector('#export .body'))")
         assert page.evaluate("document.querySelector('#export .closing').getBoundingClientRect().bottom <= innerHeight + 1")
 
-    def test_the_header_stays_one_line_on_a_phone(self, desk: Desk) -> None:
-        desk.page.set_viewport_size({"width": 390, "height": 844})
+    def test_the_header_has_room_for_its_buttons_in_one_line(self, desk: Desk) -> None:
+        page = desk.page
         desk.show(desk.talk())
-        desk.page.wait_for_selector(HEADER, state="visible")
-        boxes = "[...document.querySelectorAll('#header .tool')].map(one => one.getBoundingClientRect())"
-        assert len(set(desk.page.evaluate(f"{boxes}.filter(one => one.width).map(one => one.top)"))) == 1
+        page.wait_for_selector(HEADER, state="visible")
+        page.evaluate(
+            """() => {
+              const say = (name, html) => (document.querySelector(`#header [data-live="${name}"]`).innerHTML = html);
+              say("model", '<span class="chip demonstration">Demonstration model, not Med42</span>');
+              say("adding", "Reading 3 of 12");
+              say("state", '<span class="dot" data-state="busy"></span><span>Writing the answer</span>');
+            }"""
+        )
+        boxes = "[...document.querySelectorAll('#header .tool')].map(one => one.getBoundingClientRect()).filter(one => one.width)"
+        for width in (390, 562, 600, 719, 840, 1024, 1186, 1280, 1440):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.evaluate(f"new Set({boxes}.map(one => one.top)).size") == 1, width
+            assert page.evaluate("(head => head.scrollWidth - head.clientWidth)(document.querySelector('#header .head'))") <= 0, width
