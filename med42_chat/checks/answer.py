@@ -4,6 +4,7 @@ What is looked at: marks, quotations, figures with units, frequencies, names of 
 whether a sentence follows from its source in any other respect, and whether the source is right.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from med42_chat.records import Finding, FindingKind, FindingState, Source
 _FEWEST_QUOTED = 3
 # Of a sentence that rests on a source, in other words too, at least this share of the words that carry meaning stands there.
 _STRANGE, _FEWEST_WORDS = 0.4, 4
+# What a number without a known unit counts: the sprays of '5 sprays', which are no 5 mg.
+_COUNTED = re.compile(r"\s(?!(?:this|thus|plus|minus|less|does|always|unless|across|patients)\b)[a-z]{3,}s\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,10 @@ def _looked_up(one: Measure, sentence: _Sentence) -> tuple[FindingState, str, Pa
         same = passage.measures.get(one.key) or (passage.numbers.get(one.number) if not one.unit else None)
         if same:
             as_written = "" if plain(same.text) == plain(one.text) else f" as {written(same.text)}"
+            counted = None if one.unit or not same.unit else _COUNTED.match(sentence.said.text, one.end)
+            if counted:
+                told = f"{place(passage).capitalize()} has {written(same.text)}, not {written(one.text + counted[0])}."
+                return "doubtful", told, passage
             return "found", f"{written(one.text)} stands in {place(passage)}{as_written}.", passage
     for passage in sentence.cited:
         bare = passage.numbers.get(one.number)

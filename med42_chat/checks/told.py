@@ -67,7 +67,8 @@ def _carried(words: Words, message: Message) -> Iterator[Told]:
     carrying = sum(any(span.start <= one.start < span.end for one in named) for span in spans)
     if spans:
         # Given sources and naming none, it is no better than an answer from memory.
-        yield Told(words("findings.carried", cited=carrying, n=len(spans)), amber=not carrying)
+        some = Told(words("findings.carried", cited=carrying, n=len(spans)), amber=not carrying)
+        yield some if cited(message) else Told(words("findings.names_none", n=len(message.citations)), amber=True)
 
 
 def _says_something(text: str, span: Span) -> bool:

@@ -107,6 +107,11 @@ class TestFigures:
         (one,) = amber(check("Below 30 mL/min the renal team is told [1].", SOURCES, listed))
         assert (one.state, one.words) == ("doubtful", "Source 1, page 4 has the number “30”, without this unit.")
 
+    def test_a_unit_that_is_not_known_here_is_doubtful_where_the_source_counts_something_else(self, listed: Medicines) -> None:
+        (one,) = amber(check("The usual is 40 sprays [1].", SOURCES, listed))
+        assert (one.state, one.words) == ("doubtful", "Source 1, page 4 has “40 mmol”, not “40 sprays”.")
+        assert not amber(check("Give 40 of it, as is usual [1].", SOURCES, listed))
+
     def test_a_figure_from_the_sentence_next_to_it_is_noticed(self, listed: Medicines) -> None:
         (one,) = amber(check("Hypokalaemia is measured again after four hours [1].", SOURCES, listed))
         assert one.state == "doubtful"

@@ -158,13 +158,14 @@ class TestSummary:
         told = summary(WORDS, answer("Stop it now [1].", *SOURCES, findings=(finding(0, 4, kind, state),)))
         assert " of 1 sentence carries a source" in plain(told)
 
-    def test_that_no_sentence_carries_a_source_is_amber(self) -> None:
-        assert '<span class="amber">0 of 2 sentences' in summary(WORDS, answer("Stop it early. Start it late.", *SOURCES))
+    def test_that_an_answer_names_none_of_its_sources_is_said_plainly_and_amber(self) -> None:
+        told = f'<span class="amber">This answer names none of its sources: it was given {len(SOURCES)}</span>'
+        assert told in summary(WORDS, answer("Stop it early. Start it late.", *SOURCES))
         assert "amber" not in summary(WORDS, answer("Stop apixaban 48 hours before an operation [1].", *SOURCES))
 
     def test_a_link_whose_name_is_a_number_carries_no_source(self) -> None:
         told = summary(WORDS, answer("Apixaban is stopped early [1](https://example.org/x).", *SOURCES))
-        assert plain(told).startswith("0 of 1 sentence")
+        assert plain(told).startswith("This answer names none of its sources")
 
     def test_headings_and_lines_that_announce_a_list_are_no_sentences(self) -> None:
         text = "# What to do\n\nDo it in this order:\n\n- Stop apixaban 48 hours before an operation [1]."
