@@ -35,7 +35,11 @@ LARGEST_TEXT = 3_500_000  # bytes of what is sent at once, below the guard's lim
 _FOUND = 8  # passages that a search in the library shows at most, beside those that would stand before the model
 
 _Told = Mapping[str, Any]
-UNREAD = Response(status_code=400)  # to a page that left while it sent: nobody reads it, and it is no fault for the log
+UNREAD = Response(status_code=400)  # to a page that left while it sent, or to what is no page of ours: no fault for the log
+
+
+class _Malformed(Exception):
+    """What came is not what a page sends."""
 
 
 class _Stale(Exception):
@@ -63,9 +67,9 @@ class Intake:
     async def search(self, request: Request) -> Response:
         """What stands in titles and messages; the words come in the body, since an address might be logged."""
         try:
-            query = str(json.loads(await request.body())["query"])
+            query = str(_fields(_json(await request.body()), "query")[0])
             return JSONResponse(await asyncio.to_thread(searched, self._services.store.conversations, query))
-        except ClientDisconnect:
+        except (ClientDisconnect, _Malformed):
             return UNREAD
         except Med42Error as error:
             return problem(error)
@@ -86,11 +90,11 @@ class Intake:
         """A file for the library, which is kept and read when its turn comes; the collections it goes into stand in a header, too."""
         name, services = self._name(request), self._services
         try:
-            collections = [str(one) for one in json.loads(unquote(request.headers.get("x-collections", "[]")))]
+            collections = _names(_json(unquote(request.headers.get("x-collections", "[]"))))
             too_large = ("library.too_large", "library.too_large_hint")
             data = await self._received(request, documents.MOST_BYTES, too_large, name=name, n=documents.MOST_BYTES // 1_000_000)
             return JSONResponse({"id": await asyncio.to_thread(services.adding.take, name, bytes(data), collections)})
-        except ClientDisconnect:
+        except (ClientDisconnect, _Malformed):
             return UNREAD
         except Med42Error as error:
             return problem(error)
@@ -110,10 +114,9 @@ class Intake:
     async def passages(self, request: Request) -> Response:
         """What the library has for a question, as it would be looked up when it is asked."""
         try:
-            told = json.loads(await request.body())
-            collections = tuple(str(one) for one in told["collections"])
-            return JSONResponse({"html": await asyncio.to_thread(self._found, str(told["question"]), collections)})
-        except ClientDisconnect:
+            question, collections = _fields(_json(await request.body()), "question", "collections")
+            return JSONResponse({"html": await asyncio.to_thread(self._found, str(question), _names(collections))})
+        except (ClientDisconnect, _Malformed):
             return UNREAD
         except Med42Error as error:
             return problem(error)
@@ -160,6 +163,26 @@ class Intake:
             return {}
         meter, unseen = gauges.meter(self._words, preview.context), view.unseen(preview.left_out)
         return {"meter": meter, "unseen": unseen, "too_long": preview.too_long}
+
+
+def _json(written: str | bytes) -> object:
+    try:
+        found: object = json.loads(written)
+    except (ValueError, RecursionError) as error:  # the latter of ten thousand brackets
+        raise _Malformed from error
+    return found
+
+
+def _fields(told: object, *names: str) -> list[Any]:
+    if not isinstance(told, dict) or not all(name in told for name in names):
+        raise _Malformed
+    return [told[name] for name in names]
+
+
+def _names(told: object) -> tuple[str, ...]:
+    if not isinstance(told, list):
+        raise _Malformed
+    return tuple(map(str, told))
 
 
 def attachments_of(told: Sequence[_Told]) -> tuple[Attachment, ...]:

@@ -167,6 +167,15 @@ class TestFiles:
 
 
 class TestTheLibrary:
+    @pytest.mark.parametrize("sent", ["", "{", '"Ward"', "3", "null", "[" * 100_000])
+    def test_what_no_page_of_ours_sends_is_refused_without_a_fault(self, browser_like: TestClient, opened: Services, sent: str) -> None:
+        bodies = [sent, f'{{"question": "a", "collections": {sent or 1}}}', '{"question": "a"}']
+        assert [browser_like.post("/v1/passages", content=body).status_code for body in bodies] == [400] * 3
+        assert browser_like.post("/v1/search", content=sent).status_code == 400
+        headers = {"x-name": "a.txt", "x-collections": sent[:5_000]}
+        assert browser_like.post("/v1/document", content="Falls.", headers=headers).status_code == 400
+        assert opened.adding.state().items == ()
+
     def test_a_file_goes_under_its_bare_name_into_the_collections_that_were_named(self, browser_like: TestClient, opened: Services) -> None:
         headers = {"x-name": quote("../Stürze.txt"), "x-collections": quote('["Ward 3"]')}
         id = browser_like.post("/v1/document", content="Falls\n\nRails up.", headers=headers).json()["id"]
