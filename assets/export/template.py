@@ -91,7 +91,7 @@ STYLES = [
     Style("SourceLook", "Status, to be looked at", 18, WARN, bold=True, after=60, left=560),
     Style("SourceNote", "Status", 18, MUTED, after=60, left=560),
     Style("Evidence", "Evidence", 16, MUTED, after=0, left=2600, right=170, hanging=2600, tab=2600, shade=SUNKEN),
-    Style("Signature", "Signature", 22, bold=True, before=480, after=240, above=ACCENT, below=ACCENT, keeps=True),
+    Style("Signature", "Signature", 22, bold=True, before=280, after=280, above=ACCENT, below=ACCENT),
     Style("SmallPrint", "Small print", 18, MUTED, after=80),
     Style("Header", "header", 16, MUTED, after=0, below=LINE),
     Style("Footer", "footer", 16, MUTED, after=0, above=LINE),

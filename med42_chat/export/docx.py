@@ -53,12 +53,12 @@ class _Writer:
         yield self._said("Title", sheet.title)
         yield from self._facts("Fact", sheet.head)
         yield self._words("Warning", sheet.warning)
+        yield self._words("Signature", sheet.signature)
         if sheet.pinned:
             yield self._words("Heading1", sheet.names["pinned"])
             yield self._said("Pinned", sheet.pinned)
         for entry in sheet.entries:
             yield from self._entry(entry)
-        yield self._words("Signature", sheet.signature)
         yield from self._sources()
         yield self._words("Heading1", sheet.names["safe_use"])
         yield from (self._words("SmallPrint", text) for text in sheet.safe_use)

@@ -22,7 +22,7 @@ def write(sheet: Sheet, options: Options, css: str) -> str:
     return (
         f'<!doctype html>\n<html lang="{escape(sheet.language)}" dir="{sheet.direction}">\n{_head(sheet, style)}\n<body>\n'
         f"{_title(sheet)}\n<main>\n{_pinned(sheet)}{_lines(_entry(sheet, entry) for entry in sheet.entries)}"
-        f'<p class="signature">{escape(sheet.signature)}</p>\n{_references(sheet)}{_safe_use(sheet)}</main>\n'
+        f"{_references(sheet)}{_safe_use(sheet)}</main>\n"
         f"<footer>{escape(sheet.quiet)}</footer>\n</body>\n</html>\n"
     )
 
@@ -65,7 +65,7 @@ def _css(text: str) -> str:
 def _title(sheet: Sheet) -> str:
     return (
         f'<header>\n<h1 dir="auto">{escape(sheet.title)}</h1>\n{_rows("head", sheet.head)}\n'
-        f'<p class="warning" role="note">{escape(sheet.warning)}</p>\n</header>'
+        f'<p class="warning" role="note">{escape(sheet.warning)}</p>\n<p class="signature">{escape(sheet.signature)}</p>\n</header>'
     )
 
 

@@ -49,12 +49,11 @@ def expected(one: Sheet) -> str:
 def _parts(one: Sheet) -> Iterator[str]:
     yield one.title
     yield from (f"{row.name} {row.value}" for row in one.head)
-    yield one.warning
+    yield f"{one.warning} {one.signature}"
     if one.pinned:
         yield f"{one.names['pinned']} {one.pinned}"
     for entry in one.entries:
         yield from _entry(one, entry)
-    yield one.signature
     answers = [entry for entry in one.entries if entry.references]
     if answers:
         yield one.names["references"]
