@@ -33,9 +33,10 @@ from med42_chat.markup import (
 
 MarkWriter = Callable[[int], str]
 
-# Signs that mean something wherever they stand; '_' within a word does not, nor '<' before a space, nor '&' alone. Brackets mean nothing
-# by themselves, and '\\[' would begin a formula where those are read: a link is undone at its parenthesis, a definition at its colon.
-_SIGN = re.compile(r"[\\`*$~]|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w{1,32};)|!$")
+# Signs that mean something wherever they stand; '_' within a word does not, nor a line of them to sign on (the group), nor '<' before a
+# space. Brackets mean nothing by themselves, and '\\[' would begin a formula where those are read: a link is undone at its parenthesis, a
+# definition at its colon.
+_SIGN = re.compile(r"(?<=\S )(_+)(?= )|[\\`*$~]|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w{1,32};)|!$")
 # What means something at a line's beginning: headings, quotes, rules, underlines, lists, tables.
 _LEAD = re.compile(r"^[ \t]*(?:([-+](?=\s|$)|--|=|#{1,6}(?=\s|$)|>|\||:-)|(\d{1,9})([.)](?=\s|$))|(\[[^\]\n]*\]):)", re.MULTILINE)
 _MONEY_SAFE = re.compile(r"(?=\S)[^$\n]*(?<=\S)")
@@ -53,7 +54,7 @@ def to_markdown(tree: Tree, mark: MarkWriter, headings: int = 0) -> str:
 
 def escaped(text: str) -> str:
     """A text as it is, on lines of its own."""
-    return _lead(_text(text))
+    return _lead(_text(f"{text} ")[:-1])  # the space: a line to sign on may end here
 
 
 class _Pen:
@@ -171,7 +172,7 @@ def _follows(above: Block, below: Block) -> bool:
 
 
 def _text(text: str) -> str:
-    return _SIGN.sub(r"\\\g<0>", text).replace("](", "]&#40;")
+    return _SIGN.sub(lambda sign: sign[1] or f"\\{sign[0]}", text).replace("](", "]&#40;")
 
 
 def _balanced(text: str) -> str:

@@ -78,6 +78,7 @@ class TestMarkdown:
 
     def test_what_was_typed_is_readable_as_it_stands(self) -> None:
         made = markdown.write(sheet(answered("Yes.", question="K 4.1 - 5 mg/day\n- 37.5 °C <38, eGFR_2 & [1]")), OPTIONS)
+        assert "reviewed by ____________________ on ____________________\n" in made
         assert "K 4.1 - 5 mg/day\\\n\\- 37.5 °C <38, eGFR_2 & [1]\n" in made
 
     def test_a_formula_that_would_be_live_elsewhere_is_code(self) -> None:
