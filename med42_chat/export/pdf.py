@@ -7,6 +7,8 @@ bytes, but for a password, whose encryption is never the same twice.
 
 import io
 import json
+import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -108,19 +110,29 @@ def _given(sheet: Sheet, options: Options, words: Words, fonts: Path, attached: 
     entries = [_entry(entry, around) for entry in sheet.entries]
     whole = {**_head(sheet, options), "attached": attached, "attachment": ATTACHED, "entries": entries}
     unknown = missing(set(_json(whole)), fonts)
+    if not unknown:
+        return _json(whole).translate(_DISALLOWED), ()
+    total = _count(whole, unknown)
     for entry in entries:
         if count := _count(entry, unknown):
             entry["notes"] = [*entry["notes"], words("export.no_glyph", n=count)]
-    shown = _json(whole).translate({**{ord(one): "\ufffd" for one in unknown}, **_DISALLOWED})
-    return shown, (words("export.no_glyph", n=_count(whole, unknown)),) if unknown else ()
+    return _replaced(_json(whole), unknown).translate(_DISALLOWED), (words("export.no_glyph", n=total),)
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _count(value: object, characters: frozenset[str]) -> int:
-    return sum(character in characters for character in _json(value))
+def _count(value: object, unknown: frozenset[str]) -> int:
+    text = _json(value)
+    return _replaced(text, unknown).count("\ufffd") - text.count("\ufffd")
+
+
+def _replaced(text: str, unknown: frozenset[str]) -> str:
+    """Without the unknown characters, and without the accents on one: those are drawn with what they stand on, or not at all."""
+    accents = "".join(one for one in set(text) if unicodedata.category(one).startswith("M"))
+    stand = f"[{re.escape(''.join(unknown))}][{re.escape(accents)}]*" if accents else f"[{re.escape(''.join(unknown))}]"
+    return re.sub(stand, lambda run: "\ufffd" * len(run[0]), text)
 
 
 def _head(sheet: Sheet, options: Options) -> dict[str, Any]:

@@ -246,6 +246,11 @@ class TestHostile:
         known = printing.text(written.document)
         assert "\ufffd and \ufffd" in known and note in known
 
+    def test_accents_go_with_the_letter_that_no_font_has(self, page_of: Callable[..., pdf.Written]) -> None:
+        written = page_of((Paragraph((Text("\u1ba7\u0952 and e\u0301"),)),))
+        assert written.notes == ("2 characters that no font of this PDF can draw stand as \ufffd.",)
+        assert "\ufffd\ufffd and \u00e9" in unicodedata.normalize("NFC", printing.text(written.document))
+
     def test_what_typst_refuses_is_printed_without_its_dress_and_says_so(self, page_of: Callable[..., pdf.Written]) -> None:
         tree: Tree = (Paragraph((Text("deep words"),)),)
         for _ in range(100):
