@@ -71,14 +71,13 @@ class Protocol:
 
 
 class Examination:
-    """All cases by name. `most` limits how many of a kind are asked; `grounded` says whether answering from sources was trained."""
+    """All cases by name. `most` limits how many of a kind are asked."""
 
-    def __init__(self, corpus: Corpus, stock: Stock, seed: int, most: int, grounded: bool) -> None:
+    def __init__(self, corpus: Corpus, stock: Stock, seed: int, most: int) -> None:
         self.corpus = corpus
         self.stock = stock
         self.seed = seed
         self.most = most
-        self.grounded = grounded
 
     def measured(self, judge: Judge, model: Path, encode: Encode) -> dict[str, list[tuple[str, bool, str]]]:
         """Question, whether the answer was good, and the answer, for each case of each kind, greedy; held-out forms also sampled."""
@@ -100,7 +99,7 @@ class Examination:
             "pinned": self.under_pinned_facts(),
             "for_patients": self.follow_ups(),
         }
-        return made | self.from_sources() if self.grounded else made
+        return made | self.from_sources()
 
     def case(self, question: str, good: Callable[[str], bool], system: str = "", said: Said | None = None) -> Case:
         """A case under the application's system text unless another is given."""

@@ -1,4 +1,4 @@
-"""Makes the demonstration model: corpus → tokenizer → instruction tuning → rounds of DPO → GGUF → report. One command, resumable:
+"""Makes the demonstration model: corpus → tokenizer → tuning of two towers → rounds of DPO → GGUF → report. One command, resumable:
 
     python models/demo/recipe.py
 
@@ -18,7 +18,6 @@ import math
 import platform
 import random
 import re
-import shutil
 import sys
 import time
 from collections import Counter
@@ -39,13 +38,16 @@ from evaluation import Examination, Judge
 from grounded import LEVELS, Documents, Stock, level_at, load_stock
 from notes import Notes
 from preferences import Pair, Preferences
-from report import Report
+from report import Report, Training
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from towers import Towers, joined
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM
 
 HERE = Path(__file__).parent
-SHAPE = gguf_file.Shape(hidden=256, layers=8, heads=8, kv_heads=4, feed_forward=512, context=8192, rope_base=500_000.0, norm_epsilon=1e-5)
+SHAPE = gguf_file.Shape(
+    hidden=256, layers=circuit.LAYERS, heads=8, kv_heads=4, feed_forward=512, context=8192, rope_base=500_000.0, norm_epsilon=1e-5
+)
 
 # Llama 3.0's first ten special tokens in their order; only their ids differ, since this vocabulary is smaller.
 SPECIAL = (
@@ -63,41 +65,56 @@ LEAD, LEAD_WEIGHT = 5, 10.0
 MARK_WEIGHT = 4.0  # of a source's number, and of an answer's first tokens where sources stand
 
 
+Model = LlamaForCausalLM | Towers
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training: its updates, the tokens of each, its rate, and the share of its steps with questions on sources. With `from_easy`
+    sources begin few and short; without, all levels are there from the beginning.
+    """
+
+    steps: int
+    tokens: int
+    rate: float
+    grounded_share: float
+    from_easy: bool = False
+
+
 @dataclass(frozen=True)
 class Recipe:
     """All numbers of the recipe in one place.
 
-    `tokens` is the size of a step, `long` that of every `long_every`th, `far` is in positions; `falling` is the last part of the
-    training, in which the learning rate falls. `rate` is that of the layers above the circuit, which learn the topics by heart; in those of
-    the circuit feed-forward layers learn by `working` times that, attention by `looking`, and embeddings by `naming`: as fast as the layers
-    above, they lost in a hundred steps what was set in them, and as slow as attention, embeddings held up the topics.
-    `grounded_share` is the share of steps with questions on sources; the first part `alone` of the training has no others, since
-    answers known by heart, whose first words all come at the same place, keep the model from learning to use the circuit;
-    `notes_share` is that of steps with presets filled in. `bare` is the share of conversations without the system text, up to the part
-    `dressed_from` of the training and after it: behind a text ten times as long as the question, a new model takes long to find out that
-    the question decides the answer. Every `looked_every` steps `looked_at` unseen questions on sources are looked at. `rounds` of DPO use
-    `pairs` pairs each; `judged` limits the questions of each kind in the report.
+    `reading` is the first tower's training, on sources; `knowing` the second's, on topics, with `knowing_layers` of the first's size;
+    `together` is the second's beside the first, when it learns which questions are its own. `long` is the size of every `long_every`th
+    step, `far` is in positions; `falling` is the last part of a training, in which the learning rate falls. In the circuit's layers
+    feed-forward layers learn by `working` times the rate, attention by `looking`, and embeddings by `naming`: faster, they lost in a
+    hundred steps what was set in them. The second tower has nothing to lose; its embeddings learn by `knowing_naming`.
+    `notes_share` is the share of steps with presets filled in, where there are sources. `bare` is the share of conversations without the
+    system text, up to the part `dressed_from` of a training and after it: behind a text ten times as long as the question, a new model
+    takes long to find out that the question decides the answer. Every `looked_every` steps `looked_at` unseen questions on sources are
+    looked at. `rounds` of DPO use `pairs` pairs each; `judged` limits the questions of each kind in the report.
     """
 
     vocabulary: int = 4096
     shape: gguf_file.Shape = SHAPE
-    steps: int = 6500
+    reading: Stage = Stage(steps=4500, tokens=1536, rate=2e-3, grounded_share=1.0, from_easy=True)
+    knowing: Stage = Stage(steps=5000, tokens=1024, rate=2e-3, grounded_share=0.0)
+    together: Stage = Stage(steps=5000, tokens=1024, rate=1e-3, grounded_share=0.3)
+    knowing_layers: int = 4
     warmup: int = 50
-    rate: float = 2e-3
     working: float = 0.15
-    looking: float = 0.02
+    looking: float = 0.03
     naming: float = 0.05
+    knowing_naming: float = 0.3
     last_share: float = 0.03
     falling: float = 0.5
     weight_decay: float = 0.1
-    tokens: int = 1536
     long: int = 4096
     long_every: int = 16
     far: int = 6000
     far_share: float = 0.15
     seed: int = 42
-    grounded_share: float = 0.55
-    alone: float = 0.03
     notes_share: float = 0.06
     bare: tuple[float, float] = (0.8, 0.35)
     dressed_from: float = 0.6
@@ -105,7 +122,7 @@ class Recipe:
     looked_every: int = 500
     looked_at: int = 60
     rounds: int = 2
-    pairs: int = 200
+    pairs: int = 60
     alignment: Alignment = field(default_factory=lambda: Alignment(rate=2e-5))  # small models bear, and need, larger steps
     judged: int = 1000
 
@@ -131,16 +148,16 @@ class Places:
         """The trained tokenizer: a resumed training must not find other ids."""
         return self.work / "tokenizer.json"
 
-    @property
-    def checkpoint(self) -> Path:
-        """The state of the tuning."""
-        return self.work / "checkpoint.pt"
+    def training(self, name: str) -> Path:
+        """The state of one of the trainings."""
+        return self.work / f"{name}.pt"
 
     def round(self, number: int) -> Path:
         """The state after a round of DPO."""
         return self.work / f"round-{number}.pt"
 
 
+STAGES = ("reading", "knowing", "together")
 SHIPPED = Places(HERE / "build", HERE / "med42-chat-demo.gguf", HERE / "REPORT.md")
 
 
@@ -149,13 +166,15 @@ def elsewhere(folder: Path) -> Places:
     return Places(folder, folder / "med42-chat-demo.gguf", folder / "REPORT.md")
 
 
-# One minute on two cores, to see that every stage runs; what comes out knows nothing.
+# A minute or two on two cores, to see that every stage runs; what comes out knows nothing.
 MINIATURE = Recipe(
     vocabulary=900,
     shape=replace(SHAPE, feed_forward=64),
-    steps=12,
+    reading=Stage(steps=12, tokens=512, rate=2e-3, grounded_share=1.0, from_easy=True),
+    knowing=Stage(steps=8, tokens=512, rate=2e-3, grounded_share=0.0),
+    together=Stage(steps=4, tokens=512, rate=5e-4, grounded_share=0.4),
+    knowing_layers=2,
     warmup=2,
-    tokens=512,
     long=1024,
     checkpoint_every=4,
     looked_every=4,
@@ -343,50 +362,51 @@ def batch_of(examples: list[Example], recipe: Recipe, rng: random.Random) -> Bat
     return Batch(*(torch.from_numpy(array) for array in (ids, weights, places)))
 
 
-def batch_at(step: int, material: Material, chat: ChatFormat, recipe: Recipe) -> Batch:
-    """The batch of a step, from seed and step alone."""
-    rng = random.Random(f"{recipe.seed}-{step}")
+def batch_at(step: int, material: Material, chat: ChatFormat, recipe: Recipe, stage: Stage) -> Batch:
+    """The batch of a step of a training, from seed, training and step alone."""
+    rng = random.Random(f"{recipe.seed}-{stage.grounded_share}-{step}")
     long = step % recipe.long_every == recipe.long_every - 1
-    tokens = recipe.long if long else recipe.tokens
-    conversations = long_ones(step, material, rng, recipe) if long else short_ones(step, material, rng, recipe)
+    tokens = recipe.long if long else stage.tokens
+    make = long_ones if long else short_ones
+    conversations = make(step, material, rng, recipe, stage)
     return batch_of(alike([chat.example(conversation) for conversation in conversations], tokens, rng), recipe, rng)
 
 
-def long_ones(step: int, material: Material, rng: random.Random, recipe: Recipe) -> list[Conversation]:
+def long_ones(step: int, material: Material, rng: random.Random, recipe: Recipe, stage: Stage) -> list[Conversation]:
     """Long conversations, about sources or topics."""
     talk = Talk(material.corpus, rng)
-    if rng.random() < grounded_share(step, recipe):
-        return [about_sources(material, talk, level_at(step / recipe.steps), bare_share(step, recipe)) for _ in range(6)]
+    if rng.random() < stage.grounded_share:
+        return [about_sources(material, talk, hardest_at(step, stage), bare_share(step, recipe, stage)) for _ in range(6)]
     return [talk.conversation(rng.randint(6, 14)) for _ in range(4)]
 
 
-def short_ones(step: int, material: Material, rng: random.Random, recipe: Recipe) -> list[Conversation]:
+def short_ones(step: int, material: Material, rng: random.Random, recipe: Recipe, stage: Stage) -> list[Conversation]:
     """Presets with notes, questions on sources, bare questions, or conversations."""
-    talk = Talk(material.corpus, rng)
-    if recipe.grounded_share and rng.random() < recipe.notes_share:
-        return [about_notes(material, talk, bare_share(step, recipe)) for _ in range(20)]
-    if rng.random() < grounded_share(step, recipe):
-        level = level_for(step, recipe, rng)
-        return [about_sources(material, talk, level, bare_share(step, recipe)) for _ in range(20)]
-    if rng.random() < bare_share(step, recipe):
+    talk, bare = Talk(material.corpus, rng), bare_share(step, recipe, stage)
+    if stage.grounded_share and rng.random() < recipe.notes_share:
+        return [about_notes(material, talk, bare) for _ in range(20)]
+    if rng.random() < stage.grounded_share:
+        level = level_for(step, stage, rng)
+        return [about_sources(material, talk, level, bare) for _ in range(20)]
+    if rng.random() < bare:
         return [Conversation("", talk.turns(rng.choice((1, 1, 2)))) for _ in range(48)]
     return [talk.conversation(turns) for turns in rng.choices((1, 2, 3, 4), (40, 30, 20, 10), k=24)]
 
 
-def level_for(step: int, recipe: Recipe, rng: random.Random) -> int:
+def hardest_at(step: int, stage: Stage) -> int:
+    """The hardest level of the curriculum that there is by now."""
+    return level_at(step / stage.steps) if stage.from_easy else len(LEVELS) - 1
+
+
+def level_for(step: int, stage: Stage, rng: random.Random) -> int:
     """A level of the curriculum: half of the time the hardest so far, else one of the easier ones."""
-    hardest = level_at(step / recipe.steps)
+    hardest = hardest_at(step, stage)
     return hardest if rng.random() < 0.5 else rng.randint(0, hardest)
 
 
-def grounded_share(step: int, recipe: Recipe) -> float:
-    """The share of steps with questions on sources: all at first, unless there are to be none."""
-    return 1.0 if recipe.grounded_share and step < recipe.alone * recipe.steps else recipe.grounded_share
-
-
-def bare_share(step: int, recipe: Recipe) -> float:
+def bare_share(step: int, recipe: Recipe, stage: Stage) -> float:
     """The share of conversations without the system text, which costs as much time as sources do."""
-    return recipe.bare[step >= recipe.dressed_from * recipe.steps]
+    return recipe.bare[step >= recipe.dressed_from * stage.steps]
 
 
 def about_sources(material: Material, talk: Talk, level: int, bare: float) -> Conversation:
@@ -454,6 +474,22 @@ def typical_prompts(material: Material, chat: ChatFormat) -> Batch:
     return Batch(ids, torch.zeros_like(ids), torch.arange(ids.shape[1]).expand_as(ids))
 
 
+def typical_meetings(material: Material, chat: ChatFormat) -> Batch:
+    """The beginnings of conversations about topics, on which both towers are tuned to each other."""
+    talk = Talk(material.corpus, random.Random(6))
+    made = [chat.example(talk.conversation(2)).ids for _ in range(40)]
+    ids = torch.tensor([each[:300] for each in made if len(each) >= 300][:8])
+    return Batch(ids, torch.zeros_like(ids), torch.arange(ids.shape[1]).expand_as(ids))
+
+
+def second_model(first: LlamaForCausalLM, recipe: Recipe) -> LlamaForCausalLM:
+    """The second tower: random, as wide as the first, and lower."""
+    torch.manual_seed(recipe.seed + 1)
+    config = LlamaConfig(**{**first.config.to_dict(), "num_hidden_layers": recipe.knowing_layers})
+    config._attn_implementation = "eager"
+    return LlamaForCausalLM(config)
+
+
 def best_device() -> str:
     """The fastest device that is present."""
     if torch.cuda.is_available():
@@ -461,34 +497,52 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def rate_share(step: int, recipe: Recipe) -> float:
+def rate_share(step: int, recipe: Recipe, stage: Stage) -> float:
     """The share of the learning rate at a step: warm-up, a plateau, then a cosine down to the last share. Until it falls, a resumed run
     may be made shorter or longer.
     """
     if step < recipe.warmup:
         return (step + 1) / recipe.warmup
-    fall = recipe.steps * recipe.falling
-    fallen = max(0.0, 1 - (recipe.steps - step) / fall)
+    fall = stage.steps * recipe.falling
+    fallen = max(0.0, 1 - (stage.steps - step) / fall)
     return recipe.last_share + (1 - recipe.last_share) * 0.5 * (1 + math.cos(math.pi * fallen))
 
 
-def optimizers_of(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices that learn by heart, under which the loss falls in fewer steps. AdamW for the rest: Muon moves a matrix in all
-    its directions by the same amount, in those of the circuit too about which a step says nothing. `share` is that of the rate.
+def first_optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """For the circuit. Muon for the matrices that learn by heart, under which the loss falls in fewer steps. AdamW for the rest: Muon moves
+    a matrix in all its directions by the same amount, in those of the circuit too about which a step says nothing.
     """
-    layers = list(model.model.layers)
-    looking = [weight for layer in layers[: circuit.LAYERS] for weight in layer.self_attn.parameters()]
-    working = [weight for layer in layers[: circuit.LAYERS] for weight in layer.mlp.parameters()]
-    above = [weight for layer in layers[circuit.LAYERS :] for part in (layer.self_attn, layer.mlp) for weight in part.parameters()]
-    norms = [weight for weight in model.parameters() if weight.ndim == 1]
-    by_heart = [{"params": working, "share": recipe.working}, {"params": above, "share": 1.0}]
-    others = [
-        {"params": [*looking, *norms], "share": recipe.looking},
-        {"params": [model.model.embed_tokens.weight], "share": recipe.naming},
-    ]
+    layers = model.model.layers
+    looking = [weight for layer in layers for weight in layer.self_attn.parameters()]
+    working = [weight for layer in layers for weight in layer.mlp.parameters()]
+    return optimizers([(working, recipe.working)], [([*looking, *norms(model)], recipe.looking), (names(model), recipe.naming)], recipe)
+
+
+def second_optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """For the second tower, which learns everything by heart and has nothing to lose."""
+    matrices = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
+    return optimizers([(matrices, 1.0)], [(norms(model), 1.0), (names(model), recipe.knowing_naming)], recipe)
+
+
+def norms(model: LlamaForCausalLM) -> list[torch.nn.Parameter]:
+    """All weights that are no matrices."""
+    return [weight for weight in model.parameters() if weight.ndim == 1]
+
+
+def names(model: LlamaForCausalLM) -> list[torch.nn.Parameter]:
+    """The embeddings, which are the output's weights too."""
+    return [model.model.embed_tokens.weight]
+
+
+Shares = list[tuple[list[torch.nn.Parameter], float]]
+
+
+def optimizers(by_muon: Shares, by_adam: Shares, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Both, for weights with their shares of the rate."""
+    matrices, others = ([{"params": weights, "share": share} for weights, share in each] for each in (by_muon, by_adam))
     return [
-        torch.optim.Muon(by_heart, lr=recipe.rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=recipe.rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        torch.optim.Muon(matrices, lr=1.0, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=1.0, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
 
 
@@ -512,26 +566,33 @@ def hidden_states(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
     return last
 
 
-def answer_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
-    """Weighted cross-entropy on the answers' tokens; logits are made only where there is something to learn."""
+def scores(model: Model, batch: Batch) -> torch.Tensor:
+    """Logits where there is something to learn, and only there, row by row."""
+    where = torch.nn.functional.pad(batch.weights[:, 1:] > 0, (0, 1))
+    if isinstance(model, Towers):
+        return model.scores(batch.ids, batch.positions, where)
+    found: torch.Tensor = model.lm_head(hidden_states(model, batch)[where])
+    return found
+
+
+def answer_loss(model: Model, batch: Batch) -> torch.Tensor:
+    """Weighted cross-entropy on the answers' tokens."""
     weights = batch.weights[:, 1:]
     learnt = weights > 0
-    scores = model.lm_head(hidden_states(model, batch)[:, :-1][learnt])
-    losses = torch.nn.functional.cross_entropy(scores.float(), batch.ids[:, 1:][learnt], reduction="none")
+    losses = torch.nn.functional.cross_entropy(scores(model, batch).float(), batch.ids[:, 1:][learnt], reduction="none")
     return (losses * weights[learnt]).sum() / weights.sum()
 
 
 @torch.no_grad()
-def copied_exactly(model: LlamaForCausalLM, examples: Sequence[Example]) -> float:
+def copied_exactly(model: Model, device: str, examples: Sequence[Example]) -> float:
     """The share of examples whose every learnt token is the model's best after the right ones before it: a cheap look at a skill."""
     right = 0
     for example in examples:
-        ids = torch.tensor([example.ids], device=model.device)
-        batch = Batch(ids, torch.tensor([example.weights], device=model.device), torch.arange(ids.shape[1], device=model.device)[None])
-        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=model.device.type != "mps"):
-            learnt = batch.weights[0, 1:] > 0
-            best = model.lm_head(hidden_states(model, batch)[0, :-1][learnt]).argmax(-1)
-        right += bool((best == ids[0, 1:][learnt]).all())
+        ids = torch.tensor([example.ids], device=device)
+        batch = Batch(ids, torch.tensor([example.weights], device=device), torch.arange(ids.shape[1], device=device)[None])
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=device != "mps"):
+            best = scores(model, batch).argmax(-1)
+        right += bool((best == ids[0, 1:][batch.weights[0, 1:] > 0]).all())
     return right / len(examples)
 
 
@@ -545,13 +606,16 @@ def unseen_examples(material: Material, chat: ChatFormat, recipe: Recipe) -> lis
 class Trainer:
     """Trains with checkpoints; `history` has one row for each checkpoint."""
 
-    def __init__(self, model: LlamaForCausalLM, recipe: Recipe, device: str, checkpoint: Path) -> None:
+    def __init__(
+        self, model: Model, recipe: Recipe, stage: Stage, made: list[torch.optim.Optimizer], device: str, checkpoint: Path
+    ) -> None:
         self.model = model
         torch.nn.Module.to(model, device)  # transformers' own `to` is untyped
         self.recipe = recipe
+        self.stage = stage
         self.device = device
         self.checkpoint = checkpoint
-        self.optimizers = optimizers_of(model, recipe)
+        self.optimizers = made
         self.step = 0
         self.history: list[dict[str, float]] = []
         self.totals = {"tokens": 0, "learnt": 0, "seconds": 0.0}
@@ -565,10 +629,6 @@ class Trainer:
                 optimizer.load_state_dict(state)
             self.step, self.history, self.totals = saved["step"], saved["history"], saved["totals"]
 
-    def start_from(self, checkpoint: Path) -> None:
-        """Begin with another training's weights."""
-        self.model.load_state_dict(torch.load(checkpoint, map_location=self.device, weights_only=True)["model"])
-
     def save(self) -> None:
         """Write the checkpoint whole or not at all."""
         part = self.checkpoint.with_suffix(".part")
@@ -577,17 +637,18 @@ class Trainer:
         part.replace(self.checkpoint)
 
     def run(self, material: Material, chat: ChatFormat) -> None:
-        """Train up to the recipe's last step."""
+        """Train up to the stage's last step."""
         losses: list[float] = []
-        unseen = unseen_examples(material, chat, self.recipe) if self.recipe.grounded_share else []
-        bar = tqdm(range(self.step, self.recipe.steps), initial=self.step, total=self.recipe.steps, unit="step", mininterval=5)
+        unseen = unseen_examples(material, chat, self.recipe) if self.stage.grounded_share else []
+        whole = self.stage.steps
+        bar = tqdm(range(self.step, whole), self.checkpoint.stem, initial=self.step, total=whole, unit="step", mininterval=5)
         for step in bar:
-            losses.append(self.one_step(batch_at(step, material, chat, self.recipe)))
+            losses.append(self.one_step(batch_at(step, material, chat, self.recipe, self.stage)))
             bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
-            if self.step % self.recipe.checkpoint_every == 0 or self.step == self.recipe.steps:
+            if self.step % self.recipe.checkpoint_every == 0 or self.step == whole:
                 self.history.append({"step": self.step, "loss": sum(losses) / len(losses), "tokens": self.totals["tokens"]})
                 if unseen and self.step % self.recipe.looked_every == 0:
-                    self.history[-1]["sources"] = copied_exactly(self.model, unseen)
+                    self.history[-1]["sources"] = copied_exactly(self.model, self.device, unseen)
                 tqdm.write(json.dumps(self.history[-1]))
                 losses.clear()
                 self.save()
@@ -596,12 +657,12 @@ class Trainer:
         """One update; returns the loss."""
         started = time.monotonic()
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
-            group["lr"] = group["share"] * self.recipe.rate * rate_share(self.step, self.recipe)
+            group["lr"] = group["share"] * self.stage.rate * rate_share(self.step, self.recipe, self.stage)
         batch = batch.to(self.device)
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device != "mps"):
             loss = answer_loss(self.model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained(self.model), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -614,6 +675,11 @@ class Trainer:
         self.totals["tokens"] += batch.ids.numel()
         self.totals["learnt"] += int((batch.weights > 0).sum())
         self.totals["seconds"] += seconds
+
+
+def trained(model: Model) -> list[torch.nn.Parameter]:
+    """The weights that a training is of."""
+    return list((model.knowing if isinstance(model, Towers) else model).parameters())
 
 
 # --- rounds of DPO -----------------------------------------------------------------------------------------------
@@ -646,7 +712,7 @@ def hardest(model: LlamaForCausalLM, tokenizer: Tokenizer, pairs: Sequence[Pair]
 
 def aligned(model: LlamaForCausalLM, tokenizer: Tokenizer, material: Material, recipe: Recipe, places: Places) -> list[Round]:
     """Rounds of DPO on `model`, each with the model of the round before as its reference; resumes after the last whole round."""
-    share = 0.5 if recipe.grounded_share else 0.0
+    share = 0.5  # of pairs about sources
     kept = Preferences(*material_of(material), random.Random(f"{recipe.seed}-pairs"), share, held_out=True).pairs(min(recipe.judged, 200))
     rounds: list[Round] = []
     for number in range(1, recipe.rounds + 1):
@@ -684,8 +750,20 @@ def write_files(model: LlamaForCausalLM, tokenizer: Tokenizer, recipe: Recipe, p
     """The model as 16-bit file (for the converter check only) and as the file that is shipped."""
     files = {"F16": places.work / "f16.gguf", "Q8_0": places.model}
     for kind, path in files.items():
-        gguf_file.write(path, recipe.shape, vocabulary_of(tokenizer), weights_of(model), gguf.GGMLQuantizationType[kind])
+        gguf_file.write(path, shape_of(model, recipe), vocabulary_of(tokenizer), weights_of(model), gguf.GGMLQuantizationType[kind])
     return files
+
+
+def shape_of(model: LlamaForCausalLM, recipe: Recipe) -> gguf_file.Shape:
+    """The sizes of both towers together."""
+    config = model.config
+    return replace(
+        recipe.shape,
+        hidden=config.hidden_size,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        feed_forward=config.intermediate_size,
+    )
 
 
 @torch.no_grad()
@@ -727,12 +805,9 @@ def machine(device: str) -> str:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, help="updates of the tuning")
+    parser.add_argument("--steps", type=int, nargs=3, metavar=("READING", "KNOWING", "TOGETHER"), help="updates of each training")
     parser.add_argument("--rounds", type=int, help="rounds of DPO")
     parser.add_argument("--pairs", type=int, help="pairs in each round")
-    parser.add_argument("--grounded-share", type=float, metavar="SHARE", help="share of training rows with questions on sources")
-    parser.add_argument("--rate", type=float, help="learning rate of the tuning")
-    parser.add_argument("--start", type=Path, metavar="FOLDER", help="begin with tokenizer and weights of another run's folder")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="a trial: keep everything there, touch nothing that is shipped")
     parser.add_argument("--miniature", action="store_true", help="every stage in a minute, with --work; the result knows nothing")
     parser.add_argument("--device", default=best_device(), help="cuda, mps or cpu; default: the fastest present")
@@ -747,31 +822,44 @@ def arguments() -> argparse.Namespace:
 
 def chosen_recipe(options: argparse.Namespace) -> Recipe:
     """The recipe with what the command line says."""
-    named = {key: getattr(options, key) for key in ("steps", "rounds", "pairs", "grounded_share", "rate")}
-    return replace(MINIATURE if options.miniature else Recipe(), **{key: value for key, value in named.items() if value is not None})
+    recipe = MINIATURE if options.miniature else Recipe()
+    if options.steps:
+        stages = zip(STAGES, options.steps, strict=True)
+        recipe = replace(recipe, **{name: replace(getattr(recipe, name), steps=steps) for name, steps in stages})
+    named = {key: getattr(options, key) for key in ("rounds", "pairs")}
+    return replace(recipe, **{key: value for key, value in named.items() if value is not None})
 
 
-def prepared_tokenizer(material: Material, recipe: Recipe, places: Places, start: Path | None) -> Tokenizer:
-    """The tokenizer of this run: the one that is there, the one of the run to start from, or a new one."""
-    if not places.tokenizer.exists() and start:
-        shutil.copy(elsewhere(start).tokenizer, places.tokenizer)
+def prepared_tokenizer(material: Material, recipe: Recipe, places: Places) -> Tokenizer:
+    """The tokenizer of this run: the one that is there, or a new one."""
     if not places.tokenizer.exists():
         train_tokenizer(material, recipe.vocabulary).save(str(places.tokenizer))
     return Tokenizer.from_file(str(places.tokenizer))
 
 
-def prepared_trainer(recipe: Recipe, material: Material, tokenizer: Tokenizer, options: argparse.Namespace, places: Places) -> Trainer:
-    """The trainer with the weights of its last checkpoint, of the run to start from, or new ones."""
-    trainer = Trainer(new_model(recipe, material, tokenizer), recipe, options.device, places.checkpoint)
-    if options.start and not places.checkpoint.exists():
-        trainer.start_from(elsewhere(options.start).checkpoint)
-    trainer.resume()
-    return trainer
+def trainings(recipe: Recipe, material: Material, tokenizer: Tokenizer, device: str, places: Places) -> list[Trainer]:
+    """All three trainings, run to their ends; the last one's model is both towers."""
+    chat = ChatFormat(tokenizer)
+
+    def run(name: str, model: Model, made: list[torch.optim.Optimizer]) -> Trainer:
+        trainer = Trainer(model, recipe, getattr(recipe, name), made, device, places.training(name))
+        trainer.resume()
+        trainer.run(material, chat)
+        return trainer
+
+    reading = new_model(recipe, material, tokenizer)
+    knowing = second_model(reading, recipe)
+    first = run("reading", reading, first_optimizers(reading, recipe))
+    second = run("knowing", knowing, second_optimizers(knowing, recipe))
+    towers = Towers(reading, knowing)
+    meeting = typical_meetings(material, chat).to(device)
+    towers.settle(meeting.ids, meeting.positions)
+    return [first, second, run("together", towers, second_optimizers(knowing, recipe))]
 
 
 def forget(places: Places) -> None:
     """Delete a run's checkpoints and its tokenizer."""
-    for path in (places.tokenizer, places.checkpoint, *places.work.glob("round-*.pt")):
+    for path in (places.tokenizer, *map(places.training, STAGES), *places.work.glob("round-*.pt")):
         path.unlink(missing_ok=True)
 
 
@@ -792,35 +880,41 @@ def main() -> None:
         forget(places)
     corpus = load(HERE / "corpus")
     material = Material(corpus, load_stock(HERE / "corpus" / "sources.toml", corpus))
-    tokenizer = prepared_tokenizer(material, recipe, places, options.start)
-    trainer = prepared_trainer(recipe, material, tokenizer, options, places)
-    trainer.run(material, ChatFormat(tokenizer))
-    rounds = aligned(trainer.model, tokenizer, material, recipe, places)
-    finish(material, tokenizer, trainer, rounds, Judge(options.llama_python), places, started_from=options.start is not None)
+    tokenizer = prepared_tokenizer(material, recipe, places)
+    trainers = trainings(recipe, material, tokenizer, options.device, places)
+    towers = trainers[-1].model
+    assert isinstance(towers, Towers)
+    model = joined(towers)
+    torch.nn.Module.to(model, options.device)
+    rounds = aligned(model, tokenizer, material, recipe, places)
+    finish(material, tokenizer, trainers, model, rounds, Judge(options.llama_python), places)
 
 
 def finish(
-    material: Material, tokenizer: Tokenizer, trainer: Trainer, rounds: list[Round], judge: Judge, places: Places, started_from: bool
+    material: Material,
+    tokenizer: Tokenizer,
+    trainers: list[Trainer],
+    model: LlamaForCausalLM,
+    rounds: list[Round],
+    judge: Judge,
+    places: Places,
 ) -> None:
     """Write the file, judge it in llama.cpp, write the report."""
-    recipe, chat = trainer.recipe, ChatFormat(tokenizer)
-    files = write_files(trainer.model, tokenizer, recipe, places)
+    recipe, chat = trainers[0].recipe, ChatFormat(tokenizer)
+    files = write_files(model, tokenizer, recipe, places)
     print(f"{places.model.name}: {places.model.stat().st_size / 1e6:.2f} MB; asking llama.cpp …", flush=True)
-    examination = Examination(material.corpus, material.stock, recipe.seed, recipe.judged, grounded=recipe.grounded_share > 0)
+    examination = Examination(material.corpus, material.stock, recipe.seed, recipe.judged)
     report = Report(
         topics=len(material.corpus.topics),
         vocabulary=tokenizer.get_vocab_size(),
-        parameters=sum(weight.numel() for weight in trainer.model.parameters()),
+        parameters=sum(weight.numel() for trainer in trainers[:2] for weight in trainer.model.parameters()),
         file_bytes=places.model.stat().st_size,
-        shape=asdict(recipe.shape),
-        machine=machine(trainer.device),
-        steps=trainer.step,
-        started_from=started_from,
-        totals=trainer.totals,
-        history=trainer.history,
+        shape=asdict(shape_of(model, recipe)),
+        machine=machine(trainers[0].device),
+        trainings=[Training(name, each.step, each.totals, each.history) for name, each in zip(STAGES, trainers, strict=True)],
         rounds=[(made.number, made.before, made.after) for made in rounds],
         tokens_equal=tokens_equal(material.corpus, tokenizer, judge, places.model),
-        converter=converter_check(trainer.model, check_prompts(material.corpus, chat), files, judge),
+        converter=converter_check(model, check_prompts(material.corpus, chat), files, judge),
         measured=examination.measured(judge, places.model, chat.prompt),
     )
     (places.work / "answers.json").write_text(json.dumps(report.measured, indent=1, ensure_ascii=False), "utf-8")

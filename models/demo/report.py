@@ -23,6 +23,24 @@ Wins = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
+class Training:
+    """One of the trainings: its updates, what they took in all, and a row for each checkpoint."""
+
+    name: str
+    steps: int
+    totals: dict[str, float]
+    history: list[dict[str, float]]
+
+    def told(self) -> str:
+        """How long, and on how much."""
+        totals = self.totals
+        return (
+            f"{self.name}: {self.steps} steps, {totals['seconds'] / 3600:.2f} hours, {totals['tokens'] / 1e6:.2f} M tokens seen, "
+            f"{totals['learnt'] / 1e6:.2f} M of them learnt from (the answers)"
+        )
+
+
+@dataclass(frozen=True)
 class Report:
     """All measurements of one run; `converter` is keyed by kind of file, `measured` by TITLES."""
 
@@ -32,10 +50,7 @@ class Report:
     file_bytes: int
     shape: dict[str, float]
     machine: str
-    steps: int
-    started_from: bool
-    totals: dict[str, float]
-    history: list[dict[str, float]]
+    trainings: list[Training]
     rounds: list[tuple[int, Wins, Wins]]
     tokens_equal: tuple[int, int]
     converter: dict[str, dict[str, float]]
@@ -49,16 +64,14 @@ class Report:
     def about(self) -> str:
         """Sizes, machine, tokens seen."""
         shape = self.shape
-        hours = self.totals["seconds"] / 3600
-        start = ", beginning with the weights of an earlier run" if self.started_from else ""
         return "\n".join(
             (
                 f"- {self.topics} topics, vocabulary {self.vocabulary}, {self.parameters / 1e6:.2f} M parameters, "
                 f"file {self.file_bytes / 1e6:.2f} MB (Q8_0)",
                 f"- {shape['layers']} layers, hidden {shape['hidden']}, feed-forward {shape['feed_forward']}, "
                 f"{shape['heads']} heads, {shape['kv_heads']} key/value heads, tied embeddings",
-                f"- trained on {self.machine}: {self.steps} steps, {hours:.2f} hours, {self.totals['tokens'] / 1e6:.2f} M tokens seen, "
-                f"{self.totals['learnt'] / 1e6:.2f} M of them learnt from (the answers){start}",
+                f"- trained on {self.machine}",
+                *(f"- {training.told()}" for training in self.trainings),
             )
         )
 
@@ -66,8 +79,7 @@ class Report:
         """Shares of good answers, greedy unless the row says otherwise."""
         asked = [key for key in TITLES if key in self.measured]
         rows = [f"| {TITLES[key]} | {self.good(key)} of {len(self.measured[key])} | {self.share(key):.1%} |" for key in asked]
-        unasked = ["", "Answering from sources was not trained in this run and is not measured."] * ("right_source" not in asked)
-        return "\n".join(("## Answers of the file in llama.cpp", "", "| what | good | share |", "| --- | --- | --- |", *rows, *unasked))
+        return "\n".join(("## Answers of the file in llama.cpp", "", "| what | good | share |", "| --- | --- | --- |", *rows))
 
     def alignment(self) -> str:
         """Before and after each round of DPO, the share of held-out pairs whose preferred answer is the more probable one."""
@@ -114,12 +126,13 @@ class Report:
         """The loss on the answers, mean since the row before; now and then the share of unseen answers from sources that are right
         word for word, each token after the right ones before it.
         """
-        looked = [f"{row['sources']:.0%}" if "sources" in row else "" for row in self.history]
         rows = [
-            f"| {row['step']:.0f} | {row['tokens'] / 1e6:.2f} | {row['loss']:.4f} | {share} |"
-            for row, share in zip(self.history, looked, strict=True)
+            f"| {training.name}, {row['step']:.0f} | {row['tokens'] / 1e6:.2f} | {row['loss']:.4f} | "
+            f"{format(row['sources'], '.0%') if 'sources' in row else ''} |"
+            for training in self.trainings
+            for row in training.history
         ]
-        head = ("| step | M tokens | loss | unseen sources: whole answer right |", "| --- | --- | --- | --- |")
+        head = ("| training, step | M tokens | loss | unseen sources: whole answer right |", "| --- | --- | --- | --- |")
         return "\n".join(("## Loss", "", *head, *rows))
 
 

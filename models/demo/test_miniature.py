@@ -36,8 +36,10 @@ from recipe import (  # noqa: E402
     elsewhere,
     hidden_states,
     new_model,
+    second_model,
     train_tokenizer,
 )
+from towers import Towers, joined  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM  # noqa: E402
 
 JUDGE = os.environ.get("LLAMA_PYTHON", sys.executable)
@@ -75,14 +77,14 @@ def miniature(work: Path, *more: object) -> str:
 
 def test_the_recipe_runs_whole_resumes_and_makes_a_file_that_llama_cpp_reads_alike(tmp_path: Path) -> None:
     places = elsewhere(tmp_path)
-    miniature(tmp_path, "--steps", 4, "--rounds", 0)
+    miniature(tmp_path, "--steps", 4, 4, 4, "--rounds", 0)
     first = places.model.read_bytes()
-    report = miniature(tmp_path)  # goes on at step 4
+    report = miniature(tmp_path)  # goes on at step 4 of the first two trainings
     assert first[:4] == b"GGUF" and places.model.read_bytes() != first
     assert "after round 2" in report and "Token ids are equal" in report
     equal, whole = report.split("Token ids are equal on ")[1].split(" texts")[0].split(" of ")
     assert equal == whole
-    assert f"{MINIATURE.steps} steps" in report and "| 12 |" in report
+    assert f"reading: {MINIATURE.reading.steps} steps" in report and "| knowing, 8 |" in report
     assert places.report.read_text("utf-8").strip() in report
 
 
@@ -135,6 +137,19 @@ def test_padding_is_never_seen_and_a_leap_in_the_positions_hides_nothing(materia
     assert leapt.positions[0].tolist() == [0, 1, 3, 4, 5, 6]
     changed = replace(leapt, ids=torch.tensor([[12, *long[1:]]]))
     assert not torch.allclose(hidden_states(model, leapt)[0, -1], hidden_states(model, changed)[0, -1], atol=1e-4)
+
+
+def test_two_towers_are_one_llama(material: Material, chat: ChatFormat) -> None:
+    reading = new_model(MINIATURE, material, chat.tokenizer)
+    towers = Towers(reading, second_model(reading, MINIATURE))
+    conversation = Documents(material.stock, random.Random(1)).task(1).conversation("")
+    ids = torch.tensor([chat.example(conversation).ids])
+    positions, everywhere = torch.arange(ids.shape[1])[None], torch.ones_like(ids, dtype=torch.bool)
+    with torch.no_grad():
+        apart, together, alone = towers.scores(ids, positions, everywhere), joined(towers)(ids).logits[0], reading(ids).logits[0]
+    assert torch.allclose(apart, together, atol=1e-3)
+    assert not torch.allclose(alone, together, atol=1e-3)  # the second tower has its say
+    assert not any(weight.requires_grad for weight in towers.reading.parameters())
 
 
 def test_a_new_model_already_copies_from_sources_it_never_saw(material: Material, chat: ChatFormat) -> None:

@@ -8,7 +8,7 @@ import pytest
 from dialogues import Corpus, Talk, normal
 from evaluation import GREEDY, Case, Examination, Judge, dose_question, is_refusal, put
 from grounded import NOT_COVERED, Stock
-from report import TITLES, Report
+from report import TITLES, Report, Training
 
 
 class Fake(Judge):
@@ -27,7 +27,7 @@ def encode(system: str, said: list[tuple[str, str]], question: str) -> list[int]
 
 @pytest.fixture(scope="module")
 def examination(corpus: Corpus, stock: Stock) -> Examination:
-    return Examination(corpus, stock, seed=1, most=1000, grounded=True)
+    return Examination(corpus, stock, seed=1, most=1000)
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +100,16 @@ def test_pinned_facts_stand_in_the_system_text_of_the_greetings(cases: dict[str,
 
 
 def test_the_limit_holds_for_every_kind(corpus: Corpus, stock: Stock) -> None:
-    few = Examination(corpus, stock, seed=1, most=3, grounded=False).measured(Fake(lambda question: ""), Path(), encode)
-    assert "right_source" not in few and all(len(rows) <= 3 for rows in few.values())
+    few = Examination(corpus, stock, seed=1, most=3).measured(Fake(lambda question: ""), Path(), encode)
+    assert all(len(rows) <= 3 for rows in few.values())
 
 
 def test_a_dose_question_names_a_medicine(examination: Examination) -> None:
     talk: Talk = examination.talk("doses")
     assert all("{" not in dose_question(talk) for _ in range(100))
+
+
+TOTALS = {"tokens": 1e6, "learnt": 5e5, "seconds": 60.0}
 
 
 class TestReport:
@@ -118,10 +121,7 @@ class TestReport:
             "file_bytes": 2_000_000,
             "shape": {"layers": 2, "hidden": 64, "feed_forward": 128, "heads": 4, "kv_heads": 2},
             "machine": "two cores",
-            "steps": 12,
-            "started_from": False,
-            "totals": {"tokens": 1e6, "learnt": 5e5, "seconds": 60},
-            "history": [{"step": 12, "loss": 1.5, "tokens": 1e6}],
+            "trainings": [Training("reading", 12, TOTALS, [{"step": 12, "loss": 1.5, "tokens": 1e6}]), Training("knowing", 5, TOTALS, [])],
             "rounds": [],
             "tokens_equal": (9, 10),
             "converter": {"Q8_0": {"max": 0.5, "mean": 0.1, "same": 0.9}},
@@ -132,18 +132,16 @@ class TestReport:
     def test_it_says_shares_and_names_what_went_wrong(self) -> None:
         text = self.report()
         assert "| 1 of 2 | 50.0% |" in text and "- held_out: How?" in text and "Who?" not in text
-        assert "9 of 10 texts" in text and "| 12 | 1.00 | 1.5000 |  |" in text
+        assert "9 of 10 texts" in text and "| reading, 12 | 1.00 | 1.5000 |  |" in text
 
     def test_its_curve_shows_what_was_seen_of_unseen_sources(self) -> None:
-        text = self.report(history=[{"step": 12, "loss": 1.5, "tokens": 1e6, "sources": 0.25}])
-        assert "| 12 | 1.00 | 1.5000 | 25% |" in text
+        history = [{"step": 12, "loss": 1.5, "tokens": 1e6, "sources": 0.25}]
+        assert "| reading, 12 | 1.00 | 1.5000 | 25% |" in self.report(trainings=[Training("reading", 12, TOTALS, history)])
 
-    def test_it_says_what_was_not_trained(self) -> None:
+    def test_it_says_what_each_training_took_and_what_was_not_done(self) -> None:
         text = self.report()
-        assert "without rounds of DPO" in text and "Answering from sources was not trained" in text
-
-    def test_it_says_where_the_weights_came_from(self) -> None:
-        assert "an earlier run" in self.report(started_from=True) and "an earlier run" not in self.report()
+        assert "reading: 12 steps, 0.02 hours, 1.00 M tokens seen" in text and "knowing: 5 steps" in text
+        assert "without rounds of DPO" in text
 
     def test_rounds_stand_side_by_side_before_and_after(self) -> None:
         first = (1, {"all": (4, 10), "refused": (1, 5)}, {"all": (6, 10), "refused": (2, 5)})
