@@ -35,9 +35,10 @@ class ExportDialog:
         word = self._word
         body = self._formats() + self._messages() + self._parts() + self._people() + self._password()
         return (
-            f'<dialog class="paper sheet outgoing" aria-labelledby="export-title"><header><h2 id="export-title" tabindex="-1">{word("title")}'
-            f'<small dir="auto"></small></h2><button type="button" class="tool" data-close aria-label="{word("close")}">'
-            f'<i class="icon close"></i></button></header><div class="problem" role="alert" hidden></div>'
+            f'<dialog class="paper sheet outgoing" aria-labelledby="export-title"><header>'
+            f'<h2 id="export-title" tabindex="-1">{word("title")}<small dir="auto"></small></h2>'
+            f'<button type="button" class="tool" data-close aria-label="{word("close")}"><i class="icon close"></i></button></header>'
+            f'<div class="problem" role="alert" hidden></div>'
             f'<form class="body" id="export-form" novalidate>{body}<p class="plain">{word("plain")}</p></form>'
             f"{self._foot()}</dialog>"
         )
