@@ -16,6 +16,7 @@ _M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 
 _OPENING, _CLOSING = "([{⟨⌈⌊|‖", ")]}⟩⌉⌋|‖"
+_DEEPEST = 20  # brackets within brackets that are structures; those around them are mere signs
 _LEADING = "=<>≤≥≈→·*/∗≠≪≫~∼"  # signs that need something before them
 _SIGNS = _LEADING + "+-−±∓×"
 _LARGE = frozenset("∑∏∐∫∬∭∮⋃⋂⋁⋀⨁⨂")
@@ -50,16 +51,20 @@ def _all(elements: Iterable[Element]) -> list[Node]:
     rest = deque(elements)
     made: list[Node] = []
     while rest:
-        first = rest.popleft()
-        end = _counterpart(first, rest)
-        if end is not None:
-            inside = [rest.popleft() for _ in range(end)]
-            made.append(_bracketed(first, inside, rest.popleft() if rest else None))
-        elif _is_large(first):
-            made.append(_large(first, rest.popleft() if rest else None))
-        else:
-            made += _one(first)
+        made += _next(rest)
     return _joined(_complete(made))
+
+
+def _next(rest: deque[Element]) -> list[Node]:
+    """The next element, with what belongs to it."""
+    first = rest.popleft()
+    end = _counterpart(first, rest)
+    if end is not None:
+        inside = [rest.popleft() for _ in range(end)]
+        return [_bracketed(first, inside, rest.popleft() if rest else None)]
+    if _is_large(first):
+        return [_large(first, _next(rest) if rest and not _is_large(rest[0]) else [])]
+    return _one(first)
 
 
 def _complete(made: list[Node]) -> list[Node]:
@@ -89,7 +94,7 @@ def _is_word(node: Node) -> bool:
 
 def _counterpart(opening: Element, rest: Sequence[Element]) -> int | None:
     """How many elements stand between this bracket and the one that closes it; all of them where one that grows is never closed.
-    None where it is no bracket, or one that is not closed."""
+    None where it is no bracket, one that is not closed, or one around too many others."""
     if not _is_sign(opening, _OPENING):
         return None
     depth = 0
@@ -98,6 +103,8 @@ def _counterpart(opening: Element, rest: Sequence[Element]) -> int | None:
         if step < 0 and not depth:
             return place
         depth += step
+        if depth > _DEEPEST:
+            return None
     return len(rest) if opening.get("fence") == "true" else None
 
 
@@ -227,11 +234,11 @@ def _sign(element: Element) -> Element:
     return element[0] if element.tag in _WITH_LIMITS and len(element) else element
 
 
-def _large(element: Element, operand: Element | None) -> Node:
+def _large(element: Element, operand: list[Node]) -> Node:
     """The sign with its limits, and what stands after it."""
     parts = _parts(element, 3) if element.tag in _WITH_LIMITS else [[], [], []]
     below, above = ([], parts[1]) if element.tag in ("msup", "mover") else (parts[1], parts[2])
     place = "undOvr" if element.tag in ("munder", "mover", "munderover") else "subSup"
     hidden = [_m(name, val="1") for name, limit in (("subHide", below), ("supHide", above)) if not limit]
     properties = _m("naryPr", _m("chr", val=_sign(element).text or ""), _m("limLoc", val=place), *hidden)
-    return _m("nary", properties, _m("sub", *below), _m("sup", *above), _m("e", *(_all([operand]) if operand is not None else [])))
+    return _m("nary", properties, _m("sub", *below), _m("sup", *above), _m("e", *operand))

@@ -190,6 +190,21 @@ def test_a_bracket_that_is_closed_by_another_kind_or_never_holds_what_it_should(
     assert open_one is not None and [sign.get(f"{M}val") for sign in open_one] == ["{", ""]
 
 
+def test_a_sum_takes_the_whole_bracket_after_it() -> None:
+    held = made("\\sum_{i} (x+1) y").find(f".//{M}nary/{M}e")
+    assert held is not None and said(held) == "x+1" and held.find(f"{M}d") is not None
+
+
+@pytest.mark.parametrize("tex", ["(" * 600 + "x" + ")" * 600, "(" * 1900, "∑" * 1900, "|" * 1900, "∑(" * 900])
+def test_brackets_and_sums_without_end_are_an_equation_all_the_same(tex: str) -> None:
+    element = mathml(tex)
+    assert element is not None
+    depth, around = 0, [omml(element)]
+    while around:
+        depth, around = depth + 1, [child for one in around for child in one]
+    assert depth < 200
+
+
 def test_rows_of_a_matrix_are_equally_long() -> None:
     rows = list(made("\\begin{matrix}1&2&3\\\\4\\end{matrix}").iter(f"{M}mr"))
     assert [len(row) for row in rows] == [3, 3]
