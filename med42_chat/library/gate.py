@@ -113,6 +113,7 @@ class _Question:
     overview: bool
     rarest: float
     weight: float
+    stems: frozenset[str]  # of all ways in which its words may be written
 
     def share(self, have: frozenset[str]) -> float:
         """How much of the question a text with these stems has, 0 to 1."""
@@ -121,13 +122,16 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A find with its stems: over it, in its text, both; and those over it with each sentence's that offers what is asked for."""
+    """A find with its stems that are the question's, too: over it, in its text, in both; and those over it with each sentence's.
+
+    Of the sentences only those that offer what is asked for.
+    """
 
     score: float
     over: frozenset[str]
     text: frozenset[str]
     have: frozenset[str]
-    sentences: Sequence[frozenset[str]]
+    sentences: frozenset[frozenset[str]]
 
 
 def passing(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms = (), context: str = "") -> list[Find]:
@@ -181,7 +185,8 @@ def _question(question: str, context: str, rarity: Rarity, forms: Forms) -> _Que
     told = [_word(word, rare, forms, 1.0) for word in own]
     told += [_word(word, rare, forms, _CONTEXT if own else 1.0) for word in leaned_on]  # 'why?' is about the same thing altogether
     rarest, weight = max(rare.get(_NOWHERE, 0.0), 1.0), sum(word.weight for word in told) + _DOUBT
-    return _Question(told, asked, bool(_OVERVIEW.search(plain)), rarest, weight)
+    known = frozenset[str]().union(*(one for word in told for way in word.ways for one in way))
+    return _Question(told, asked, bool(_OVERVIEW.search(plain)), rarest, weight, known)
 
 
 def _word(word: str, rare: Mapping[str, float], forms: Forms, counts: float) -> _Word:
@@ -202,11 +207,11 @@ def _everyday(word: str) -> bool:
 
 
 def _found(asked: _Question, find: Find) -> _Found:
-    over = stems(" ".join([find.holding.title, *find.passage.heading_path]))
-    sentences = [(text, stems(text)) for text in _SENTENCES.split(find.passage.text)]
+    over = stems(" ".join([find.holding.title, *find.passage.heading_path])) & asked.stems
+    sentences = [(text, stems(text) & asked.stems) for text in _SENTENCES.split(find.passage.text)]
     offering = [over | have for text, have in sentences if asked.asked is None or asked.asked.search(text.casefold())]
     text = frozenset[str]().union(*(have for _, have in sentences))
-    return _Found(find.score, over, text, over | text, offering)
+    return _Found(find.score, over, text, over | text, frozenset(offering))  # many sentences have the same of it
 
 
 def _once(finds: Iterable[Find]) -> Iterator[Find]:
