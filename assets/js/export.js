@@ -92,7 +92,6 @@ med42.exporting = (element) => {
   // ---- how it goes ----
 
   const show = (state) => {
-    dialog.dataset.state = state;
     form.inert = state === "work";
     for (const name of ["work", "done"]) find(`.closing .${name}`).hidden = name !== state;
     find('[data-act="cancel"]').hidden = state !== "work";
@@ -172,8 +171,9 @@ med42.exporting = (element) => {
     const [wrong, control] = missing() || [];
     field("again").setAttribute("aria-invalid", String(wrong === "differ"));
     tell(wrong ? { message: say(`exporting.${wrong}`), hint: say(`exporting.${wrong}_hint`) } : null);
-    if (wrong) control.focus();
-    else make();
+    if (!wrong) return make();
+    control.closest("details")?.setAttribute("open", ""); // what is folded takes no focus
+    control.focus();
   });
   form.addEventListener("change", () => {
     if (!current?.file) return;

@@ -238,6 +238,7 @@ class TestWhatIsTyped:
         page.click("#export summary")
         page.fill("#export-password", "open sesame")
         page.fill("#export-again", "open")
+        page.click("#export summary")
         page.click(MAKE)
         desk.says("not the same")
         assert page.evaluate("document.activeElement.id") == "export-again"
