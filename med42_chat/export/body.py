@@ -33,7 +33,7 @@ from med42_chat.markup import (
     Tree,
     clean,
     outlined,
-    parse,
+    parse_marks,
 )
 from med42_chat.records import Message
 from med42_chat.words import Words
@@ -77,11 +77,11 @@ def answer_body(words: Words, message: Message, linked: bool) -> Body:
     numbers = {citation.source.number for citation in message.citations}
     if len(message.text) > LONGEST:
         return _as_written(words, message, words("export.too_long"))
-    tree = parse(message.text, numbers)
+    tree, unknown = parse_marks(message.text, numbers)
     if lost(message.text, tree):
         return _as_written(words, message, words("export.as_typed"))
     blocks = outlined(tuple(_shaped(tree if linked else _unlinked(tree), 0)))
-    return Body(blocks, tuple(cites(blocks)), tuple(_notes(words, message)))
+    return Body(blocks, tuple(cites(blocks)), (*_not_printed(words, message, unknown), *_notes(words, message)))
 
 
 def lost(text: str, tree: Tree) -> str:
@@ -149,6 +149,12 @@ def _typed(line: str) -> Iterator[Inline]:
 
 def _as_written(words: Words, message: Message, why: str) -> Body:
     return Body((CodeBlock("", clean(message.text).strip("\n")),), notes=(why, *_notes(words, message)))
+
+
+def _not_printed(words: Words, message: Message, marks: tuple[int, ...]) -> Iterator[str]:
+    """The marks that the tree left out, where no finding names them: those of an answer that was cut off before it was compared."""
+    if marks and not any(one.kind == "mark" and one.state == "not_found" for one in message.findings):
+        yield words("export.no_such_source", n=len(marks), marks=", ".join(f"[{number}]" for number in marks))
 
 
 def _notes(words: Words, message: Message) -> Iterator[str]:

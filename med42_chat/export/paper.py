@@ -4,6 +4,7 @@ Questions stand as they were typed; answers are the tree that the page shows, to
 are the words of a passage that no answer names.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
@@ -22,6 +23,7 @@ _NAMES = ("pinned", "references", "findings", "left_out", "evidence", "safe_use"
 _LAST = 4_102_444_800_000  # the year 2100, in ms
 _EXCERPT = 110  # characters of an answer by which a finding's place is recognised
 _LOOKED_AT = 500  # characters of it that are read for these: Markdown's signs take room
+_CELLS = re.compile(r" *\|[| ]*")  # between the cells of a table's row, which alone is no table
 
 _ENDINGS = {
     "streaming": "export.unfinished",
@@ -125,7 +127,7 @@ class _Paper:
         return self._words("export.question" if message.role == "user" else "export.answer", number=number)
 
     def _question(self, message: Message) -> Entry:
-        words, author = self._words, one_line(self._options.author)
+        words = self._words
         anchor = self._numbers[message.id][1]
         body = question_body(words, message)
         attached = (words("export.attached", name=one_line(one.name)) for one in message.attachments)
@@ -133,7 +135,7 @@ class _Paper:
             anchor=anchor,
             role="user",
             heading=self._heading(message),
-            who=words("export.asked_by", who=author) if author else words("export.asked"),
+            who=words("export.asked"),  # by whom is not known: the author is whoever exports it
             when=self._when(message.created_at),
             blocks=body.blocks,
             notes=(*attached, *self._version(message), *body.notes),
@@ -213,7 +215,7 @@ def _to_look_at(message: Message) -> Iterator[tuple[State, str]]:
 def _line(message: Message, finding: Finding) -> str:
     """'“5 mg” does not stand in source 2.', with the words it is about in front where it does not begin with them."""
     about, told = message.text[finding.start : finding.end][:_LOOKED_AT], one_line(finding.words)
-    shown = one_line(plain_text(parse(about)))
+    shown = _CELLS.sub(" · ", one_line(plain_text(parse(about))).strip(" |"))
     if not shown or told.startswith(f"“{one_line(about)}"):
         return told
     return f"“{_cut(shown)}”: {told}"

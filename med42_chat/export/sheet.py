@@ -72,7 +72,7 @@ class Entry:
     anchor: str
     role: Literal["user", "assistant"]
     heading: str  # 'Question 1', 'Answer 1'
-    who: str  # 'Asked by …', the model's name
+    who: str  # 'Asked', the model's name
     when: str  # date and time with zone
     blocks: Tree
     marks: tuple[str, ...] = ()

@@ -152,9 +152,8 @@ class TestQuestions:
         entry = PAPER["awkward"].entries[0]
         assert entry.notes == ("Came with this question: letter.pdf. Its text is not in this document.",)
 
-    def test_the_author_is_who_asked(self) -> None:
-        assert sheet(answered("Yes.")).entries[0].who == "Asked"
-        assert sheet(answered("Yes."), author=" Dr A. Example ").entries[0].who == "Asked by Dr A. Example"
+    def test_who_exports_a_document_is_not_said_to_have_asked(self) -> None:
+        assert sheet(answered("Yes."), author="Dr A. Example").entries[0].who == "Asked"
 
 
 class TestAnswers:
@@ -215,6 +214,18 @@ class TestAnswers:
     def test_a_long_sentence_is_recognised_by_its_beginning(self) -> None:
         ((_, told),) = answer(answered("Give 5 mg " + "and so on " * 60 + ".", *SOURCES)).findings
         assert told.startswith("“Give 5 mg and so on") and " …”: " in told and len(told) < 220
+
+    @pytest.mark.parametrize("status", ["streaming", "interrupted"])
+    def test_a_mark_that_is_not_printed_is_told_where_no_check_has_told_it(self, status: Status) -> None:
+        entry = answer(answered("Give [5] mg [1], see [9].", *SOURCES, status=status, findings=()))
+        assert "[5]" not in plain_text(entry.blocks)
+        assert "The marks [5], [9] name no sources of this answer and are not printed." in entry.notes
+        assert not any("[9]" in note for note in answer(answered("See [9].", *SOURCES)).notes)
+
+    def test_a_row_of_a_table_is_recognised_by_its_cells(self) -> None:
+        entry = answer(answered("Doses [1]:\n\n| Drug | Dose |\n|---|---|\n| Apixaban | 5 mg |", *SOURCES))
+        (told,) = (told for _, told in entry.findings if "Apixaban" in told)
+        assert told.startswith("“Apixaban · 5 mg”: ")
 
     def test_what_the_model_did_not_see_is_named_by_number(self) -> None:
         assert PAPER["awkward"].entries[13].left_out == (
