@@ -38,7 +38,7 @@ class TestDocuments:
     def test_one_says_its_publisher_version_date_pages_collections_and_file(self) -> None:
         html = parts(replace(ONE, collections=("Ward 3",)))["documents"]
         assert "<bdi>A hospital</bdi> · version 2 · <time>2024-05</time> · 12 pages" in html and "Ward 3" in html
-        assert "falls.pdf · 42 kB · 30 passages" in html
+        assert "falls.pdf · 42\u00a0kB · 30 passages" in html
 
     def test_without_pages_its_passages_are_counted(self) -> None:
         assert "2024-05</time> · 30 passages" in parts(replace(ONE, pages=None))["documents"]
