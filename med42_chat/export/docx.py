@@ -16,6 +16,7 @@ from med42_chat.export.docx_blocks import Blocks, Place
 from med42_chat.export.docx_ways import Ways
 from med42_chat.export.docx_xml import PLAIN, Face, Node, Shape, field, is_rtl, named, paragraph, runs, w, xml_text
 from med42_chat.export.narrow import narrow
+from med42_chat.export.references import one_line
 from med42_chat.export.sheet import SIGNS, Entry, Options, PaperSize, Reference, Row, Sheet, State
 from med42_chat.markup import outlined
 
@@ -34,7 +35,7 @@ def write(sheet: Sheet, options: Options, template: Path) -> bytes:
     end = document.element.body.sectPr
     for node in _Writer(sheet, Ways(document), width).body():
         end.addprevious(node)
-    _fill_frame(document, sheet, width)
+    _fill_frame(document, sheet, one_line(options.patient), width)
     _set_properties(document, sheet, options)
     return _packed(document)
 
@@ -142,21 +143,22 @@ def _set_paper(document: Document, sheet: Sheet, size: PaperSize) -> int:
     return width - margins
 
 
-def _fill_frame(document: Document, sheet: Sheet, width: int) -> None:
+def _fill_frame(document: Document, sheet: Sheet, patient: str, width: int) -> None:
     """Puts words into the fields of the template's heads and feet: content controls tagged 'title', 'quiet' and 'page'."""
     for relation in document.part.rels.values():
         if relation.reltype in (RELATIONSHIP_TYPE.HEADER, RELATIONSHIP_TYPE.FOOTER):
             part = relation.target_part.element
             for control in list(part.iter(named("sdt"))):
-                _fill(control, sheet)
+                _fill(control, sheet, patient)
             for stop in part.iterfind(f".//{named('tab')}[@{named('val')}='right']"):
                 stop.set(named("pos"), str(width))  # where the text ends on this paper
 
 
-def _fill(control: Node, sheet: Sheet) -> None:
+def _fill(control: Node, sheet: Sheet, patient: str) -> None:
     """Replaces a content control by what its tag stands for: left as it is, readers would be asked to type into it."""
     tag = control.find(f"{named('sdtPr')}/{named('tag')}").get(named("val"))
-    content = {"title": lambda: runs(sheet.running), "quiet": lambda: runs(sheet.quiet), "page": lambda: _page_of(sheet.page_of)}[tag]()
+    title = f"{sheet.running}\t{patient}" if patient else sheet.running  # a page on its own says whose it is
+    content = {"title": lambda: runs(title), "quiet": lambda: runs(sheet.quiet), "page": lambda: _page_of(sheet.page_of)}[tag]()
     for node in content:
         control.addprevious(node)
     control.getparent().remove(control)

@@ -9,6 +9,7 @@ from hashlib import sha256
 from html import escape
 
 from med42_chat.export.narrow import narrow
+from med42_chat.export.references import one_line
 from med42_chat.export.sheet import SIGNS, Entry, Options, PaperSize, Reference, Row, Sheet, State
 from med42_chat.markup import outlined
 from med42_chat.markup.render import Pen, to_html
@@ -18,7 +19,7 @@ _PAPERS: dict[PaperSize, str] = {"a4": "A4", "letter": "letter"}
 
 def write(sheet: Sheet, options: Options, css: str) -> str:
     """The whole file; `css` is the look, which a designer edits."""
-    style = f"{css}\n{_pages(sheet, options.paper)}"
+    style = f"{css}\n{_pages(sheet, options)}"
     return (
         f'<!doctype html>\n<html lang="{escape(sheet.language)}" dir="{sheet.direction}">\n{_head(sheet, style)}\n<body>\n'
         f"{_title(sheet)}\n<main>\n{_pinned(sheet)}{_lines(_entry(sheet, entry) for entry in sheet.entries)}"
@@ -46,14 +47,15 @@ def _head(sheet: Sheet, style: str) -> str:
     )
 
 
-def _pages(sheet: Sheet, paper: PaperSize) -> str:
-    """What stands around the text of each printed page: the title above, what made it and the page's number below."""
+def _pages(sheet: Sheet, options: Options) -> str:
+    """What stands around the text of each printed page: title and patient above, what made it and the page's number below."""
     before, _, rest = sheet.page_of.partition("{page}")
     between, _, after = rest.partition("{pages}")
     number = f"{_css(before)} counter(page) {_css(between)} counter(pages) {_css(after)}"
     return (
-        f"@page {{ size: {_PAPERS[paper]}; @bottom-left {{ content: {_css(sheet.quiet)}; }} @bottom-right {{ content: {number}; }} "
-        f"@top-left {{ content: {_css(sheet.running)}; }} }}\n@page :first {{ @top-left {{ content: none; }} }}\n"
+        f"@page {{ size: {_PAPERS[options.paper]}; @bottom-left {{ content: {_css(sheet.quiet)}; }} @bottom-right {{ content: {number}; }} "
+        f"@top-left {{ content: {_css(sheet.running)}; }} @top-right {{ content: {_css(one_line(options.patient))}; }} }}\n"
+        "@page :first { @top-left { content: none; } @top-right { content: none; } }\n"
     )
 
 

@@ -296,7 +296,8 @@ def test_each_page_has_its_number_and_what_made_it_and_from_the_second_on_the_ti
     for foot in feet:
         assert one.quiet in said(foot) and letters("Page 1 of 1") in letters(said(foot))
         assert [(field.get(f"{W}instr") or "").strip() for field in foot.iter(f"{W}fldSimple")] == ["PAGE", "NUMPAGES"]
-    assert said(part(file, "word/header1.xml")) == one.title
+    assert letters(said(part(file, "word/header1.xml"))) == letters(f"{one.title} {FILLED.patient}")
+    assert said(part(written("awkward", Options()), "word/header1.xml")) == one.title
     assert not list(part(file).iter(f"{W}sdt")) and not any(list(foot.iter(f"{W}sdt")) for foot in feet)
 
 

@@ -251,14 +251,19 @@ def test_printed_it_has_pages_with_numbers_on_the_chosen_paper(opened: Any, tmp_
     pages = re.findall(r"Page (\d+) of (\d+)", text)
     assert len(pages) >= 4 and [int(number) for number, _ in pages] == list(range(1, len(pages) + 1))
     assert {last for _, last in pages} == {str(len(pages))}
-    assert text.count("Built with Meta Llama 3") >= len(pages)
+    assert text.count("Built with Meta Llama 3") >= len(pages) and text.count("MRN 4711") == len(pages)
     told = subprocess.run(["pdfinfo", str(tmp_path / "file.pdf")], check=True, capture_output=True, text=True).stdout
     found = re.search(r"Page size:\s+([\d.]+) x ([\d.]+)", told)
     assert found and (round(float(found[1])), round(float(found[2]))) == size
 
 
 @pytest.mark.browser
+def test_a_list_keeps_its_numbers_where_an_item_runs_the_other_way(opened: Any, tmp_path: Path) -> None:
+    assert re.search(r"2\.\s+Apixaban 5 mg", printed(opened("right to left"), tmp_path))
+
+
+@pytest.mark.browser
 def test_a_long_tables_head_is_printed_on_each_of_its_pages(opened: Any, tmp_path: Path) -> None:
     text = printed(opened("hostile: rows without end"), tmp_path)
     middle = text.split("\f")[-30]  # below the title of three hundred letters, of which one line is shown
-    assert re.match(r"[^\n]*…\s*\n\s*a\s+b\n", middle)
+    assert re.match(r"[^\n]*…\s+MRN 4711\s*\n\s*a\s+b\n", middle)
