@@ -5,17 +5,19 @@ goes on as if there were no such model.
 """
 
 import logging
+import math
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from queue import Empty, Queue
 from statistics import mean
 
 from med42_chat.errors import InputError, RuntimeFailure, StoreError
 from med42_chat.library.evaluate import ndcg
 from med42_chat.library.questions import Made, question
 from med42_chat.library.vectors import Matrix, packed
-from med42_chat.runtime.embedder import Embedder
+from med42_chat.runtime.embedder import Embedder, Vector
 from med42_chat.store.documents import Documents
 from med42_chat.store.passages import DEEP, joined, points
 from med42_chat.store.vectors import Unread, Vectors, Verdict
@@ -23,7 +25,7 @@ from med42_chat.store.vectors import Unread, Vectors, Verdict
 _log = logging.getLogger(__name__)
 _TOGETHER = 8  # passages that are read at once: a question that comes meanwhile waits for so many
 _LOOK_EVERY_S = 2.0  # whether there are passages without a vector
-_WAIT_S = 3.0  # how long a search waits for its turn before it goes by words alone
+_WAIT_S = 3.0  # how long a search waits for the model, its loading included, before it goes by words alone
 _QUESTIONS = 400  # at most, of which the second half decides
 _LEAST = 60  # questions: fewer tell nothing
 _WEIGHTS = (0.25, 0.5, 1.0, 2.0)  # of the vectors' ranking beside that of the words; the first half of the questions chooses
@@ -46,12 +48,20 @@ class State:
 
 
 class Meaning:
-    """One for an open store, whose searches it has a say in from the start. Every method may be called from any thread."""
+    """One for an open store, whose searches it has a say in from the start. Every method may be called from any thread.
+
+    A search waits `wait_s` seconds for the model, and goes by words alone then.
+    """
 
     def __init__(
-        self, documents: Documents, vectors: Vectors, embedder: Embedder | None = None, look_every_s: float = _LOOK_EVERY_S
+        self,
+        documents: Documents,
+        vectors: Vectors,
+        embedder: Embedder | None = None,
+        look_every_s: float = _LOOK_EVERY_S,
+        wait_s: float = _WAIT_S,
     ) -> None:
-        self._look_every_s = look_every_s
+        self._look_every_s, self._wait_s = look_every_s, wait_s
         self._documents, self._vectors, self._embedder = documents, vectors, embedder
         self._matrix: tuple[object, Matrix] | None = None  # with what it was made of
         self._closed = threading.Event()
@@ -74,7 +84,7 @@ class Meaning:
             verdict = self._vectors.verdict(embedder.model())
             if verdict is None or not verdict.helps:
                 return {}
-            return points(self._nearest(embedder, question, collections), verdict.weight)
+            return points(self._nearest(embedder, self._soon(embedder, question), collections), verdict.weight)
         except RuntimeFailure as error:
             _log.warning("searched by words alone: %s", error.message)
             return {}
@@ -103,7 +113,7 @@ class Meaning:
         model = embedder.model()
         known, passages = self._vectors.counts(model)
         while may() and not self._closed.is_set() and (missing := self._vectors.missing(model, after, _TOGETHER)):
-            vectors = embedder.embed([_text(passage) for passage in missing])
+            vectors = _vectors(embedder, [_text(passage) for passage in missing])
             self._vectors.keep(model, zip(missing, map(packed, vectors), strict=True))
             after, known = missing[-1].id, known + len(missing)
             progress(known, max(known, passages))
@@ -133,7 +143,9 @@ class Meaning:
         embedder = self._there()
         made = self._made()
         self.fill(progress)
-        rankings = [(self._vectors.by_words(one.text, DEEP), self._nearest(embedder, one.text), one.grades) for one in made]
+        rankings = [
+            (self._vectors.by_words(one.text, DEEP), self._nearest(embedder, _asked(embedder, one.text)), one.grades) for one in made
+        ]
         chosen, held_out = rankings[: len(rankings) // 2], rankings[len(rankings) // 2 :]
         weight = max(_WEIGHTS, key=lambda weight: _quality(chosen, weight))
         verdict = Verdict(len(held_out), _quality(held_out, 0.0), _quality(held_out, weight), weight)
@@ -158,10 +170,12 @@ class Meaning:
                 thread.join()
 
     def _check_by_itself(self) -> None:
+        embedder = self._embedder
         try:
             self.check()
         except (InputError, RuntimeFailure, StoreError) as error:
-            self._trouble = f"{error.message} {error.hint}".strip()
+            if self._embedder is embedder:  # of a model that was changed meanwhile nobody wants to know
+                self._trouble = f"{error.message} {error.hint}".strip()
 
     def _there(self) -> Embedder:
         if (embedder := self._embedder) is None:
@@ -184,18 +198,48 @@ class Meaning:
             )
         return made[:_QUESTIONS]
 
-    def _nearest(self, embedder: Embedder, question: str, collections: Sequence[str] = ()) -> list[int]:
-        vector = embedder.embed([question], question=True, wait_s=_WAIT_S)[0]
-        among = self._vectors.within(collections) if collections else None
-        return self._compared(embedder.model()).nearest(vector, DEEP, among)
+    def _soon(self, embedder: Embedder, question: str) -> Vector:
+        """A question's vector, from a thread of its own: a model that is being loaded, or hangs, must not hold up an answer."""
+        came: Queue[Vector | RuntimeFailure] = Queue()
 
-    def _compared(self, model: str) -> Matrix:
-        """All vectors, read anew where something has changed."""
-        now = (model, self._documents.changed(), self._vectors.changed())
+        def ask() -> None:
+            try:
+                came.put(_asked(embedder, question, self._wait_s))
+            except RuntimeFailure as error:
+                came.put(error)
+
+        threading.Thread(target=ask, name="question's vector", daemon=True).start()
+        try:
+            answer = came.get(timeout=self._wait_s)
+        except Empty:
+            raise RuntimeFailure("The embedding model takes too long.", "Try again in a moment.") from None
+        if isinstance(answer, RuntimeFailure):
+            raise answer
+        return answer
+
+    def _nearest(self, embedder: Embedder, vector: Vector, collections: Sequence[str] = ()) -> list[int]:
+        among = self._vectors.within(collections) if collections else None
+        return self._compared(embedder.model(), len(vector)).nearest(vector, DEEP, among)
+
+    def _compared(self, model: str, size: int) -> Matrix:
+        """All vectors of so many dimensions, read anew where something has changed."""
+        now = (model, size, self._documents.changed(), self._vectors.changed())
         held = self._matrix
         if held is None or held[0] != now:
-            held = self._matrix = (now, Matrix(self._vectors.all(model)))
+            held = self._matrix = (now, Matrix([one for one in self._vectors.all(model) if len(one[1]) == size]))
         return held[1]
+
+
+def _asked(embedder: Embedder, question: str, wait_s: float = -1) -> Vector:
+    return _vectors(embedder, [question], question=True, wait_s=wait_s)[0]
+
+
+def _vectors(embedder: Embedder, texts: Sequence[str], question: bool = False, wait_s: float = -1) -> list[Vector]:
+    """A vector for each text. Raises RuntimeFailure's kinds, also for a model whose vectors point nowhere or are too few."""
+    vectors = embedder.embed(texts, question, wait_s)
+    if len(vectors) != len(texts) or not all(0 < sum(value * value for value in vector) < math.inf for vector in vectors):
+        raise RuntimeFailure("The embedding model gives vectors that cannot be compared.", "Its file is damaged: choose another one.")
+    return vectors
 
 
 def _text(passage: Unread) -> str:

@@ -22,6 +22,8 @@ from med42_chat.reference import Added, Library
 from med42_chat.settings import Settings
 from med42_chat.store.database import Store
 
+_WAIT_S = 60.0  # for an embedding model to be loaded: whoever types a command would rather wait than miss what it finds
+
 Opening = Callable[[Settings], AbstractContextManager[Store]]
 Run = Callable[[Any, Library], int | None]
 
@@ -32,8 +34,9 @@ def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParse
 
     def command(name: str, run: Callable[[Any, Store], int | None], text: str) -> argparse.ArgumentParser:
         def opened(options: Any, chosen: Settings) -> int | None:
-            with opening(chosen) as store, closing(Meaning(store.documents, store.vectors, open_embedder(chosen))):
-                return run(options, store)
+            with opening(chosen) as store:
+                with closing(Meaning(store.documents, store.vectors, open_embedder(chosen), wait_s=_WAIT_S)):
+                    return run(options, store)
 
         made = commands.add_parser(name, help=text, description=text, parents=[common])
         made.set_defaults(run=opened)

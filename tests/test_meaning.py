@@ -1,5 +1,6 @@
 """Search by meaning: read in the background, checked on the person's own library, and used only where that showed a gain."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -112,6 +113,36 @@ class TestUse:
         assert store.documents.search("zorvax") == []
         assert store.documents.search("quindel")[0].holding.title == "Pumps"
 
+    @pytest.mark.parametrize(
+        "lie", [[math.nan] * 512, [math.inf] * 512, [0.0] * 512, [1.0] * 4, []], ids=["no numbers", "endless", "nowhere", "narrow", "empty"]
+    )
+    def test_a_model_that_gives_no_true_vectors_leaves_the_search_by_words(
+        self, store: Store, helping: tuple[Meaning, Synonyms], lie: list[float]
+    ) -> None:
+        helping[1].lie = lie
+        assert store.documents.search("zorvax") == []
+        assert store.documents.search("quindel")[0].holding.title == "Pumps"
+
+    def test_vectors_of_two_widths_do_no_harm(self, store: Store, helping: tuple[Meaning, Synonyms]) -> None:
+        add(store, "Odd", ["Something else."])
+        (odd,) = store.vectors.missing("synonyms", 0, 9)
+        store.vectors.keep("synonyms", [(odd, b"\1\2\3")])
+        assert store.documents.search("zorvax")[0].holding.title == "Pumps"
+
+    def test_a_model_that_takes_long_does_not_hold_up_an_answer(self, store: Store) -> None:
+        ward(store)
+        add(store, "Pumps", ["Quindel runs at two millilitres."])
+        embedder, go_on = Synonyms(), threading.Event()
+        meaning = Meaning(store.documents, store.vectors, embedder, wait_s=0.1)
+        meaning.check()
+        embedder.gate = go_on
+        began = time.monotonic()
+        assert store.documents.search("zorvax") == [] and store.documents.search("quindel")
+        assert time.monotonic() - began < 5
+        go_on.set()
+        assert store.documents.search("zorvax")
+        meaning.close()
+
     def test_another_model_has_not_been_checked(self, store: Store, helping: tuple[Meaning, Synonyms]) -> None:
         helping[0].use(Synonyms(sha256="another"))
         assert helping[1].closed and store.documents.search("zorvax") == [] and helping[0].state().verdict is None
@@ -161,6 +192,19 @@ class TestFilling:
         meaning.keep_filling(lambda: True)
         time.sleep(0.2)
         embedder.error = None
+        add(store, "Stroke", ["Two."])
+        until(lambda: meaning.state().known == 2)
+        meaning.close()
+
+    def test_a_model_that_gives_no_true_vectors_is_not_asked_for_ever_and_keeps_nothing(self, store: Store) -> None:
+        embedder = Synonyms()
+        embedder.lie = [math.nan]
+        meaning = Meaning(store.documents, store.vectors, embedder, look_every_s=0.02)
+        add(store, "Sepsis", ["One."])
+        meaning.keep_filling(lambda: True)
+        time.sleep(0.2)
+        assert meaning.state().known == 0 and len(embedder.asked) < 3
+        embedder.lie = None
         add(store, "Stroke", ["Two."])
         until(lambda: meaning.state().known == 2)
         meaning.close()

@@ -378,7 +378,7 @@ create table vectors(
   data blob not null
 ) strict;
 
--- What came of comparing the search with and without a model's vectors, and of which library: how many passages, and the last one's id.
+-- What came of comparing the search with and without a model's vectors, and of which library: how many passages, and when (ms).
 create table vector_checks(
   model text primary key,
   verdict text not null check(json_valid(verdict)),

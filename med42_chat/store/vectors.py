@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+from med42_chat.store import tree
 from med42_chat.store.connection import Connections
 from med42_chat.store.passages import ranked
 
@@ -20,6 +21,11 @@ where p.searched and v.passage_id is null and p.id > ? order by p.id limit ?
 _COUNTS = """
 select count(*) as passages, count(v.passage_id) as known from passages p
 left join vectors v on v.passage_id = p.id and v.model = ? where p.searched
+"""
+# By documents, whose ids are used again as those of passages are: only when one came tells it from another.
+_SINCE = """
+select count(*) as n, coalesce(sum(d.added_at > ?), 0) as added from documents d join passages p on p.document_id = d.id
+where d.superseded_by is null
 """
 # Ids are used again: the passage may have gone and another have come in its place while its words were with the model.
 _KEEP = "insert or replace into vectors select id, ?, ? from passages where id = ? and text = ?"
@@ -99,16 +105,15 @@ class Vectors:
     def set_verdict(self, model: str, verdict: Verdict) -> None:
         """Keeps what a check found, and of which library."""
         with self._connections.write() as db:
-            (passages, newest) = db.conn.execute("select count(*), coalesce(max(id), 0) from passages where searched").fetchone()
-            values = (model, json.dumps(asdict(verdict)), passages, newest)
-            db.conn.execute("insert or replace into vector_checks values (?, ?, ?, ?)", values)
+            now = tree.now()
+            passages = db.conn.execute(_SINCE, (now,)).fetchone()["n"]
+            db.conn.execute("insert or replace into vector_checks values (?, ?, ?, ?)", (model, json.dumps(asdict(verdict)), passages, now))
 
     def verdict(self, model: str) -> Verdict | None:
         """What the last check found; None where there was none, or where the library has changed much since."""
         row = self._connections.row("select * from vector_checks where model = ?", (model,))
         if row is None:
             return None
-        newest = row["newest"]
-        (now,) = self._connections.rows("select count(*) as n, sum(id > ?) as added from passages where searched", (newest,))
-        added, gone = now["added"] or 0, row["passages"] - (now["n"] - (now["added"] or 0))
-        return Verdict(**json.loads(row["verdict"])) if added + gone <= _CHANGED * row["passages"] else None
+        (now,) = self._connections.rows(_SINCE, (row["newest"],))
+        changed = now["added"] + abs(row["passages"] - (now["n"] - now["added"]))
+        return Verdict(**json.loads(row["verdict"])) if changed <= _CHANGED * row["passages"] else None

@@ -1,5 +1,6 @@
 """Vectors in the store: which passages lack one, that they go with their passage, and what joining two rankings comes to."""
 
+import time
 from pathlib import Path
 
 from hypothesis import given
@@ -90,6 +91,16 @@ def test_a_verdict_holds_while_the_library_stays_much_as_it_was(store: Store) ->
     store.documents.remove(third)
     assert store.vectors.verdict("m") == GOOD
     store.documents.remove(first)
+    assert store.vectors.verdict("m") is None
+
+
+def test_a_verdict_does_not_hold_for_other_documents_in_the_place_of_those_that_were_checked(store: Store) -> None:
+    add(store, "A", *(f"Words {number}." for number in range(8)))
+    second = add(store, "B", *(f"More {number}." for number in range(8)))
+    store.vectors.set_verdict("m", GOOD)
+    time.sleep(0.002)
+    store.documents.remove(second)
+    add(store, "C", *(f"Something else {number}." for number in range(8)))  # its passages get the ids of those that went
     assert store.vectors.verdict("m") is None
 
 
