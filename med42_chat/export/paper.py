@@ -50,6 +50,7 @@ class _Paper:
         self._printed = [one for one in branch if not options.messages or one.id in options.messages]
         self._numbers = dict(_numbered(branch))
         self._headings = {one.id: self._heading(one) for one in branch}
+        self._answers = {one.id for one in branch if one.role == "assistant"}
 
     def sheet(self) -> Sheet:
         words, head = self._words, self._conversation
@@ -189,7 +190,9 @@ class _Paper:
         """By its number where it is a message of this branch: its words may not be among those that were chosen."""
         words = self._words
         tokens = words("meter.tokens", n=item.tokens)
-        name = "export.unseen_unanswered" if item.reason == "unanswered" else "export.unseen"
+        # Of a question that no model answered, the program's own words are left out as well: they are no question.
+        asked = item.reason == "unanswered" and item.id not in self._answers
+        name = "export.unseen_unanswered" if asked else "export.unseen"
         return words(name, what=self._named(item), tokens=tokens)
 
     def _named(self, item: LeftOut) -> str:

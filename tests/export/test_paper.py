@@ -193,7 +193,7 @@ class TestAnswers:
         entry = PAPER["awkward"].entries[9]
         assert entry.who == "The program: no model was asked"
         assert [(row.name, row.value) for row in entry.evidence] == [
-            ("Rests on", "nothing: no model was asked"),
+            ("Given to the model", "nothing: no model was asked"),
             ("Program", "Med42 Chat 0.1.0"),
         ]
 
@@ -214,6 +214,16 @@ class TestAnswers:
     def test_a_long_sentence_is_recognised_by_its_beginning(self) -> None:
         ((_, told),) = answer(answered("Give 5 mg " + "and so on " * 60 + ".", *SOURCES)).findings
         assert told.startswith("“Give 5 mg and so on") and " …”: " in told and len(told) < 220
+
+    def test_one_that_names_no_source_is_not_said_to_rest_on_those_that_were_given(self) -> None:
+        entry = answer(answered("Call the ward.", *SOURCES, evidence=replace(EVIDENCE, sources=(1, 2, 3))))
+        assert ("Given to the model", "3 passages of the library") in [(row.name, row.value) for row in entry.evidence]
+
+    def test_an_answer_that_was_not_seen_is_not_said_to_be_unanswered(self) -> None:
+        one = answered("Yes.")
+        unseen = tuple(LeftOut("message", message.id, 12, "…", "unanswered") for message in one.branch)
+        entry = answer(changed(one, one.branch[1], evidence=replace(EVIDENCE, left_out=unseen)))
+        assert entry.left_out == ("Question 1 (12 tokens, never answered)", "Answer 1 (12 tokens)")
 
     @pytest.mark.parametrize("status", ["streaming", "interrupted"])
     def test_a_mark_that_is_not_printed_is_told_where_no_check_has_told_it(self, status: Status) -> None:
