@@ -38,6 +38,7 @@ _NOWHERE = "qzqzqz"  # a word that stands in no library; the score of a search g
 _SCORE = 5.0  # times that, and the score of a search counts no more
 
 _SENTENCES = re.compile(r"(?<=[.;!?])\s+|\n+")
+_PAIR = re.compile(r"\b([^\W\d_]+) and ([^\W\d_]+)\b")
 _SPAN = r"(?:second|minute|hour|day|week|month|year)s?"
 _TIME = re.compile(rf"\b(?:{_SPAN}|daily|weekly|\w+day|morning|evening|\d\d[:.]\d\d)\b")
 _AMOUNT = re.compile(r"\d\s*(?:mg|g|kg|ml|l|units?|mmol|kcal|micrograms?|µg|mcg|litres?|%|french|gauge)(?!\w)")
@@ -207,11 +208,24 @@ def _everyday(word: str) -> bool:
 
 
 def _found(asked: _Question, find: Find) -> _Found:
-    over = stems(" ".join([find.holding.title, *find.passage.heading_path])) & asked.stems
     sentences = [(text, stems(text) & asked.stems) for text in _SENTENCES.split(find.passage.text)]
+    over = _over(find) & asked.stems
     offering = [over | have for text, have in sentences if asked.asked is None or asked.asked.search(text.casefold())]
     text = frozenset[str]().union(*(have for _, have in sentences))
     return _Found(find.score, over, text, over | text, frozenset(offering))  # many sentences have the same of it
+
+
+def _over(find: Find) -> frozenset[str]:
+    """The stems of title and headings.
+
+    Of 'gentamicin and vancomycin' a passage that speaks of the one only is about that one: its title, which names the other too, says
+    nothing. Words of one root ('refeeding and feeding') are no such pair.
+    """
+    over = " ".join(dict.fromkeys([find.holding.title, *find.passage.heading_path])).casefold()
+    pairs = [pair for pair in _PAIR.findall(over) if pair[0] not in pair[1] and pair[1] not in pair[0]]
+    own = f"{_PAIR.sub(' ', over)} {find.passage.text.casefold()}" if pairs else ""
+    absent = [[stem(word) for word in pair if stem(word) not in own] for pair in pairs]
+    return stems(over) - {one[0] for one in absent if len(one) == 1}
 
 
 def _once(finds: Iterable[Find]) -> Iterator[Find]:

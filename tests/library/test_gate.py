@@ -133,6 +133,25 @@ def test_the_best_comes_first_and_what_says_much_less_does_not_come_along() -> N
     assert passing(question, [find(1, "Gentamicin is given once.", page=3), fair, best], even) == [best, fair]
 
 
+@pytest.mark.parametrize(
+    ("question", "of_another"),
+    [
+        ("gentamicin by mouth dose", "Vancomycin"),
+        ("gentamicin interval when creatinine clearance is 30 ml/min", "Vancomycin"),
+        ("maintenance vancomycin eGFR 40", "Gentamicin"),
+        ("The gentamicin level came back at 1.5 mg/l. What now?", "Vancomycin"),
+    ],
+)
+def test_a_title_that_names_two_medicines_makes_no_passage_on_the_one_an_answer_on_the_other(
+    samples: Lookup, question: str, of_another: str
+) -> None:
+    assert of_another not in samples.passing(question)[0].passage.heading_path[-1]
+
+
+def test_of_words_of_one_root_that_a_title_joins_each_still_counts(samples: Lookup) -> None:
+    assert samples.passing("thiamine dose before refeeding")
+
+
 def test_passages_that_share_text_are_one_source_and_never_more_than_five_pass() -> None:
     text = "Gentamicin in sepsis is given once."
     overlapping = [find(1, text, 0), find(2, text, 20), find(3, text, 20, page=2)]
