@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.export import record
+from med42_chat.export.references import one_line
 from med42_chat.export.sheet import Format, Options, PaperSize
 from med42_chat.exporting import Exporting, ExportState
 from med42_chat.settings import Settings
@@ -216,7 +217,8 @@ def import_(options: Any, chosen: Settings, opening: Opening) -> None:
 
 def _imported(restored: Restored) -> str:
     conversation = restored.conversation
-    said = _IMPORTED[restored.outcome].format(title=conversation.title, messages=conversation.message_count, id=conversation.id)
+    title = one_line(conversation.title)  # a stranger's: a terminal would obey what is hidden in it
+    said = _IMPORTED[restored.outcome].format(title=title, messages=conversation.message_count, id=conversation.id)
     return said if restored.outcome == "same" else f"{said} {_CHECKED_ELSEWHERE}"
 
 

@@ -266,6 +266,15 @@ def test_a_conversation_that_was_deleted_comes_back_whole(run: Run, home: Path, 
     assert messages(home) == before
 
 
+def test_a_title_cannot_give_orders_to_the_terminal(run: Run, home: Path, conversation: str, tmp_path: Path) -> None:
+    file = exported(run, home, tmp_path)
+    told = json.loads(file.read_text("utf-8"))
+    told["conversation"]["title"] = "Red \x1b[31m\u202eflags"
+    file.write_text(json.dumps(told), "utf-8")
+    status, out, _ = run("import", str(file))
+    assert status == 0 and "Red \ufffd[31m\ufffdflags" in out and "\x1b" not in out
+
+
 def test_one_that_is_there_is_left_alone_and_one_that_has_changed_gets_a_copy(
     run: Run, home: Path, conversation: str, tmp_path: Path
 ) -> None:
