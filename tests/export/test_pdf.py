@@ -353,3 +353,9 @@ class TestGlyphs:
         for font in printing.FONTS.glob("*.tt*"):
             assert any(re.fullmatch(f"{pattern}(\\.tt[cf])?", font.name) for pattern in patterns), font.name
         assert sum(font.stat().st_size for font in printing.FONTS.glob("*.tt*")) < 13_000_000
+
+
+def test_an_item_that_runs_the_other_way_than_its_list_stays_beside_its_number() -> None:
+    placed = printing.text(printing.printed(golden.right_to_left()).document, "-bbox")
+    sides = [float(found) for found in re.findall(r'xMin="([\d.]+)"[^>]*>Apixaban<', placed)]
+    assert len(sides) == 2 and min(sides) > 400  # the paper is 595 points wide
