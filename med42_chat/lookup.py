@@ -100,7 +100,8 @@ def _gone(names: Sequence[str], documents: Documents) -> tuple[str, ...]:
     listed = ", ".join(f"'{name}'" for name in gone)
     if len(gone) < len(names):
         return (f"Not searched, because it was removed from your library: {listed}.",)
-    return (f"This conversation is kept to {listed}, removed from your library since. Choose anew what it is answered from.",)
+    kept = f"this conversation is kept to {listed}, removed from your library since"
+    return (f"Your library was not searched: {kept}. Choose anew what it is answered from.",)
 
 
 def _unread(count: int) -> tuple[str, ...]:

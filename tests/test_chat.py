@@ -379,7 +379,8 @@ def test_a_conversation_kept_to_a_collection_that_was_removed_says_so_and_never_
     chat, runtime, id = chat_on(store, documents)
     store.conversations.set_library(id, "first", ["Ward 4"])
     nothing = last(chat.ask(id, "How much fluid in sepsis?")).message
-    assert nothing.text.startswith(f"{NOTHING_FOUND} This conversation is kept to 'Ward 4', removed") and "Choose anew" in nothing.text
+    assert nothing.text.startswith(f"{NOTHING_FOUND} Your library was not searched: this conversation is kept to 'Ward 4', removed")
+    assert "Choose anew" in nothing.text
     assert nothing.evidence is not None and nothing.evidence.basis == "nothing" and not documents.searched and not runtime.requests
     assert last(chat.ask(id, "How much fluid?", attachments=[LETTER])).message.evidence.basis == "memory"  # type: ignore[union-attr]
     store.conversations.set_library(id, "first", ["Ward 4", "Ward 3"])
