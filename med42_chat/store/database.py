@@ -81,7 +81,7 @@ class Store:
     def remove_collection(self, name: str) -> None:
         """Removes a collection; its documents stay in the library, and watched folders put no more into it.
 
-        A conversation that is kept to it still is, and says that it is gone: searching all documents in its place would be another question.
+        A conversation that is kept to it still is, and says that it is gone: a search of all documents would be another question.
         """
         with self._connections.write():
             self.documents.remove_collection(name)

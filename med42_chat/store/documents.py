@@ -203,6 +203,8 @@ class Documents:
                     "update passages set headings = ? || substr(headings, ?) where document_id = ?",
                     (one_line(title), len(row["title"]) + 1, row["id"]),
                 )
+                # They were made of the old title, too, and are made anew.
+                db.conn.execute("delete from vectors where passage_id in (select id from passages where document_id = ?)", (row["id"],))
         return self.get(id)
 
     def set_collections(self, id: str, collections: Sequence[str]) -> Holding:

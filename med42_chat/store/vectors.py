@@ -56,7 +56,7 @@ class Verdict:
 
 
 class Vectors:
-    """The only writer of the tables `vectors` and `vector_checks`. Every method may be called from any thread."""
+    """The only one that writes vectors and what was said of them. Every method may be called from any thread."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

@@ -64,6 +64,15 @@ def test_a_vector_is_not_kept_for_a_passage_that_came_in_the_place_of_the_one_th
     assert store.vectors.all("m") == []
 
 
+def test_a_document_under_another_title_is_read_anew(store: Store) -> None:
+    id = add(store, "Sepsis", "One.", "Two.")
+    fill(store)
+    store.documents.set_details(id, "Sepsis", "A hospital", "2024", "2")
+    assert store.vectors.counts("m") == (2, 2)
+    store.documents.set_details(id, "Stroke", "A hospital", "2024", "2")
+    assert [one.headings[0] for one in store.vectors.missing("m", 0, 9)] == ["Stroke", "Stroke"]
+
+
 def test_what_is_no_longer_searched_has_no_part_in_it(store: Store) -> None:
     old, new = add(store, "Old", "One."), add(store, "New", "Two.")
     fill(store)
