@@ -18,6 +18,7 @@ med42.viewer = (place, from) => {
   const LINE = { wanted: 16, least: 11 }; // pixels that a line with marked words is high on the screen
   const MOST = 4;
 
+  const source = `/v1/source/${from.message}/${from.number}?at=${from.at || ""}`;
   let told = null; // what the server says of the source
   let page = from.page;
   let zoom = 1; // the page's width in widths of the frame
@@ -119,8 +120,16 @@ med42.viewer = (place, from) => {
   let isBroken = false;
   image.addEventListener("error", () => {
     isBroken = true;
-    if (told?.kind === "pages") fail({ message: say("viewer.failed"), hint: say("viewer.failed_hint") });
+    if (told?.kind === "pages") missing();
   });
+  /** A picture cannot be had: of itself, or because its document was removed while the card was open, and with it the original. */
+  const missing = async () => {
+    const answer = await fetch(source).catch(() => null);
+    const words = answer?.ok ? await answer.json() : null;
+    if (!isOpen) return;
+    if (words && words.document !== told.document) tell(words);
+    else fail({ message: say("viewer.failed"), hint: say("viewer.failed_hint") });
+  };
 
   const turn = (to) => {
     if (!told || to < 1 || to > told.pages || to === page) return;
@@ -165,6 +174,7 @@ med42.viewer = (place, from) => {
     },
     gone: () => {
       bar.hidden = frame.hidden = foot.hidden = true;
+      said.hidden = false; // another page than the cited one may have been open
     },
   };
   const tell = (words) => {
@@ -183,7 +193,7 @@ med42.viewer = (place, from) => {
   };
   const ask = async () => {
     try {
-      const answer = await fetch(`/v1/source/${from.message}/${from.number}?at=${from.at || ""}`);
+      const answer = await fetch(source);
       const words = await answer.json();
       if (isOpen) (answer.ok ? tell : fail)(words);
     } catch {

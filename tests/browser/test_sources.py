@@ -227,6 +227,17 @@ class TestTexts:
         assert "kept in the fridge for 40 days" in page.inner_text(".card.open .whole mark")
         assert page.is_hidden(".viewer .frame")
 
+    def test_a_document_that_is_removed_while_its_page_is_open_is_said_to_be_gone(self, page: Any, site: Site, shelf: Shelf) -> None:
+        holding = site.services.library.add(ASSETS / "library" / "delirium.pdf").holding
+        assert holding
+        show(page, shelf.answer("Opioids are halved and not stopped [1].", shelf.source("opioids halved in delirium", "delirium.pdf")))
+        open_page(page)
+        site.services.library.documents.remove(holding.id)
+        page.click(".viewer .tool[aria-label='Next page']")
+        page.wait_for_selector(".viewer .said:has-text('no longer in the library')")
+        assert page.is_hidden(".viewer .original") and page.is_hidden(".viewer .frame")
+        site.faults[:] = [one for one in site.faults if "404" not in one]  # the picture that was asked for
+
 
 class TestFindings:
     def test_what_is_not_in_the_source_is_underlined_and_says_why_when_it_is_touched(self, opened: Any) -> None:
