@@ -99,6 +99,7 @@ class Adding:
         self._trouble = ""
         self._closed = threading.Event()
         waiting.recover()
+        library.documents.when_removed(self._removed)
         self._work_on()
         self._keep_watch()
 
@@ -193,6 +194,10 @@ class Adding:
     def dismiss(self, id: str = "") -> None:
         """Takes what has ended off the list: this one, or all."""
         self._waiting.dismiss(id)
+        self._change()
+
+    def _removed(self, document: str) -> None:
+        self._waiting.removed(document)
         self._change()
 
     # Watched folders

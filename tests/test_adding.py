@@ -276,6 +276,17 @@ class TestVersions:
         assert [find.holding.id for find in store.documents.search("meropenem")] == [new.document_id]
         assert adding.state().items[1].older == "" and "takes the place of" in adding.state().items[1].message
 
+    @pytest.mark.parametrize("settled", [True, False])
+    def test_what_was_said_of_a_document_goes_with_it(self, store: Store, adding: Adding, settled: bool) -> None:
+        for dose in (b"1", b"2"):
+            adding.take("fluids.md", b"# Zubenel\n\nMeropenem %b g." % dose)
+        old, new = ended(adding)
+        if settled:
+            adding.settle(new.id, supersedes=True)
+        assert "Zubenel" in adding.state().items[1].message
+        store.documents.remove(old.document_id)
+        assert [(one.id, one.message, one.older) for one in adding.state().items] == [(new.id, "", "")]
+
     def test_who_says_no_keeps_both(self, store: Store, adding: Adding) -> None:
         for name, dose in (("old.md", b"1"), ("new.md", b"2")):
             adding.take(name, b"# Sepsis\n\nMeropenem %b g." % dose)

@@ -151,6 +151,14 @@ class Waiting:
         with self._connections.write() as db:
             db.conn.execute("update waiting set older = null, message = ? where uid = ?", (message, id))
 
+    def removed(self, document: str) -> None:
+        """A document is not in the library any more: notes that may name it are taken back, and nothing is asked about it."""
+        with self._connections.write() as db:
+            db.conn.execute(
+                "update waiting set message = '', older = null where state = 'done' and document is not null and coalesce(older, ?1) = ?1",
+                (document,),
+            )
+
     def dismiss(self, id: str = "") -> None:
         """Forgets what has ended: this one, or everything."""
         with self._connections.write() as db:
