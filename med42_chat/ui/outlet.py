@@ -31,6 +31,10 @@ _MARKS = re.compile(r"[*`#|>]+")  # Markdown's, which only disturb in a line tha
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
+class _Malformed(Exception):
+    """What came is not what a page sends."""
+
+
 class Outlet:
     """The doors. Those that only wait have a thread of their own for each request, which Starlette sees to."""
 
@@ -56,10 +60,9 @@ class Outlet:
     async def start(self, request: Request) -> Response:
         """Begins an export, which is answered with its id."""
         try:
-            told = json.loads(await request.body())
-            asked = str(told["conversation"]), self._format(told), options_of(told), self._words.language
-            return JSONResponse({"id": await asyncio.to_thread(self._services.exporting.start, *asked)})
-        except ClientDisconnect:
+            asked = self._asked(await request.body())
+            return JSONResponse({"id": await asyncio.to_thread(self._services.exporting.start, *asked)}, headers=_NOT_KEPT)
+        except (ClientDisconnect, _Malformed):
             return UNREAD
         except Med42Error as error:
             return problem(error)
@@ -80,6 +83,13 @@ class Outlet:
         named = f"attachment; filename*=UTF-8''{quote(exporting.state(id).name, safe='')}"
         headers = {**_NOT_KEPT, "Content-Disposition": named}
         return Response(exporting.take(id), media_type="application/octet-stream", headers=headers)
+
+    def _asked(self, body: bytes) -> tuple[str, Format, Options, str]:
+        try:
+            told = json.loads(body)
+            return str(told["conversation"]), self._format(told), options_of(told), self._words.language
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise _Malformed from error
 
     def _format(self, told: Mapping[str, Any]) -> Format:
         known: tuple[Format, ...] = get_args(Format)

@@ -139,6 +139,10 @@ class TestOut:
         for path in ("/v1/export/nothing", "/v1/export/of/nothing"):
             assert client.get(path).status_code == 422 and client.get(path).json()["message"]
 
+    @pytest.mark.parametrize("body", ["", "[]", "7", "{}", '{"conversation": "x", "format": "pdf"}', "[" * 100_000, "\x00"])
+    def test_what_no_page_sends_is_refused_without_a_fault(self, client: TestClient, body: str) -> None:
+        assert client.post("/v1/export", content=body).status_code == 400
+
 
 class TestIn:
     def test_a_conversation_comes_back_with_everything(self, opened: Services, client: TestClient) -> None:
