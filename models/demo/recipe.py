@@ -122,8 +122,9 @@ class Recipe:
     looked_every: int = 500
     looked_at: int = 60
     rounds: int = 2
-    pairs: int = 60
-    alignment: Alignment = field(default_factory=lambda: Alignment(rate=2e-5))  # small models bear, and need, larger steps
+    pairs: int = 40
+    # The second tower is written quietly, its weights are small: at the first recipe's 2e-5 five steps undid what it knew.
+    alignment: Alignment = field(default_factory=lambda: Alignment(rate=3e-7))
     judged: int = 1000
 
 
