@@ -34,9 +34,8 @@ def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParse
 
     def command(name: str, run: Callable[[Any, Store], int | None], text: str) -> argparse.ArgumentParser:
         def opened(options: Any, chosen: Settings) -> int | None:
-            with opening(chosen) as store:
-                with closing(Meaning(store.documents, store.vectors, open_embedder(chosen), wait_s=_WAIT_S)):
-                    return run(options, store)
+            with opening(chosen) as store, closing(Meaning(store.documents, store.vectors, open_embedder(chosen), wait_s=_WAIT_S)):
+                return run(options, store)
 
         made = commands.add_parser(name, help=text, description=text, parents=[common])
         made.set_defaults(run=opened)
