@@ -322,12 +322,15 @@ def by_heart(answered: list[int]) -> list[float]:
 
 
 def alike(examples: list[Example], tokens: int, rng: random.Random) -> list[Example]:
-    """Examples of like length, as many as fill `tokens` tokens with their padding; none that is longer."""
-    ranked = sorted((example for example in examples if len(example.ids) <= tokens), key=lambda example: len(example.ids))
-    counts = [tokens // len(example.ids) for example in ranked]
+    """Examples of like length, as many as fill `tokens` tokens with their padding; none that is longer, unless all are: the shortest."""
+    ranked = sorted(examples, key=lambda example: len(example.ids))
+    fitting = [example for example in ranked if len(example.ids) <= tokens]
+    if not fitting:
+        return ranked[:1]
+    counts = [tokens // len(example.ids) for example in fitting]
     enough = [at for at, count in enumerate(counts) if count <= at + 1]
-    at = rng.choice(enough or [len(ranked) - 1])
-    return ranked[max(0, at + 1 - counts[at]) : at + 1]
+    at = rng.choice(enough or [len(fitting) - 1])
+    return fitting[max(0, at + 1 - counts[at]) : at + 1]
 
 
 def positions(example: Example, recipe: Recipe, rng: random.Random) -> list[int]:

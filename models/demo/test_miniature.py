@@ -122,6 +122,7 @@ def test_examples_of_like_length_fill_a_step(chat: ChatFormat) -> None:
         lengths = [len(example.ids) for example in chosen]
         assert lengths and len(lengths) * max(lengths) <= 400 and 900 not in lengths
         assert max(lengths) - min(lengths) < 30 or len(lengths) == 1
+    assert [len(example.ids) for example in alike(examples[-2:], 200, random.Random(1))] == [300]
 
 
 def test_padding_is_never_seen_and_a_leap_in_the_positions_hides_nothing(material: Material, chat: ChatFormat) -> None:
