@@ -358,14 +358,14 @@ class TestFilesThatAreHere:
         page.wait_for_selector("#models .problem:has-text('There is nothing at')")
         assert page.input_value("#models-path").endswith("nowhere")
         page.fill("#models-path", f'"{stick}"')
-        page.get_by_role("button", name="Import").click()
+        page.get_by_role("button", name="Import", exact=True).click()
         shelf.says("tiny-b", "is here")
         page.wait_for_selector("#models-path:placeholder-shown")
         page.fill("#models-path", (stick / "other.gguf").as_uri())  # as some file managers give it
-        page.get_by_role("button", name="Import").click()
+        page.get_by_role("button", name="Import", exact=True).click()
         page.wait_for_selector(f"#models .problem:has-text('There is nothing at {stick}')")
         page.fill("#models-path", f" '{stick / 'some name.gguf'}' ")
-        page.get_by_role("button", name="Import").dblclick()
+        page.get_by_role("button", name="Import", exact=True).dblclick()
         page.wait_for_selector("#models-path:placeholder-shown")
         assert page.locator("#models .problem").is_hidden() and page.input_value("#models-path") == ""
         assert (shelf.folder / "tiny-b.gguf").exists()

@@ -65,7 +65,7 @@ def _read(number: int) -> str:
 
 
 if __name__ == "__main__":
-    from med42_chat.library.limits import limit
+    from med42_chat.children import limit
 
     limit(3 << 30, 600)
     for one in range(int(sys.argv[1]), int(sys.argv[2])):
