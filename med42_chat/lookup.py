@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from med42_chat.library import followup, gate, shorthand
+from med42_chat.library.words import telling
 from med42_chat.records import Basis, Find, LibraryUse, Message, Source
 
 _CANDIDATES = 20
-_BY_ITSELF = 3  # telling words, with which a question that seems to lean on another may well stand by itself
 _OWN_TEXT = 60  # words: who types so many brings what is to be answered from along, as a preset's notes are
 
 
@@ -68,15 +68,18 @@ class Lookup:
         besides = (*gone, *_unread(self.unread()))  # counted before the search: a file that is read meanwhile is told rather than missed
         if not self.documents.count(collections):
             return Looked((), "nothing" if gone and not brings_text else without, besides, " ".join(besides))
-        asked = followup.in_context(question, [message.text for message in history if message.role == "user"])
-        passing = self.passing(question, collections, asked.context)
-        if not passing and asked.context and len(asked.own) >= _BY_ITSELF:
-            asked = followup.Asked(question)
-            passing = self.passing(question, collections)
-        optional = brings_text or len(question.split()) > _OWN_TEXT or not asked.own
-        notes = (f"Looked up in the library as: {asked.text}",) if asked.context else ()
+        passing, asked = self._first_passing(question, [message.text for message in history if message.role == "user"], collections)
+        optional = brings_text or len(question.split()) > _OWN_TEXT or not telling(question)
+        notes = (f"Looked up in the library as: {asked.text}",) if asked.text != question.strip() else ()
         sources = tuple(map(_source, range(1, len(passing) + 1), passing))
         return Looked(sources, without if optional else "nothing", (*notes, *besides), " ".join(besides))
+
+    def _first_passing(self, question: str, earlier: Sequence[str], collections: Sequence[str]) -> tuple[list[Find], followup.Asked]:
+        """What passes for the first reading of the question for which anything does, and that reading; the last one where nothing does."""
+        for asked in followup.readings(question, earlier):
+            if passing := self.passing(asked.question, collections, asked.context):
+                break
+        return passing, asked
 
     def passing(self, question: str, collections: Sequence[str] = (), context: str = "") -> list[Find]:
         """The passages that may stand before the model, the best first; `context` has words that the question leans on."""

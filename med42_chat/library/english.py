@@ -319,3 +319,31 @@ KINDS: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
     .splitlines()
     for kind, members in [line.split(":")]
 )
+
+# What may stand beside the names in a question that only names something else.
+LITTLE = _words("a about also an and at but for how if in not of on or plus please so the to too what with without")
+
+# Things of one kind that take each other's place when a question is asked once more: 'and vancomycin?' after one on gentamicin.
+ALTERNATIVES: tuple[frozenset[str], ...] = (
+    frozenset[str]().union(*(kind | members for kind, members in KINDS)) - _words("crystalloid crystalloids fluid fluids hartmann ringer")
+    | _words("""
+        acetylcysteine aciclovir adrenaline alendronate allopurinol alteplase amiodarone amlodipine azathioprine baclofen bivalirudin
+        candesartan carbamazepine carbimazole carvedilol chlordiazepoxide ciclosporin clozapine colchicine dapagliflozin digoxin
+        diltiazem doxazosin empagliflozin enalapril esomeprazole fluconazole fondaparinux gabapentin gliclazide glucagon
+        hydroxychloroquine idarucizumab insulin ketamine labetalol lamotrigine lansoprazole letrozole levetiracetam levodopa
+        levothyroxine lisinopril lithium losartan melatonin metformin methotrexate montelukast mycophenolate naloxone nifedipine
+        nitroglycerin omeprazole oxybutynin pantoprazole phenobarbital phenytoin pregabalin promethazine propofol protamine ramipril
+        rifampicin rituximab rocuronium sildenafil sitagliptin sotalol sulfasalazine suxamethonium tacrolimus tamoxifen tamsulosin
+        teicoplanin theophylline thiamine tinzaparin topiramate valproate verapamil
+    """),
+    *map(
+        _words,
+        """
+        potassium sodium magnesium phosphate calcium zinc iron selenium copper glucose
+        ct mri ultrasound radiograph
+        pulse temperature breaths saturation pressure
+        children child adults adult neonates elderly women men
+        pharmacist microbiologist haematologist cardiologist nephrologist neurologist radiologist anaesthetist surgeon dietitian
+        """.strip().splitlines(),
+    ),
+)

@@ -1,13 +1,17 @@
 """What a question is about that leans on the one before it: 'and in renal failure?' after one on metformin. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from med42_chat.library.words import telling, weak
+from med42_chat.library.english import ALTERNATIVES, LITTLE
+from med42_chat.library.shorthand import spelled
+from med42_chat.library.words import stem, telling, weak, words
 
 _FEW = 2  # telling words of a question that may lean on the one before by being short
 _SOME = 6  # of one that refers back
+_BY_ITSELF = 3  # telling words, with which a question that seems to lean on another may well stand by itself
 
 _JOINS = re.compile(r"^\W*(and|or|but|so|then|also|plus|what (?:about|if)|how about|otherwise|same|in|for|with|without|after|before|if)\b")
 _ALSO_BEGIN = ("in", "for", "with", "without", "after", "before", "if")  # questions that stand by themselves, too
@@ -22,7 +26,7 @@ _DETERMINED = re.compile(r"\bthis (?:patient|man|woman|person|case)\b")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as typed, and the words of an earlier one that it leans on, '' where it stands by itself."""
+    """A question as it is looked up, and the words of an earlier one that it leans on, '' where it stands by itself."""
 
     question: str
     context: str = ""
@@ -32,22 +36,20 @@ class Asked:
         """What is looked up."""
         return f"{self.question} {self.context}".strip()
 
-    @property
-    def own(self) -> list[str]:
-        """The words by which the question itself says what it is about."""
-        return telling(self.question)
 
+def readings(question: str, earlier: Sequence[str]) -> Iterator[Asked]:
+    """The ways in which a question may be meant, the likeliest first. `earlier` are the conversation's questions, the oldest first.
 
-def in_context(question: str, earlier: Sequence[str]) -> Asked:
-    """The question with what it leans on. `earlier` are the conversation's questions until now, the oldest first.
-
-    The context is the last question that stands by itself: what led from there to here is left out, or little would answer all of it.
+    One that only names another thing of the same kind is the earlier question, asked of that. Else it leans on the last question that
+    stands by itself: what led from there to here is left out, or little would answer all of it.
     """
-    if not leans(question):
-        return Asked(question)
-    base = next((one for one in reversed(earlier) if not leans(one)), earlier[0] if earlier else "")
-    own = telling(question)
-    return Asked(question, " ".join(word for word in telling(base) if word not in own))
+    base, own = _base(earlier), telling(question)
+    if exchanged := _exchanged(question, base):
+        yield Asked(exchanged)
+    if leans(question):
+        yield Asked(question, " ".join(word for word in telling(base) if word not in own))
+    if not leans(question) or len(own) >= _BY_ITSELF:
+        yield Asked(question)
 
 
 def leans(question: str) -> bool:
@@ -60,3 +62,44 @@ def leans(question: str) -> bool:
     if _REFERS.search(plain):
         return len(own) <= _SOME
     return len(own) <= _FEW and all(weak(word) for word in own)
+
+
+def _base(earlier: Sequence[str]) -> str:
+    """The last question that stands by itself."""
+    base = ""
+    for one in earlier:
+        if not base or not (leans(one) or _exchanged(one, base)):
+            base = one
+    return base
+
+
+def _exchanged(question: str, base: str) -> str:
+    """The base, asked of what the question names in the place of something there; '' where the question says anything else."""
+    own, asked = telling(question), base
+    there = [word for word in telling(base) if word not in own]
+    if not LITTLE.issuperset(set(words(question)) - set(own)):
+        return ""
+    for word in (one for one in own if one not in telling(base)):
+        other = next((one for one in there if _alternatives(word, one, there)), "")
+        if not other:
+            return ""
+        asked = re.sub(rf"\b{re.escape(other)}\b", word, asked, flags=re.IGNORECASE)
+        there.remove(other)
+    return asked if asked != base else ""
+
+
+def _alternatives(word: str, other: str, among: Sequence[str]) -> bool:
+    """Whether one may take the other's place. A figure takes that of the only figure."""
+    if word[0].isdigit() or other[0].isdigit():
+        return word[0].isdigit() and other[0].isdigit() and sum(one[0].isdigit() for one in among) == 1
+    return any(kind & _forms(word) and kind & _forms(other) for kind in _kinds())
+
+
+def _forms(word: str) -> frozenset[str]:
+    """The stems of a word and of what it stands for."""
+    return frozenset(map(stem, [word, *(long for _, long in spelled(word))]))
+
+
+@cache
+def _kinds() -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(map(stem, kind)) for kind in ALTERNATIVES)
