@@ -23,11 +23,15 @@ from med42_chat.store.keys import load_or_create, wrapped_key
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import schema_version
 from med42_chat.store.private import cannot_write, make_private_folder, new_private_file, put_in_place
-from med42_chat.store.snapshot import check_file, remove_with_logs, snapshot
+from med42_chat.store.snapshot import check_file, keep_newest, remove_with_logs, snapshot
 from med42_chat.store.wrapping import Wrapped, unwrap, wrap
 
 FORMAT = 1
 _CHUNK = 1 << 20
+_ASIDE = "-before-restore.db"
+_KEPT_ASIDE = (
+    2  # the present one, and the one before: who restores twice because the first backup was the wrong one gets back to the beginning
+)
 
 
 def backup(store: Store, file: Path, passphrase: str | None = None) -> str:
@@ -57,8 +61,8 @@ def backup(store: Store, file: Path, passphrase: str | None = None) -> str:
 
 
 def restore(home: Path, file: Path, passphrase: str | None = None, use_keyring: bool = True, ask: Callable[[], str] | None = None) -> str:
-    """Puts the backup in the place of the database of a folder that nobody has open, whose present state is kept in `backups`.
-    Returns a sentence on that.
+    """Puts the backup in the place of the database of a folder that nobody has open, whose present state is kept in `backups`,
+    beside that of the restore before. Returns a sentence on that.
 
     The folder keeps its own key: a backup made under another is encrypted anew. `passphrase` is the folder's and the backup's;
     `ask` is called for the backup's where that one is needed and does not open it. Raises NotFound, StoreInUse, StoreKeyError,
@@ -99,6 +103,7 @@ def put_back(home: Path, key: bytes) -> str:
         try:
             aside = _set_aside(home / DATABASE, key)
             put_in_place(_incoming(home), home / DATABASE)
+            keep_newest(home / "backups", f"*{_ASIDE}", _KEPT_ASIDE)
         finally:
             remove_with_logs(_incoming(home))
     return f"What was there before is kept in {aside}." if aside else "The data folder was empty before."
@@ -195,7 +200,7 @@ def _set_aside(database: Path, key: bytes) -> Path | None:
     """Copies the present database and its logs into `backups` as they are: damaged or under a lost key, they may be all there is."""
     if not database.exists() or not database.stat().st_size:
         return None
-    aside = database.parent / "backups" / f"{time.strftime('%Y%m%d-%H%M%S')}-before-restore.db"
+    aside = database.parent / "backups" / f"{time.strftime('%Y%m%d-%H%M%S')}{_ASIDE}"
     make_private_folder(aside.parent)
     for end in ("", "-wal", "-journal"):
         part = database.with_name(database.name + end)

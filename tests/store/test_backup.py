@@ -196,6 +196,34 @@ def test_the_journal_of_a_database_that_does_not_open_is_set_aside_with_it_and_n
     assert len(list((home / "backups").glob("*-before-restore.db-journal"))) == 1
 
 
+def test_of_what_restores_set_aside_the_newest_two_are_kept_with_their_logs(home: Path, key: Key, made: Path) -> None:
+    backups = home / "backups"
+    backups.mkdir()
+    for number in range(1, 4):
+        for end in ("", "-wal"):
+            (backups / f"2020010{number}-000000-before-restore.db{end}").write_bytes(b"old")
+    (backups / "20200101-000000-before-step-9.db").write_bytes(b"of a migration")
+    (backups / "mine.backup").write_bytes(b"made by hand")
+    restore(home, made, use_keyring=False)
+    kept = sorted(path.name for path in backups.iterdir())
+    assert kept[:3] == ["20200101-000000-before-step-9.db", "20200103-000000-before-restore.db", "20200103-000000-before-restore.db-wal"]
+    assert kept[3].endswith("-before-restore.db") and kept[4:] == ["mine.backup"]
+
+
+def test_a_restore_that_fails_leaves_all_that_was_set_aside(home: Path, key: Key, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "backups").mkdir()
+    for number in range(1, 4):
+        (home / "backups" / f"2020010{number}-000000-before-restore.db").write_bytes(b"old")
+
+    def full(part: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("med42_chat.store.backup.put_in_place", full)
+    with pytest.raises(StoreError):
+        restore(home, made, use_keyring=False)
+    assert len(list((home / "backups").glob("*-before-restore.db"))) == 4
+
+
 def test_what_a_restore_that_was_cut_short_left_goes_at_the_next_start(home: Path, key: Key, made: Path) -> None:
     cut_short(home, key, "med42.db.restoring")
     Store.open(home, key.data).close()
