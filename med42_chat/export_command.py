@@ -34,7 +34,7 @@ _IMPORTED = {
     "copy": "Imported as a copy, conversation {id}: {title} ({messages} messages). Under its own id there are other words here.",
     "same": "Nothing to import: conversation {id} is here already and says the same.",
 }
-_CHECKED_ELSEWHERE = "What it says of its sources was checked where it was written, and not here."
+_COMPARED_ANEW = "Its answers were compared again with the passages that the file carries; whether these stand in the named documents was not checked here."
 
 
 def add_commands(command: Command, opening: Opening) -> None:
@@ -219,7 +219,7 @@ def _imported(restored: Restored) -> str:
     conversation = restored.conversation
     title = one_line(conversation.title)  # a stranger's: a terminal would obey what is hidden in it
     said = _IMPORTED[restored.outcome].format(title=title, messages=conversation.message_count, id=conversation.id)
-    return said if restored.outcome == "same" else f"{said} {_CHECKED_ELSEWHERE}"
+    return said if restored.outcome == "same" else f"{said} {_COMPARED_ANEW}"
 
 
 def _file(name: str) -> bytes:

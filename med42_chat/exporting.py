@@ -28,6 +28,7 @@ from med42_chat.store.transfer import Restored
 Phase = Literal["running", "done", "failed", "cancelled"]
 
 TIME_S = 120.0  # after which the process is ended
+_COMPARING = "med42_chat.export.comparing"
 _AT_ONCE = 2
 _MOST_WAITING = 10
 _MOST_KEPT = 5  # documents that wait
@@ -166,9 +167,23 @@ class Exporting:
     # In
 
     def restore(self, data: bytes) -> Restored:
-        """Takes in a conversation that was exported as JSON. Raises InputError, which names what is wrong with the file."""
-        found = record.read(data)
-        return self._conversations.restore(found.conversation, found.messages)
+        """Takes in a conversation that was exported as JSON; its answers are compared anew with the passages in the file, and marked.
+
+        Raises InputError, which names what is wrong with the file.
+        """
+        record.read(data)  # what is no conversation is said at once
+        found = record.read(self._compared(data))
+        return self._conversations.restore(found.conversation, [_marked(one) for one in found.messages])
+
+    def _compared(self, data: bytes) -> bytes:
+        try:
+            with talking(_COMPARING, [], data, self._time_s) as said:
+                return _listen(said, lambda progress, step: None)[0]
+        except (OSError, EOFError, Med42Error) as error:  # its time, its memory, or a way to break it
+            raise InputError(
+                "The file takes too long or too much memory to be compared with its passages. It was not imported.",
+                "An answer in it may be far longer than any model writes.",
+            ) from error
 
     # One export
 
@@ -278,6 +293,11 @@ def _leaf(conversation: Conversation, messages: Sequence[Message], chosen: froze
         if chosen <= {message.id for message in record.branch(replace(conversation, leaf_id=leaf), messages)}:
             return leaf
     raise InputError("These messages are versions that do not follow one another.", "Choose messages that stand on the page together.")
+
+
+def _marked(message: Message) -> Message:
+    """As one that came from a file; one that did so before keeps its day, wherever it goes."""
+    return replace(message, imported_at=message.imported_at or time.time_ns() // 1_000_000)
 
 
 def _without_attached_text(message: Message) -> Message:

@@ -342,6 +342,7 @@ class Message:
     """One node of a conversation's tree. `parent_id` is None for the first question.
 
     `versions` are the ids of the messages that stand in the same place, oldest first, this one among them; empty when it is alone.
+    `imported_at` is when it first came from a file into a store, 0 for one that was written where it is.
     """
 
     id: str
@@ -357,6 +358,7 @@ class Message:
     versions: tuple[str, ...] = ()
     feedback: Feedback | None = None
     findings: tuple[Finding, ...] = ()
+    imported_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

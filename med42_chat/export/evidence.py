@@ -1,17 +1,27 @@
 """How an answer came about, as the rows of its evidence box: all that is needed to make the same tokens again. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
 
-from med42_chat.export.references import one_line, only_given
+from med42_chat.export.references import date, one_line, only_given
 from med42_chat.export.sheet import Row
 from med42_chat.records import Evidence, Message
 from med42_chat.words import Words
+
+LAST = 4_102_444_800_000  # the year 2100, in ms: a time from a file may be any number, and no calendar has them all
 
 
 def evidence_rows(words: Words, message: Message, pinned: str) -> tuple[Row, ...]:
     """A row for each thing that is known; where no model was asked, these are few. `pinned` are the facts that the document begins with."""
     values = _values(words, message, message.evidence, pinned) if message.evidence else ()
     return tuple(Row(words(name), one_line(value)) for name, value in values if value.strip())
+
+
+def imported_words(words: Words, imported: Sequence[Message], until: int | None = None, zone: tzinfo | None = None) -> str:
+    """That these messages came from a file, and what was compared of them; `until` is the last answer's number where others follow."""
+    day = date(words, f"{datetime.fromtimestamp(min(imported[-1].imported_at, LAST) // 1000, zone):%Y-%m-%d}")
+    first = words("evidence.imported", date=day) if until is None else words("evidence.imported_until", date=day, number=until)
+    return f"{first} {words('evidence.imported_compared')}" if any(one.citations for one in imported) else first
 
 
 def _values(words: Words, message: Message, evidence: Evidence, pinned: str) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from med42_chat import __version__
 from med42_chat.checks.told import compared, is_amber, telling
 from med42_chat.errors import InputError
 from med42_chat.export.body import answer_body, question_body
-from med42_chat.export.evidence import evidence_rows
+from med42_chat.export.evidence import LAST, evidence_rows, imported_words
 from med42_chat.export.references import one_line, references
 from med42_chat.export.sheet import Entry, Options, Row, Sheet, State
 from med42_chat.markup import clean, parse, plain_text
@@ -20,7 +20,6 @@ from med42_chat.records import Conversation, Evidence, Finding, LeftOut, Message
 from med42_chat.words import Words
 
 _NAMES = ("pinned", "references", "findings", "left_out", "evidence", "safe_use", "back", "struck", "unwritten")
-_LAST = 4_102_444_800_000  # the year 2100, in ms
 _EXCERPT = 110  # characters of an answer by which a finding's place is recognised
 _LOOKED_AT = 500  # characters of it that are read for these: Markdown's signs take room
 _CELLS = re.compile(r" *\|[| ]*")  # between the cells of a table's row, which alone is no table
@@ -81,12 +80,20 @@ class _Paper:
         if len(self._printed) < len(self._branch):
             told = words("export.extract_of", some=len(self._printed), all=len(self._branch))
             yield Row(words("export.extract"), told)
+        yield from self._origin()
         for name, value in (("export.author", options.author), ("export.patient", options.patient)):
             if one_line(value):
                 yield Row(words(name), one_line(value))
         models = dict.fromkeys(self._model(one.evidence) for one in self._printed if one.evidence and one.evidence.model)
         if models:
             yield Row(words("export.model"), "; ".join(models))
+
+    def _origin(self) -> Iterator[Row]:
+        """That what is printed came from a file, all of it or its beginning: nobody here saw what its sources are."""
+        imported = [one for one in self._printed if one.imported_at]
+        if imported:
+            number = self._numbers[imported[-1].id][0] if imported != self._printed else None
+            yield Row(self._words("export.origin"), imported_words(self._words, imported, number, self._zone))
 
     def _warnings(self) -> Iterator[str]:
         yield self._words("export.warning")
@@ -112,7 +119,7 @@ class _Paper:
 
     def _time(self, at: int) -> datetime:
         # A time from an imported file may be any number; what no calendar has would end the export.
-        return datetime.fromtimestamp(min(max(at, 0), _LAST) // 1000, self._zone).astimezone(self._zone)
+        return datetime.fromtimestamp(min(max(at, 0), LAST) // 1000, self._zone).astimezone(self._zone)
 
     def _offset(self, at: int) -> str:
         offset = self._time(at).strftime("%z")

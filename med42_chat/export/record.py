@@ -6,13 +6,13 @@ A file that comes back is a stranger's, wherever it says that it comes from: eac
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from med42_chat.errors import InputError
 from med42_chat.export.sheet import Format, Options
 from med42_chat.export.values import Unfit, pack, unpack
-from med42_chat.records import Conversation, Message
+from med42_chat.records import Conversation, Evidence, Message
 
 __all__ = [
     "Record",
@@ -29,10 +29,12 @@ __all__ = [
 ]
 
 # The version grows when a record gets a field that the program before it would not know; a field with a default needs no more than that.
-FORMAT, VERSION = "med42-chat-conversation", 1
+FORMAT, VERSION = "med42-chat-conversation", 2
+_READ = (1, 2)  # 2: when a message came from a file
 MOST_BYTES = 64_000_000  # of a file that is read
 MOST_MESSAGES = 20_000
 _LATEST = 250_000_000_000_000  # ms, in the year 9892: calendars end with 9999
+_MOST_COUNTED = 1_000_000_000_000  # tokens, or seconds
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _Kind = TypeVar("_Kind")
@@ -75,7 +77,7 @@ def read(data: bytes) -> Record:
     given = _json(data)
     if not isinstance(given, dict) or given.get("format") != FORMAT:
         raise InputError("The file is no conversation of Med42 Chat.", _HINT)
-    if given.get("version") != VERSION:
+    if given.get("version") not in _READ:
         raise InputError("The file was written by another version of Med42 Chat.", "Update Med42 Chat, then import it again.")
     found = Record(conversation_of(given.get("conversation")), messages_of(given.get("messages")))
     try:
@@ -164,6 +166,7 @@ def _check(found: Record) -> None:
 def _check_message(message: Message, conversation_id: str, known: dict[str, Message], place: str) -> None:
     _check_id(message.id, f"{place}.id")
     _check_range(message.created_at, _LATEST, f"{place}.created_at")
+    _check_range(message.imported_at, _LATEST, f"{place}.imported_at")
     if message.id in known:
         raise Unfit(f"{place}.id: another message has it too")
     if message.conversation_id != conversation_id:
@@ -186,15 +189,22 @@ def _check_parts(message: Message, place: str) -> None:
             _check_id(getattr(source, name) or "none", f"{where}.{name}")
     for at, finding in enumerate(message.findings):
         _check_range(finding.start, finding.end, f"{place}.findings[{at}].start")
-    for id in _named_in(message):
-        _check_id(id, f"{place}.evidence")
+    if message.evidence:
+        _check_evidence(message.evidence, f"{place}.evidence")
     if message.feedback:
         _check_range(message.feedback.created_at, _LATEST, f"{place}.feedback.created_at")
 
 
-def _named_in(message: Message) -> tuple[str, ...]:
-    """What its evidence says of other messages and of sources, by their ids."""
-    return (*message.evidence.seen, *(left.id for left in message.evidence.left_out)) if message.evidence else ()
+def _check_evidence(evidence: Evidence, place: str) -> None:
+    """That it names messages and sources by ids, and that what was counted or measured is no less than nothing."""
+    for id in (*evidence.seen, *(left.id for left in evidence.left_out)):
+        _check_id(id, place)
+    for name in ("usage", "context", "timings"):
+        counted = getattr(evidence, name)
+        for field in fields(counted):
+            _check_range(getattr(counted, field.name), _MOST_COUNTED, f"{place}.{name}.{field.name}")
+    for at, left in enumerate(evidence.left_out):
+        _check_range(left.tokens, _MOST_COUNTED, f"{place}.left_out[{at}].tokens")
 
 
 def _check_id(id: str, place: str) -> None:
@@ -202,6 +212,6 @@ def _check_id(id: str, place: str) -> None:
         raise Unfit(f"{place}: an id of letters and digits is wanted")
 
 
-def _check_range(value: int, most: int, place: str) -> None:
+def _check_range(value: float, most: int, place: str) -> None:
     if not 0 <= value <= most:
         raise Unfit(f"{place}: it is out of its range")

@@ -393,7 +393,18 @@ def m006_vectors(db: "Database") -> None:
     _run_script(db, _M006)
 
 
-STEPS: tuple[Step, ...] = (m001_initial, m002_desk, m003_library, m004_checked, m005_adding, m006_vectors)
+_M007 = """
+-- When (ms) a message came in a file from elsewhere; 0: it was written here. Its like elsewhere may have been changed by anybody.
+alter table messages add column imported_at integer not null default 0;
+"""
+
+
+def m007_imported(db: "Database") -> None:
+    """Which messages came from a file."""
+    _run_script(db, _M007)
+
+
+STEPS: tuple[Step, ...] = (m001_initial, m002_desk, m003_library, m004_checked, m005_adding, m006_vectors, m007_imported)
 
 
 def schema_version(db: "Database", steps: Sequence[Step] = STEPS) -> int:

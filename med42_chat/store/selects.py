@@ -20,7 +20,7 @@ TEXT = """m.text || coalesce(
     (select group_concat(d.text, '' order by d.seq) from stream_deltas d where d.message_id = m.id and m.status = 'streaming'), '')"""
 
 MESSAGE = f"""
-select m.uid, c.uid as conversation, p.uid as parent, m.role, {TEXT} as text, m.status, m.created_at, r.evidence,
+select m.uid, c.uid as conversation, p.uid as parent, m.role, {TEXT} as text, m.status, m.created_at, m.imported_at, r.evidence,
   ({CITATIONS} where message_id = m.id) as citations, m.findings,
   (select a.items from attachments a where a.message_id = m.id) as attachments,
   (select json_array(f.kind, f.comment, f.created_at) from feedback f where f.message_id = m.id) as feedback,
@@ -80,4 +80,5 @@ def to_message(row: Row) -> Message:
         versions=tuple(versions) if len(versions) > 1 else (),
         feedback=Feedback(*json.loads(row["feedback"])) if row["feedback"] else None,
         findings=findings_from_json(row["findings"]),
+        imported_at=row["imported_at"],
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from med42_chat.records import Conversation, Evidence, LeftOut, Message
+from med42_chat.records import Citation, Conversation, Evidence, LeftOut, Message
 from med42_chat.store import attachments as attached
 from med42_chat.store import sources, tree
 from med42_chat.store.audit import Audit
@@ -89,11 +89,21 @@ def _fit(message: Message) -> Message:
 
 
 def _is_there(connections: Connections, conversation: Conversation, messages: Sequence[Message]) -> bool:
-    """Whether this conversation says the same here already. Where it is filed and which branch is shown is no part of that."""
+    """Whether this conversation says the same here already.
+
+    Where it is filed and which branch is shown is no part of that, nor what its answers were compared with and when it came: that is
+    found anew with each program, and another one may have found something else.
+    """
     row = connections.row(f"{CONVERSATION} where c.uid = ? and not c.deleting", (conversation.id,))
     if row is None or (row["title"], row["pinned_facts"]) != (conversation.title, conversation.pinned_facts):
         return False
-    return [replace(message, versions=()) for message in everything(connections, conversation.id)] == list(messages)
+    return list(map(_said, everything(connections, conversation.id))) == list(map(_said, messages))
+
+
+def _said(message: Message) -> Message:
+    """The message without what is found out about it."""
+    given = tuple(Citation(citation.source) for citation in message.citations)
+    return replace(message, citations=given, findings=(), versions=(), imported_at=0)
 
 
 def _is_taken(db: "Database", conversation: Conversation, messages: Sequence[Message]) -> bool:
@@ -176,9 +186,19 @@ def _insert_head(db: "Database", conversation: Conversation, messages: int) -> i
 def _insert_message(db: "Database", conversation: int, parent: int | None, message: Message) -> int:
     findings = sources.findings_to_json(message.findings)
     cursor = db.conn.execute(
-        """insert into messages(uid, conversation_id, parent_id, role, status, text, created_at, findings)
-        values (?, ?, ?, ?, ?, ?, ?, ?)""",
-        (message.id, conversation, parent, message.role, message.status, message.text, message.created_at, findings),
+        """insert into messages(uid, conversation_id, parent_id, role, status, text, created_at, findings, imported_at)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            message.id,
+            conversation,
+            parent,
+            message.role,
+            message.status,
+            message.text,
+            message.created_at,
+            findings,
+            message.imported_at,
+        ),
     )
     return int(cursor.lastrowid or 0)
 

@@ -8,6 +8,7 @@ from html import escape
 import gradio as gr
 
 from med42_chat.checks.told import cited, telling
+from med42_chat.export.evidence import imported_words
 from med42_chat.records import Citation, Conversation, Evidence, Message, Source
 from med42_chat.ui.desk import Updates
 from med42_chat.ui.findings import found_list
@@ -70,8 +71,12 @@ def panel(words: Words, answer: Message | None) -> str:
     if answer is None:
         return f'<p class="quiet">{words("evidence.nothing")}</p>'
     sources = _sources(words, answer) if answer.text else ""
-    told = sources + (record(words, answer) if answer.evidence or answer.feedback else "")
+    told = _origin(words, answer) + sources + (record(words, answer) if answer.evidence or answer.feedback else "")
     return f'<div data-answer="{escape(answer.id)}">{told}</div>'
+
+
+def _origin(words: Words, answer: Message) -> str:
+    return f'<p class="quiet">{escape(imported_words(words, [answer]))}</p>' if answer.imported_at else ""
 
 
 def _sources(words: Words, answer: Message) -> str:

@@ -262,8 +262,10 @@ def test_a_conversation_that_was_deleted_comes_back_whole(run: Run, home: Path, 
     before, file = messages(home), exported(run, home, tmp_path)
     assert run("delete", conversation)[0] == 0
     status, out, _ = run("import", str(file))
-    assert status == 0 and f"conversation {conversation}" in out and "2 messages" in out and "not here" in out
-    assert messages(home) == before
+    assert status == 0 and f"conversation {conversation}" in out and "2 messages" in out and "was not checked here" in out
+    ((head, kept),), ((_, were),) = messages(home), before
+    assert head == before[0][0] and [(one.text, one.evidence) for one in kept] == [(one.text, one.evidence) for one in were]
+    assert all(one.imported_at for one in kept)
 
 
 def test_a_title_cannot_give_orders_to_the_terminal(run: Run, home: Path, conversation: str, tmp_path: Path) -> None:

@@ -253,17 +253,17 @@ class TestAnswers:
         assert box["Model file, SHA-256"] == "ab" * 32 and box["Prompt, SHA-256"] == "cd" * 32
         assert box["Sampling"] == "temperature 0.4, top-k 150, top-p 0.75, min-p 0, repeat penalty 1, at most 1,024 tokens"
         assert box["Seed"] == "4294967294" and box["KV cache"] == "f16" and box["Built on"] == "llama-cpp-python 0.3.36"
-        assert box["Given, not named"] == "[3] Ward notes"
+        assert box["Read by the model, not cited"] == "[3] Ward notes"
 
     def test_facts_that_were_pinned_otherwise_then_are_told(self) -> None:
         one = answered("Rest.", evidence=replace(EVIDENCE, pinned_facts="Allergy: penicillin\nCKD 3b"))
         box = {row.name: row.value for row in answer(one).evidence}
-        assert box["In the prompt then"] == "Allergy: penicillin · CKD 3b"
+        assert box["Facts at that time"] == "Allergy: penicillin · CKD 3b"
         pinned = replace(one, conversation=replace(one.conversation, pinned_facts="Allergy: penicillin\n\nCKD 3b\n"))
-        assert "In the prompt then" not in {row.name for row in answer(pinned).evidence}
+        assert "Facts at that time" not in {row.name for row in answer(pinned).evidence}
         without = answered("Rest.", evidence=EVIDENCE)
         later = replace(without, conversation=replace(without.conversation, pinned_facts="Allergy: penicillin"))
-        assert ("In the prompt then", "no pinned facts") in {(row.name, row.value) for row in answer(later).evidence}
+        assert ("Facts at that time", "no pinned facts") in {(row.name, row.value) for row in answer(later).evidence}
 
     def test_an_empty_note_is_none(self) -> None:
         assert answer(answered("Rest.", evidence=replace(EVIDENCE, notes=("", " \n")))).notes == ()

@@ -81,7 +81,7 @@ def test_what_is_no_conversation_is_refused_in_plain_words(data: bytes) -> None:
 
 def test_a_file_of_a_newer_version_is_refused_with_what_to_do() -> None:
     with pytest.raises(InputError, match="another version") as refused:
-        record.read(edited(lambda value: value.update(version=2)))
+        record.read(edited(lambda value: value.update(version=3)))
     assert "Update" in refused.value.hint
 
 
@@ -121,6 +121,19 @@ WRONG: dict[str, Callable[[Any], object]] = {
         document_id="../v1/page"
     ),
     "messages[1].evidence: an id of letters and digits": lambda value: value["messages"][1]["evidence"].update(seen=['"]']),
+    "messages[1].imported_at: it is out of its range": lambda value: value["messages"][1].update(imported_at=-1),
+    "messages[1].evidence.usage.prompt_tokens: it is out of its range": lambda value: value["messages"][1]["evidence"]["usage"].update(
+        prompt_tokens=-1
+    ),
+    "messages[1].evidence.context.history: it is out of its range": lambda value: value["messages"][1]["evidence"]["context"].update(
+        history=-17
+    ),
+    "messages[1].evidence.timings.tokens_per_s: it is out of its range": lambda value: value["messages"][1]["evidence"]["timings"].update(
+        tokens_per_s=-0.5
+    ),
+    "messages[1].evidence.left_out[0].tokens: it is out of its range": lambda value: value["messages"][1]["evidence"]["left_out"][0].update(
+        tokens=-1
+    ),
     "messages[1].citations[0].verdict: one of": lambda value: value["messages"][1]["citations"][0].update(verdict="true"),
     "messages[1].findings[0].start: it is out of its range": lambda value: value["messages"][1]["findings"][0].update(start=-3),
     "messages[1].feedback.created_at: it is out of its range": lambda value: value["messages"][1]["feedback"].update(created_at=-3),

@@ -52,7 +52,7 @@ def trapped(value: Any, number: int, key: str = "") -> Any:
     if (
         isinstance(value, bool)
         or value is None
-        or key in {"version", "created_at", "updated_at", "number", "page", "source", "start", "end"}
+        or key in {"version", "created_at", "updated_at", "imported_at", "number", "page", "source", "start", "end"}
     ):
         return value
     return number
@@ -67,7 +67,7 @@ def strangers_file(number: int) -> bytes:
     return json.dumps(trapped(value, number)).encode()
 
 
-@pytest.mark.parametrize("number", [0, -1, 2**62])
+@pytest.mark.parametrize("number", [0, 7, 10**12])
 def test_no_text_of_a_strangers_file_becomes_anything_but_text_on_the_page(store: Store, number: int) -> None:
     found = record.read(strangers_file(number))
     restored = store.conversations.restore(found.conversation, found.messages).conversation
