@@ -36,7 +36,6 @@ from med42_chat.records import (
 )
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, Runtime, Text
 
-NOTHING_FOUND = "Nothing in your library answers this."
 _SAVE_EVERY_S = 0.25
 _SEEDS = 2**32 - 1
 _STATUS_OF: Mapping[FinishReason, Status] = {
@@ -173,7 +172,7 @@ class Answering:
 
     def _decline(self) -> Iterator[Event]:
         """Says in the program's own words that nothing was found: no model is asked, not even waited for."""
-        self._saver.text = f"{NOTHING_FOUND} {self._looked.besides}".strip()
+        self._saver.text = self._looked.nothing
         self._status, self._evidence = "complete", replace(self._evidence, finish_reason="stop")
         yield Delta(self._saver.text)
 

@@ -11,6 +11,8 @@ from med42_chat.library import followup, gate, shorthand
 from med42_chat.library.words import telling
 from med42_chat.records import Basis, Find, LibraryUse, Message, Source
 
+NOTHING_FOUND = "Nothing in your library answers this."
+_NOTHING_LEFT = "Nothing in the other collections of this conversation answers this."
 _CANDIDATES = 20
 _OWN_TEXT = 60  # words: who types so many brings what is to be answered from along, as a preset's notes are
 
@@ -33,14 +35,14 @@ class Documents(Protocol):
 class Looked:
     """`sources` are the best first, numbered from 1. `otherwise` is what an answer rests on when none of them stands before the model.
 
-    `besides` says what else a person should know where nothing is found: that files are still on their way into the library, or that a
-    collection is gone in which this conversation is searched.
+    `nothing` is what a person is told where no model is asked: that nothing was found, that files are still on their way into the library,
+    or before all else that a collection is gone in which this conversation is searched.
     """
 
     sources: tuple[Source, ...] = ()
     otherwise: Basis = "memory"
     notes: tuple[str, ...] = ()
-    besides: str = ""
+    nothing: str = NOTHING_FOUND
 
     @property
     def basis(self) -> Basis:
@@ -65,14 +67,16 @@ class Lookup:
         if use == "off":
             return Looked(otherwise=without)
         gone = _gone(collections, self.documents)
-        besides = (*gone, *_unread(self.unread()))  # counted before the search: a file that is read meanwhile is told rather than missed
+        unread = _unread(self.unread())  # counted before the search: a file that is read meanwhile is told rather than missed
+        nothing = " ".join([*_not_searched(gone, collections), *_nothing(gone, collections), *unread])
+        besides = (*_not_searched(gone, collections), *unread)
         if not self.documents.count(collections):
-            return Looked((), "nothing" if gone and not brings_text else without, besides, " ".join(besides))
+            return Looked((), "nothing" if gone and not brings_text else without, besides, nothing)
         passing, asked = self._first_passing(question, [message.text for message in history if message.role == "user"], collections)
         optional = brings_text or len(question.split()) > _OWN_TEXT or not telling(question)
         notes = (f"Looked up in the library as: {asked.text}",) if asked.text != question.strip() else ()
         sources = tuple(map(_source, range(1, len(passing) + 1), passing))
-        return Looked(sources, without if optional else "nothing", (*notes, *besides), " ".join(besides))
+        return Looked(sources, without if optional else "nothing", (*notes, *besides), nothing)
 
     def _first_passing(self, question: str, earlier: Sequence[str], collections: Sequence[str]) -> tuple[list[Find], followup.Asked]:
         """What passes for the first reading of the question for which anything does, and that reading; the last one where nothing does."""
@@ -94,10 +98,13 @@ class Lookup:
         return self.documents.search(both, _CANDIDATES, collections), forms
 
 
-def _gone(names: Sequence[str], documents: Documents) -> tuple[str, ...]:
-    """Of the collections that a conversation is kept to those that are not there any more, in a sentence."""
+def _gone(names: Sequence[str], documents: Documents) -> list[str]:
+    """Of the collections that a conversation is kept to those that are not there any more."""
     here = {name for name, _ in documents.collections()} if names else set()
-    gone = [name for name in names if name not in here]
+    return [name for name in names if name not in here]
+
+
+def _not_searched(gone: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     if not gone:
         return ()
     listed = ", ".join(f"'{name}'" for name in gone)
@@ -105,6 +112,13 @@ def _gone(names: Sequence[str], documents: Documents) -> tuple[str, ...]:
         return (f"Not searched, because it was removed from your library: {listed}.",)
     kept = f"this conversation is kept to {listed}, removed from your library since"
     return (f"Your library was not searched: {kept}. Choose anew what it is answered from.",)
+
+
+def _nothing(gone: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """That nothing was found, of what was searched."""
+    if not gone:
+        return (NOTHING_FOUND,)
+    return (_NOTHING_LEFT,) if len(gone) < len(names) else ()
 
 
 def _unread(count: int) -> tuple[str, ...]:

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from med42_chat.answering import NOTHING_FOUND
 from med42_chat.chat import Chat, clean
 from med42_chat.checks import Medicines
 from med42_chat.errors import DiskFull, InputError, ModelFileError, NotFound, WorkerDied
 from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
-from med42_chat.lookup import Lookup
+from med42_chat.lookup import NOTHING_FOUND, Lookup
 from med42_chat.records import (
     Attachment,
     Citation,
@@ -379,14 +378,17 @@ def test_a_conversation_kept_to_a_collection_that_was_removed_says_so_and_never_
     chat, runtime, id = chat_on(store, documents)
     store.conversations.set_library(id, "first", ["Ward 4"])
     nothing = last(chat.ask(id, "How much fluid in sepsis?")).message
-    assert nothing.text.startswith(f"{NOTHING_FOUND} Your library was not searched: this conversation is kept to 'Ward 4', removed")
-    assert "Choose anew" in nothing.text
+    assert nothing.text.startswith("Your library was not searched: this conversation is kept to 'Ward 4', removed")
+    assert nothing.text.endswith("Choose anew what it is answered from.") and NOTHING_FOUND not in nothing.text
     assert nothing.evidence is not None and nothing.evidence.basis == "nothing" and not documents.searched and not runtime.requests
     assert last(chat.ask(id, "How much fluid?", attachments=[LETTER])).message.evidence.basis == "memory"  # type: ignore[union-attr]
     store.conversations.set_library(id, "first", ["Ward 4", "Ward 3"])
     rest = last(chat.ask(id, "How much fluid in sepsis?")).message.evidence
     assert rest is not None and rest.basis == "sources" and documents.searched[-1][1] == ("Ward 4", "Ward 3")
-    assert "Not searched, because it was removed from your library: 'Ward 4'." in rest.notes
+    removed = "Not searched, because it was removed from your library: 'Ward 4'."
+    assert removed in rest.notes
+    left = last(chat.ask(id, "How is gout treated?")).message.text
+    assert left == f"{removed} Nothing in the other collections of this conversation answers this."
 
 
 def test_sources_that_have_no_room_are_listed_and_a_question_that_leaves_room_for_none_is_not_answered_from_memory(store: Store) -> None:
