@@ -34,7 +34,10 @@ _IMPORTED = {
     "copy": "Imported as a copy, conversation {id}: {title} ({messages} messages). Under its own id there are other words here.",
     "same": "Nothing to import: conversation {id} is here already and says the same.",
 }
-_COMPARED_ANEW = "Its answers were compared again with the passages that the file carries; whether these stand in the named documents was not checked here."
+_COMPARED_ANEW = (
+    "Its answers were compared again with the passages that the file carries; "
+    "whether these stand in the named documents was not checked here."
+)
 
 
 def add_commands(command: Command, opening: Opening) -> None:
