@@ -34,6 +34,7 @@ ONLY = {
     "llama_cpp": ("runtime/llama.py", "runtime/embedding.py", "runtime/probe.py"),
     "numpy": ("library/vectors.py",),
     "huggingface_hub": ("weights/",),
+    "httpx2": ("weights/hub.py", "runtime/remote_http.py"),
     "sqlcipher3": ("store/",),
     "sqlite_utils": ("store/",),
     "sqlite3": ("store/",),
