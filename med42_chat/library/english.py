@@ -147,7 +147,7 @@ SAME: tuple[frozenset[str], ...] = tuple(
     muscle im intramuscular
     urine urinary bladder
     feed feeding feeds nutrition
-    fluid fluids crystalloid crystalloids saline hartmann infusion bolus
+    fluid fluids crystalloid crystalloids infusion bolus
     potassium hyperkalaemia hyperkalemia
     phosphate hypophosphataemia hypophosphatemia
     magnesium hypomagnesaemia hypomagnesemia
@@ -157,7 +157,7 @@ SAME: tuple[frozenset[str], ...] = tuple(
     dose doses dosing dosage amount quantity
     level levels concentration trough
     test tests check measure measured monitor monitoring observe observations sample
-    scan scans imaging ct mri picture pictures
+    scan scans imaging picture pictures
     fast quick quickly soon rapidly urgently immediately within time
     interval frequency often every
     day days daily
@@ -318,6 +318,27 @@ KINDS: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
     .strip()
     .splitlines()
     for kind, members in [line.split(":")]
+)
+
+# Further kinds by which a text may speak of a medicine: who asks for these is not answered by any one of them.
+CLASSES: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
+    (_words(kind), _words(members))
+    for kind, members in (
+        line.split(":")
+        for line in """
+        carbapenem carbapenems: ertapenem imipenem meropenem
+        cephalosporin cephalosporins: cefalexin cefotaxime ceftazidime ceftriaxone cefuroxime
+        glycopeptide glycopeptides: teicoplanin vancomycin
+        heparin heparins lmwh: dalteparin enoxaparin tinzaparin
+        macrolide macrolides: azithromycin clarithromycin erythromycin
+        penicillin penicillins: amoxicillin ampicillin benzylpenicillin flucloxacillin piperacillin
+        quinolone quinolones fluoroquinolone fluoroquinolones: ciprofloxacin levofloxacin moxifloxacin
+        serotonin ssri ssris: citalopram escitalopram fluoxetine sertraline
+        tetracycline tetracyclines: doxycycline
+        tricyclic tricyclics: amitriptyline
+        xa: apixaban edoxaban rivaroxaban
+        """.strip().splitlines()
+    )
 )
 
 # What may stand beside the names in a question that only names something else.

@@ -5,11 +5,13 @@ its title and its headings, each word by how rare it is in the library; whether 
 asked for (an amount, a time, somebody to call); what stands in none of the passages. Their weighted sum decides.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from med42_chat.library.words import alike, stem, stems, telling, weak, words
+from med42_chat.library.shorthand import short_for
+from med42_chat.library.words import alike, called, stem, stems, telling, weak, words
 from med42_chat.records import Find
 
 MOST = 5
@@ -26,6 +28,7 @@ _WEIGHTS = {
     "search": 3.41,
 }
 _ENOUGH = 0.2  # of the sum, for the best passage
+_NEVER = -math.inf
 _BESIDE = 1.5  # below the best, where a further one is still let through
 _ITSELF = 0.5  # how much it counts for the order that a passage has the question in its own text, and not in its headings
 
@@ -37,6 +40,7 @@ _CONTEXT = 0.5  # times the weight of a word that is only leaned on: 'and magnes
 _NOWHERE = "qzqzqz"  # a word that stands in no library; the score of a search grows with how rare words can be in it
 _SCORE = 5.0  # times that, and the score of a search counts no more
 
+_CELLS = " | "  # between the cells of a table's row
 _SENTENCES = re.compile(r"(?<=[.;!?])\s+|\n+")
 _PAIR = re.compile(r"\b([^\W\d_]+) and ([^\W\d_]+)\b")
 _SPAN = r"(?:second|minute|hour|day|week|month|year)s?"
@@ -52,6 +56,8 @@ _DONE = re.compile(
     r"\b(?:give[ns]?|stop(?:ped)?|start(?:ed)?|begin|begun|measured?|repeat(?:ed)?|taken|call(?:ed)?|told|not|never|only|chosen|replaced)\b"
     r"|\d\s*(?:mg|g|ml|units?|mmol)\b"
 )
+# What a patient takes anyway: 'on warfarin, phosphate 0.3' is about phosphate.
+_TAKEN = re.compile(r"\b(?:on|takes?|taking|took) ([^\W\d_]+)")
 # What is asked for, and what a sentence must have to offer it. The first that fits counts.
 _ASKED = (
     (re.compile(r"\b(?:telephone|phone|number|extension|bleep)\b"), _TELEPHONE),
@@ -106,7 +112,8 @@ class _Word:
 class _Question:
     """`asked` is what a sentence must have to answer, None for anything; `overview` asks for all of a subject.
 
-    `rarest` is how rare a word can be in this library, `weight` what all words weigh together.
+    `rarest` is how rare a word can be in this library, `weight` what all words weigh together. `medicines` are the stems of what those
+    that it names may be called.
     """
 
     words: Sequence[_Word]
@@ -114,6 +121,7 @@ class _Question:
     overview: bool
     rarest: float
     weight: float
+    medicines: frozenset[str]
     stems: frozenset[str]  # of all ways in which its words may be written
 
     def share(self, have: frozenset[str]) -> float:
@@ -134,6 +142,10 @@ class _Found:
     have: frozenset[str]
     sentences: frozenset[frozenset[str]]
 
+    def names(self, medicines: frozenset[str]) -> bool:
+        """Whether it speaks of one of these, where there are any: what is right of one medicine is wrong of another."""
+        return not medicines or not medicines.isdisjoint(self.have)
+
 
 def passing(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms = (), context: str = "") -> list[Find]:
     """At most five of the finds, the best first; none where none answers the question.
@@ -144,7 +156,8 @@ def passing(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms =
     asked = _question(question, context, rarity, forms)
     found = [_found(asked, find) for find in finds]
     values = [sum(_WEIGHTS[name] * sign for name, sign in signs.items()) for signs in _all_signs(asked, found)]
-    best = max(values, default=_ENOUGH - 1)
+    values = [value if one.names(asked.medicines) else _NEVER for one, value in zip(found, values, strict=False)]
+    best = max(values, default=_NEVER)
     if best < _ENOUGH:
         return []
     good = [place for place, value in enumerate(values) if value >= best - _BESIDE]
@@ -187,7 +200,15 @@ def _question(question: str, context: str, rarity: Rarity, forms: Forms) -> _Que
     told += [_word(word, rare, forms, _CONTEXT if own else 1.0) for word in leaned_on]  # 'why?' is about the same thing altogether
     rarest, weight = max(rare.get(_NOWHERE, 0.0), 1.0), sum(word.weight for word in told) + _DOUBT
     known = frozenset[str]().union(*(one for word in told for way in word.ways for one in way))
-    return _Question(told, asked, bool(_OVERVIEW.search(plain)), rarest, weight, known)
+    taken = _TAKEN.findall(plain)
+    medicines = frozenset[str]().union(*(_called(word, forms) for word in own if word not in taken))
+    return _Question(told, asked, bool(_OVERVIEW.search(plain)), rarest, weight, medicines, known | medicines)
+
+
+def _called(word: str, forms: Forms) -> frozenset[str]:
+    """The stems of what a medicine may be called, however short it or a text has it; none for any other word."""
+    names = [one for one in [word, *(long for short, long in forms if short.casefold() == word)] if called(one)]
+    return frozenset[str]().union(*(called(one).union(map(stem, short_for(one))) for one in names))
 
 
 def _word(word: str, rare: Mapping[str, float], forms: Forms, counts: float) -> _Word:
@@ -208,11 +229,20 @@ def _everyday(word: str) -> bool:
 
 
 def _found(asked: _Question, find: Find) -> _Found:
-    sentences = [(text, stems(text) & asked.stems) for text in _SENTENCES.split(find.passage.text)]
+    sentences = [(text, have & asked.stems) for text, have in _sentences(find.passage.text)]
     over = _over(find) & asked.stems
     offering = [over | have for text, have in sentences if asked.asked is None or asked.asked.search(text.casefold())]
     text = frozenset[str]().union(*(have for _, have in sentences))
     return _Found(find.score, over, text, over | text, frozenset(offering))  # many sentences have the same of it
+
+
+def _sentences(text: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """The sentences of a text with their stems. A table's row has those of the row at its head, too, which says what its cells are."""
+    head = frozenset[str]()
+    for part in _SENTENCES.split(text):
+        have = stems(part)
+        head = (head or have) if _CELLS in part else frozenset()
+        yield part, have | head
 
 
 def _over(find: Find) -> frozenset[str]:

@@ -307,3 +307,8 @@ def spelled(question: str) -> list[tuple[str, str]]:
     text = question.casefold()
     short = [(word, long) for word in dict.fromkeys(re.findall(r"[^\W_]+", text)) for long in _LONG.get(word, ())]
     return short + [(word, long) for word, longs in _LONG.items() for long in longs if " " in long and long in text]
+
+
+def short_for(word: str) -> list[str]:
+    """The short forms and trade names that stand for a word, or for several things it is among."""
+    return [short for short, longs in _LONG.items() if any(word in long.split() for long in longs)]

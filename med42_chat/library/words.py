@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import cache, lru_cache
 
-from med42_chat.library.english import EMPTY, KINDS, SAME, WEAK
+from med42_chat.library.english import CLASSES, EMPTY, KINDS, SAME, WEAK
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W_]+")
 _ENDED = re.compile(r"(?:n['’]t|['’](?:s|d|m|ll|re|ve))\b")
@@ -47,6 +47,13 @@ def alike(word: str) -> frozenset[str]:
     own = stem(word)
     groups = [group for group in map(_stems, SAME) if own in group] + [_stems(members) for kind, members in KINDS if word in kind]
     return frozenset({own}.union(*groups))
+
+
+@cache
+def called(word: str) -> frozenset[str]:
+    """The stems of what a text may call a medicine: its name, one for the same, its kinds'. None for any other word."""
+    kinds = [kind for kind, members in (*KINDS, *CLASSES) if word in members and "fluid" not in kind]  # saline has too many names
+    return alike(word).union(*map(_stems, kinds)) if kinds else frozenset()
 
 
 @cache
