@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     reference_command.add_commands(commands.add_parser("library", help=text, description=text, parents=[common]), common, _store)
     for name in ("ask", "again", "tokens", "check", "serve"):
         commands.choices[name].add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
-    for name in ("ask", "again", "serve"):
+    for name in ("ask", "again", "check", "serve"):
         commands.choices[name].add_argument("--embedding", metavar="FILE", help="an embedding model, for the search in the library")
     return parser
 
@@ -334,6 +334,7 @@ def _turns(text: str) -> list[Turn]:
 def _check(options: Any, chosen: Settings) -> int:
     with closing(services.open_services(chosen, _ask_passphrase)) as opened:
         lines = services.health(chosen, opened.store, opened.key, opened.runtime)
+        lines.append(opened.meaning.health(chosen.embedding))
         if options.speed and opened.runtime.status().model:
             lines.append(services.speed(opened))
     if options.json:

@@ -17,6 +17,7 @@ from med42_chat.errors import InputError, RuntimeFailure, StoreError
 from med42_chat.library.evaluate import ndcg
 from med42_chat.library.questions import Made, question
 from med42_chat.library.vectors import Matrix, packed
+from med42_chat.records import Health
 from med42_chat.runtime.embedder import Embedder, Vector
 from med42_chat.store.documents import Documents
 from med42_chat.store.passages import DEEP, joined, points
@@ -28,6 +29,7 @@ _LOOK_EVERY_S = 2.0  # whether there are passages without a vector
 _WAIT_S = 3.0  # how long a search waits for the model, its loading included, before it goes by words alone
 _QUESTIONS = 400  # at most, of which the second half decides
 _LEAST = 60  # questions: fewer tell nothing
+_TRIAL = "Is this read?"
 _WEIGHTS = (0.25, 0.5, 1.0, 2.0)  # of the vectors' ranking beside that of the words; the first half of the questions chooses
 
 Progress = Callable[[int, int], None]  # how much of how much is done
@@ -99,6 +101,21 @@ class Meaning:
             return State(trouble=f"{error.message} {error.hint}".strip())
         checking = self._checker is not None and self._checker.is_alive()
         return State(*self._vectors.counts(model), self._vectors.verdict(model), checking, self._trouble)
+
+    def health(self, name: str) -> Health:
+        """A line of `check` on the model of this name, which is loaded for it: whether it reads a text, and whether it is used and why."""
+        if (embedder := self._embedder) is None:
+            return Health("embedding", "ok", "no embedding model is named: the library is searched by words")
+        try:
+            _asked(embedder, _TRIAL)
+            known, passages = self._vectors.counts(embedder.model())
+            verdict = self._vectors.verdict(embedder.model())
+        except RuntimeFailure as error:
+            text = f"{error.message} The library is searched by words alone."
+            return Health("embedding", "warning", text, error.hint, {"model": name})
+        read = f"it reads texts, and has read {known:,} of {passages:,} passages"
+        hint = "" if verdict else "To see whether it helps: library check-vectors, or 'Try it on my library' in the settings."
+        return Health("embedding", "ok", f"{_use(verdict)}; {read}", hint, {"model": name, "SHA-256": embedder.model()})
 
     # Filling
 
@@ -228,6 +245,13 @@ class Meaning:
         if held is None or held[0] != now:
             held = self._matrix = (now, Matrix([one for one in self._vectors.all(model) if len(one[1]) == size]))
         return held[1]
+
+
+def _use(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "off: not checked on this library as it is now, which is searched by words"
+    figures = f"nDCG@10 {verdict.both:.3f} with it, {verdict.words:.3f} by words alone, on {verdict.questions} questions of this library"
+    return f"{'on' if verdict.helps else 'off, because it does not help'}: {figures}"
 
 
 def _asked(embedder: Embedder, question: str, wait_s: float = -1) -> Vector:

@@ -125,6 +125,7 @@ def test_check_names_what_is_there_and_warns_of_the_demonstration_model(capsys: 
     assert {line["state"] for line in lines.values()} <= {"ok", "warning"}
     assert lines["model"]["state"] == "warning" and "not Med42" in lines["model"]["hint"]
     assert lines["key"]["state"] == "warning" and lines["network"]["state"] == "ok" and "disk" in lines
+    assert "no embedding model" in lines["embedding"]["text"]
 
 
 @pytest.mark.model
@@ -132,6 +133,12 @@ def test_check_fails_when_the_model_cannot_be_loaded(capsys: pytest.CaptureFixtu
     (tmp_path / "page.gguf").write_text("<!doctype html>")
     status, out, _ = run(capsys, "check", "--model", "page.gguf")
     assert status == 1 and "ERROR" in out
+
+
+@pytest.mark.model
+def test_check_says_that_an_embedding_model_is_not_there_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    line = next(line for line in run_json(capsys, "check", "--embedding", "nowhere.gguf") if line["name"] == "embedding")
+    assert line["state"] == "warning" and "nowhere.gguf is not there" in line["text"] and line["detail"] == {"model": "nowhere.gguf"}
 
 
 def test_a_backup_brings_everything_back(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

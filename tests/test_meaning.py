@@ -31,6 +31,48 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+class TestHealth:
+    def test_without_a_model_it_says_that_words_are_searched(self, store: Store) -> None:
+        line = Meaning(store.documents, store.vectors).health("")
+        assert (line.name, line.state, line.hint) == ("embedding", "ok", "") and "no embedding model" in line.text
+
+    def test_a_model_that_was_not_checked_is_said_to_be_off_and_how_to_check_it(self, store: Store) -> None:
+        ward(store)
+        embedder = Synonyms()
+        line = Meaning(store.documents, store.vectors, embedder).health("synonyms.gguf")
+        assert line.state == "ok" and line.text.startswith("off: not checked") and "read 0 of" in line.text
+        assert "check-vectors" in line.hint and line.detail == {"model": "synonyms.gguf", "SHA-256": embedder.model()}
+
+    @pytest.mark.parametrize(("knows", "use"), [(True, "on: nDCG@10"), (False, "off, because it does not help: nDCG@10")])
+    def test_a_model_that_was_checked_is_said_to_be_on_or_off_and_why(self, store: Store, knows: bool, use: str) -> None:
+        ward(store)
+        meaning = Meaning(store.documents, store.vectors, Synonyms(knows=knows))
+        verdict = meaning.check()
+        line = meaning.health("synonyms.gguf")
+        assert line.text.startswith(use) and f"{verdict.both:.3f} with it, {verdict.words:.3f} by words" in line.text and not line.hint
+        assert "read 0 of" not in line.text
+
+    @pytest.mark.parametrize("file", ["missing", "damaged", "no embedding model"])
+    def test_a_file_that_is_missing_or_cannot_be_used_is_said_with_what_to_do(self, store: Store, tmp_path: Path, file: str) -> None:
+        path = tmp_path / "model.gguf"
+        if file == "damaged":
+            path.write_bytes(b"no model")
+        if file == "no embedding model":
+            write_embedding(path, pooling=None)
+        embedder = LocalEmbedder(path, 1, tmp_path / "cache")
+        try:
+            line = Meaning(store.documents, store.vectors, embedder).health("model.gguf")
+        finally:
+            embedder.close()
+        assert line.state == "warning" and line.hint and "model.gguf" in line.text and line.text.endswith("searched by words alone.")
+
+    def test_a_model_that_gives_no_vectors_is_said_to_be_damaged(self, store: Store) -> None:
+        embedder = Synonyms()
+        embedder.lie = [0.0, 0.0]
+        line = Meaning(store.documents, store.vectors, embedder).health("zero.gguf")
+        assert line.state == "warning" and "damaged" in line.hint
+
+
 class TestCheck:
     def test_a_model_that_knows_synonyms_is_a_gain_and_is_used_from_then_on(self, store: Store) -> None:
         ward(store)
