@@ -88,9 +88,18 @@ def _parser() -> argparse.ArgumentParser:
     reference_command.add_commands(commands.add_parser("library", help=text, description=text, parents=[common]), common, _store)
     for name in ("ask", "again", "tokens", "check", "serve"):
         commands.choices[name].add_argument("--model", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
+        _runtime_options(commands.choices[name])
     for name in ("ask", "again", "check", "serve"):
         commands.choices[name].add_argument("--embedding", metavar="FILE", help="an embedding model, for the search in the library")
     return parser
+
+
+def _runtime_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--runtime", metavar="URL", help="a server that runs the model; what is asked is sent there (docs/remote.md)")
+    command.add_argument("--runtime-model", metavar="NAME", help="the model's name there, where the server has several")
+    command.add_argument(
+        "--runtime-insecure", action="store_const", const="on", help="also a server beyond this computer without TLS: others can read along"
+    )
 
 
 def _answer_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -142,7 +151,8 @@ def _limit(text: str) -> int:
 
 
 def _given(options: argparse.Namespace) -> dict[str, str]:
-    named = {name: getattr(options, name, None) for name in ("home", "model", "embedding", "host", "port", "window")}
+    names = ("home", "model", "runtime", "runtime_model", "runtime_insecure", "embedding", "host", "port", "window")
+    named = {name: getattr(options, name, None) for name in names}
     return {name: str(value) for name, value in named.items() if value is not None}
 
 

@@ -1,9 +1,11 @@
 """Which model is loaded, and in which ways that is tried: what `weights` knows of files and of this computer, in the runtime's words.
+Or on which server it runs.
 
 The two rooms don't know each other; here they meet. Nothing is loaded here.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from med42_chat.gguf import read_header
 from med42_chat.records import Health, ModelInfo
 from med42_chat.runtime.embedder import Embedder, LocalEmbedder
 from med42_chat.runtime.protocol import Found, Load, Override
+from med42_chat.runtime.remote_address import KEY, Address, address_of
 from med42_chat.settings import DEMO_MODEL, Settings, embedding_model, is_demonstration, named_model
 from med42_chat.weights import catalogue, hardware, health, inventory, plan
 from med42_chat.weights.catalogue import Entry
@@ -60,6 +63,16 @@ def ways_to_load(settings: Settings, found: Found) -> tuple[Load, ...]:
     return first, *_more_modest(first, made)
 
 
+def server_of(settings: Settings, environment: Mapping[str, str] = os.environ) -> Address | None:
+    """The server that runs the model, None where it runs on this computer. Raises SettingsError where it may not be spoken with.
+
+    Its key comes from the environment and from nowhere else: the settings are shown, and lie in a file.
+    """
+    if not settings.runtime:
+        return None
+    return address_of(settings.runtime, environment.get(KEY, "").strip(), settings.runtime_insecure)
+
+
 def open_embedder(settings: Settings) -> Embedder | None:
     """The embedding model that was named, which loads when it is first needed; None where none was."""
     file = embedding_model(settings)
@@ -67,8 +80,8 @@ def open_embedder(settings: Settings) -> Embedder | None:
 
 
 def way_of(model: ModelInfo | None) -> Way | None:
-    """How a model was really loaded, in a plan's words; None while none is."""
-    if model is None:
+    """How a model was really loaded, in a plan's words; None while none is, or where it takes nothing of this computer."""
+    if model is None or model.server:
         return None
     return Way(model.layers_offloaded, model.context, "f16" if model.cache_type == "f16" else "q8_0")
 

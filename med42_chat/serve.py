@@ -37,7 +37,10 @@ def _say_ready(services: Services, address: str) -> None:
     if urlsplit(address).port != settings.port and settings.port:
         print(f"Port {settings.port} is in use; this is the next free one.")
     print(f"Med42 Chat is open at {address}")
-    print(f"  model   {model.name}{' (a demonstration, not Med42)' if is_demonstration(model) else ''}")
+    if model is None:
+        print(f"  model   on {services.server}: what is asked is sent there")
+    else:
+        print(f"  model   {model.name}{' (a demonstration, not Med42)' if is_demonstration(model) else ''}")
     print(f"  data    {settings.home}: {services.key.note}")
     if settings.host not in ("127.0.0.1", "localhost", "::1"):
         print(f"  network others can reach it at {settings.host}, unencrypted; the address above is the key to it")

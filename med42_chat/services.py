@@ -18,7 +18,7 @@ from med42_chat.checks import Medicines
 from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure, SettingsError
 from med42_chat.exporting import Exporting
 from med42_chat.jobs import Jobs
-from med42_chat.loading import model_file, open_embedder, way_of, ways_to_load
+from med42_chat.loading import model_file, open_embedder, server_of, way_of, ways_to_load
 from med42_chat.lookup import Lookup
 from med42_chat.meaning import Meaning
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
@@ -44,6 +44,7 @@ _PATIENCE_S = 20.0  # how long a change of model waits for a moment in which nob
 _TEST_ENDS_S = 2.0  # within which a speed test that was stopped has ended, and another one may begin
 _EXAMINATION_S = 30.0  # how long `check` waits for the answer to the test question
 _FOR_THE_MODEL = frozenset({"model", "context", "threads", "gpu_layers", "kv_type"})  # what it is loaded with
+_AT_THE_START_ALONE = frozenset({"runtime", "runtime_model", "runtime_insecure"})  # nothing in a page may decide where words are sent
 _FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language")
 
 
@@ -53,7 +54,8 @@ class Services:
 
     `settings`, `runtime`, `chat` and `key` change when a person changes the settings: read them here each time. `ended` is set
     when the program is to end by itself, `erased` with it when everything was deleted. `switching` is the model that waits for
-    answers to end before it takes the place of this one, empty where none does; `not_switched` says why one could not.
+    answers to end before it takes the place of this one, empty where none does; `not_switched` says why one could not. `server` is
+    the 'host:port' that runs the model, and to which what is asked is sent; empty where it runs on this computer.
     """
 
     settings: Settings
@@ -73,14 +75,17 @@ class Services:
     meaning: Meaning = field(init=False)
     exporting: Exporting = field(init=False)
     models: Models = field(init=False)
-    in_use: Path = field(init=False)  # the model file that the runtime was opened with
+    server: str = field(init=False)
+    in_use: Path | None = field(init=False)  # the model file that the runtime was opened with; None where a server has it
     switching: str = ""
     not_switched: Med42Error | None = None
     _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)  # two pages may change settings at once
     _testing: threading.Lock = field(default_factory=threading.Lock, repr=False)  # held by the speed test that runs
 
     def __post_init__(self) -> None:
-        self.in_use = model_file(self.settings)
+        address = server_of(self.settings)
+        self.server = address.host if address else ""
+        self.in_use = None if self.server else model_file(self.settings)
         self.library = Library(self.store.documents)
         self.adding = Adding(self.library, self.store.waiting, self.store.watched)
         self.exporting = Exporting(self.store.conversations, self.store.audit)
@@ -107,7 +112,7 @@ class Services:
 
     def is_demonstration(self) -> bool:
         """Whether the embedded model is the one that answers now, and not Med42."""
-        return is_demonstration(self.in_use)
+        return self.in_use is not None and is_demonstration(self.in_use)
 
     def acknowledged(self) -> bool:
         """Whether the safe-use text was read and accepted in this data folder."""
@@ -125,6 +130,8 @@ class Services:
         count from the program's next start on. Raises SettingsError for what cannot be, InputError while an answer needs the
         model as it is; nothing is changed then.
         """
+        if not _AT_THE_START_ALONE.isdisjoint(changes):
+            raise SettingsError("Where the model runs is not changed from here.", "Start the program with --runtime, or without.")
         with self._changing, self.jobs.held() as answering:
             chosen = changed(self.settings, changes)
             reload = not _FOR_THE_MODEL.isdisjoint(changes) and self._loads_anew(chosen)
@@ -135,7 +142,8 @@ class Services:
     def _loads_anew(self, chosen: Settings) -> bool:
         """Whether these settings want a model that is not loaded, or not so. One that has just come here is no reason by itself."""
         before = tuple(getattr(self.settings, name) for name in _FOR_THE_MODEL - {"model"})
-        return before != tuple(getattr(chosen, name) for name in _FOR_THE_MODEL - {"model"}) or model_file(chosen) != self.in_use
+        after = tuple(getattr(chosen, name) for name in _FOR_THE_MODEL - {"model"})
+        return before != after or (not self.server and model_file(chosen) != self.in_use)
 
     def _change(self, chosen: Settings, changes: Mapping[str, str], reload: bool) -> tuple[str, ...]:
         later = tuple(name for name in _FROM_THE_NEXT_START if getattr(chosen, name) != getattr(self.settings, name))
@@ -147,7 +155,7 @@ class Services:
         self.models.context = chosen.context
         if reload:
             self.runtime.close()
-            self.in_use = file
+            self.in_use = None if self.server else file
             self.runtime = self.start_runtime(chosen)
         self.chat = _set_up(self.chat, chosen, self.runtime, system)
         self.jobs.turn_to(self.chat)
@@ -158,9 +166,11 @@ class Services:
 
         Answers under way finish first, and those that begin before they have are still this model's; only where there is no end
         to them do further questions wait. Whether the new model loads is then said by `runtime.status()`; one that failed is tried
-        again when it is named again. Raises NotFound, and SettingsError where the command line or the environment has set the model, or
-        where the settings cannot hold such a name.
+        again when it is named again. Raises NotFound, and SettingsError where the command line or the environment has set the model,
+        where a server runs it, or where the settings cannot hold such a name.
         """
+        if self.server:
+            raise SettingsError(f"The model runs on {self.server}.", "Start the program without --runtime to use one of this computer.")
         self._check_name(name)
         changed(self.settings, {"model": name})
         with self.jobs.held():
@@ -332,7 +342,12 @@ def protect(settings: Settings, store: Store, passphrase: str | None) -> Key:
 
 
 def open_runtime(settings: Settings) -> Runtime:
-    """The model's process, started; it loads while the caller goes on."""
+    """The model's process, started, or the way to the server that has it; it loads while the caller goes on. Raises SettingsError."""
+    if address := server_of(settings):
+        # Here and not above: the HTTP client takes a quarter of a second to load, which no other start should pay for.
+        from med42_chat.runtime.remote import RemoteRuntime
+
+        return RemoteRuntime(address, settings.context, settings.runtime_model)
     return LocalRuntime(partial(ways_to_load, settings), cache=settings.home / "cache")
 
 
@@ -424,6 +439,8 @@ def _examined(runtime: Runtime, model: ModelInfo) -> ModelInfo:
 
 
 def _model_line(model: ModelInfo) -> Health:
+    if model.server:
+        return Health("model", "ok", f"{model.name}, context {model.context:,} tokens, on the {model.device}", " ".join(model.warnings))
     where = f"{model.layers_offloaded} of {model.layers} layers on {model.device}" if model.layers_offloaded else "on the processor"
     text = f"{model.name}, {model.quantization}, context {model.context:,} tokens, {where}, loaded in {model.load_s:.1f} s"
     warnings = [*model.warnings, *model.backed_off]
@@ -453,6 +470,10 @@ def _disk_health(settings: Settings) -> Health:
 
 
 def _offline_health(settings: Settings) -> Health:
+    if address := server_of(settings):
+        way = "encrypted on its way" if address.encrypted else "not encrypted on its way"
+        text = f"What is asked, attached, pinned, found and opened is sent to {address.host}, {way}; nothing is sent anywhere else."
+        return Health("network", "warning", text, "Start the program without --runtime where nothing may leave this computer.")
     loopback = settings.host in ("127.0.0.1", "localhost", "::1")
     if loopback:
         return Health("network", "ok", "Nothing is sent anywhere; the page is served to this computer only.")

@@ -38,6 +38,9 @@ class Settings:
     places: Mapping[str, str] = field(default_factory=dict)  # of what the command line or the environment has set: which of them
     models: Path = PROJECT / "models"
     model: str = ""  # a file, its name in `models`, or DEMONSTRATION; empty: Med42 where the catalogue's is here, else the demonstration
+    runtime: str = ""  # the address of a server that runs the model; empty: it runs on this computer
+    runtime_model: str = ""  # its name there, where the server has several
+    runtime_insecure: bool = False  # whether a server beyond this computer may be spoken with unencrypted
     embedding: str = ""  # an embedding model's file, or its name in `models`; empty: the library is searched by words alone
     host: str = "127.0.0.1"
     port: int = 7042
@@ -236,6 +239,12 @@ def _word(text: str) -> str:
     return text
 
 
+def _server(text: str) -> str:
+    if text and not text.startswith(("https://", "http://")):
+        raise ValueError
+    return _word(text)
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     return lambda text: words[words.index(text)]  # ValueError for any other
 
@@ -248,6 +257,9 @@ _PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "home": (_path, "a folder"),
     "models": (_path, "a folder"),
     "model": (_word, "a GGUF file, the name of one in the models folder, or 'demonstration'"),
+    "runtime": (_server, "the address of a server, such as https://ward-gpu.example:8000"),
+    "runtime_model": (_word, "the name of one of the server's models"),
+    "runtime_insecure": (_switch, "on or off"),
     "embedding": (_word, "a GGUF file of an embedding model, or the name of one in the models folder"),
     "host": (_word, "an address of this computer, 127.0.0.1 for this computer alone"),
     "port": (_whole(0, 65535), "a whole number from 0 to 65535"),

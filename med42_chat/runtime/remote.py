@@ -18,7 +18,8 @@ from typing import Literal
 from med42_chat.errors import RuntimeFailure, places
 from med42_chat.records import FinishReason, ModelInfo, Timings, Turn, Usage
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, RuntimeStatus, Text
-from med42_chat.runtime.remote_http import Address, Garbled, Line, NotLetIn, Unreachable
+from med42_chat.runtime.remote_address import Address
+from med42_chat.runtime.remote_http import Garbled, Line, NotLetIn, Unreachable
 from med42_chat.runtime.remote_meeting import Meeting
 from med42_chat.runtime.remote_server import Said, Server, said
 

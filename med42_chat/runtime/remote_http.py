@@ -1,11 +1,10 @@
-"""One server, spoken with over HTTP: where it is, what it answers, and in which words a person hears what went wrong.
+"""One server, spoken with over HTTP: what it is asked, what it answers, and in which words a person hears what went wrong.
 
 No address but the one that was given is ever spoken to: proxies of the environment are not used, redirects not followed. What a server
 sends is a stranger's: its length and form are looked at before anything is made of it. The key is sent to it and kept nowhere else.
 """
 
 import asyncio
-import ipaddress
 import json
 import socket
 import ssl
@@ -13,16 +12,14 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import httpx2
 
-from med42_chat.errors import RuntimeFailure, SettingsError
+from med42_chat.errors import RuntimeFailure
+from med42_chat.runtime.remote_address import KEY, Address
 
 _Value = TypeVar("_Value")
-
-KEY = "MED42_RUNTIME_KEY"  # the environment's name for the server's key
 
 _CONNECT_S = 10.0
 _ANSWER_S = 30.0  # for an answer in one piece, of what needs no thinking
@@ -47,53 +44,6 @@ class Absent(RuntimeFailure):
 
 class Garbled(RuntimeFailure):
     """What the server says is not in a form that can be understood."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server is. `url` ends without a slash and without '/v1'; `host` is how a person is told of it."""
-
-    url: str
-    host: str
-    key: str = field(default="", repr=False)
-
-
-def address_of(url: str, key: str = "", insecure: bool = False) -> Address:
-    """The server at `url`, as a person writes it, with or without '/v1'. Raises SettingsError.
-
-    Without TLS everybody on the way can read patients' words and the key: that is refused beyond this computer, but for `insecure`.
-    """
-    try:
-        parsed = httpx2.URL(url)
-    except httpx2.InvalidURL as error:
-        raise _no_address(url) from error
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment:
-        raise _no_address(url)
-    if parsed.userinfo:
-        raise SettingsError("The address of the server has a name or password in it.", f"Put a key into the environment, as {KEY}.")
-    if parsed.scheme == "http" and not insecure and not _is_here(parsed.host):
-        raise SettingsError(
-            f"The server {parsed.host} would be spoken with unencrypted: everybody on the way could read patients' words, and the key.",
-            "Use https:// (docs/remote.md says how), or --runtime-insecure where the way is protected otherwise, as by a VPN.",
-        )
-    if not key.isascii() or not key.isprintable():
-        raise SettingsError(f"The key in {KEY} has characters that no key has.", "Copy it again, without line breaks.")
-    port = parsed.port or (443 if parsed.scheme == "https" else 80)
-    host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
-    return Address(str(parsed).rstrip("/").removesuffix("/v1"), f"{host}:{port}", key)
-
-
-def _no_address(url: str) -> SettingsError:
-    return SettingsError(f"'{url}' is not the address of a server.", "It looks like https://ward-gpu.example:8000.")
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Line:
@@ -154,7 +104,7 @@ class Line:
                         return
                     event = json.loads(value)
                     yield self._sound({"error": event} if name == b"error" else event, path)
-        raise Unreachable(f"{self.address.host} broke the answer off.", "Ask again; if that happens often, ask who runs the server.")
+        raise _broken_off(self.address.host)
 
     def close(self) -> None:
         """Cuts everything off and ends the thread."""
@@ -238,16 +188,20 @@ class Line:
             raise Unreachable(f"{host} does not answer.", "Check that it runs and can be reached from here; then try again.") from error
         except httpx2.ConnectError as error:
             raise _not_connected(host, error) from error
-        except httpx2.NetworkError as error:
-            raise Unreachable(f"The connection to {host} broke.", "Try again; if it happens often, ask who runs the network.") from error
         except httpx2.ProtocolError as error:
-            raise Unreachable(f"{host} broke the answer off.", "Ask again; if that happens often, ask who runs the server.") from error
+            raise _broken_off(host) from error
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
+            raise Unreachable(f"The connection to {host} broke.", "Try again; if it happens often, ask who runs the network.") from error
         except (ValueError, RecursionError) as error:  # no JSON, a line without end, bytes that are no text, nested without end
             raise self._garbled() from error
 
 
 def _closing() -> RuntimeFailure:
     return RuntimeFailure("The program is closing.", "Start it again.")
+
+
+def _broken_off(host: str) -> Unreachable:
+    return Unreachable(f"{host} broke the answer off.", "Ask again; if that happens often, ask who runs the server.")
 
 
 def _not_connected(host: str, error: httpx2.ConnectError) -> Unreachable:

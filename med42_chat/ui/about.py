@@ -21,12 +21,17 @@ class SafeUse:
         """Makes the component. It triggers 'apply' when the text is accepted."""
         words = self._desk.words
         self.component = gr.HTML(
-            html_template=f'<dialog class="paper" aria-label="{escape(words("safe_use.name"))}">{words("safe_use.text")}'
+            html_template=f'<dialog class="paper" aria-label="{escape(words("safe_use.name"))}">{words("safe_use.text")}{self._kept()}'
             f'<p class="actions"><button type="button" class="primary">{escape(words("safe_use.accept"))}</button></p></dialog>',
             js_on_load="med42.safeUse(element, props, trigger, watch)",
             apply_default_css=False,
             elem_id="safe-use",
         )
+
+    def _kept(self) -> str:
+        """Where questions and answers are, and go."""
+        server = self._desk.services.server
+        return self._desk.words("server.safe_use", server=escape(server)) if server else self._desk.words("safe_use.kept")
 
     def wire(self) -> None:
         """Binds its events."""
@@ -45,18 +50,19 @@ class SafeUse:
 class About:
     """The About dialog. `licences` are file names under /licences/."""
 
-    def __init__(self, words: Words, licences: list[str]) -> None:
-        self._words, self._licences = words, licences
+    def __init__(self, desk: Desk, licences: list[str]) -> None:
+        self._words, self._server, self._licences = desk.words, desk.services.server, licences
 
     def build(self) -> None:
         """Makes the component; the header's button opens it."""
-        words = self._words
+        words, server = self._words, escape(self._server)
+        sent = words("server.about", server=server) if server else words("about.sent")
         links = "".join(
             f'<li><a href="/licences/{escape(name)}" target="_blank" rel="noopener">{escape(name)}</a></li>' for name in self._licences
         )
         gr.HTML(
             html_template=f'<dialog class="paper" aria-label="{escape(words("about.name"))}">'
-            f'{words("about.text", version=escape(__version__))}<ul class="licences">{links}</ul><p class="actions">'
+            f'{words("about.text", version=escape(__version__), sent=sent)}<ul class="licences">{links}</ul><p class="actions">'
             f'<button type="button" data-tour>{escape(words("about.tour"))}</button>'
             f'<button type="button" data-settings>{escape(words("about.settings"))}</button>'
             f'<button type="button" class="primary">{escape(words("about.close"))}</button></p></dialog>',

@@ -68,7 +68,7 @@ class Composer:
         """Makes the component. It triggers 'submit', 'stop', 'edit' (a question's words are wanted), 'expand' (the presets), 'apply' and
         'select' (which documents answer)."""
         self.component = gr.HTML(
-            html_template=_template(self._desk.words),
+            html_template=_template(self._desk.words, self._desk.services.server),
             js_on_load="med42.composer(element, props, trigger, watch)",
             apply_default_css=False,
             elem_id="composer",
@@ -202,7 +202,9 @@ def _value(kind: str, **rest: object) -> Value:
     return {"kind": kind, "at": time.time_ns(), **rest}
 
 
-def _template(words: Words) -> str:
+def _template(words: Words, server: str) -> str:
+    quiet = words("server.quiet", server=server) if server else words("composer.quiet")
+
     # No spell check: some browsers send what is typed to a server of their maker's to check it.
     def say(name: str) -> str:
         return escape(words(name))
@@ -229,7 +231,7 @@ def _template(words: Words) -> str:
 <button type="button" id="send">{say("composer.send")}</button>
 <button type="button" id="stop">{say("composer.stop")}</button>
 </div></div>
-<p id="quiet">{say("composer.quiet")}</p>
+<p id="quiet">{escape(quiet)}</p>
 <input type="file" class="files" accept="{_FILES}" multiple hidden>
 <dialog class="paper reader" aria-labelledby="reader-name"><h2 id="reader-name" dir="auto"></h2><p class="figures"></p>
 <div class="whole" tabindex="0" dir="auto"></div><p class="actions"></p></dialog>

@@ -22,9 +22,10 @@ class Greeting:
 
     def html(self) -> str:
         """The greeting as things are now."""
-        words, demonstration = self._words, self._services.is_demonstration()
+        words, demonstration, server = self._words, self._services.is_demonstration(), self._services.server
         weights = f' <button type="button" class="link" data-do="weights">{words("greeting.weights")}</button>' if demonstration else ""
-        who = words("greeting.demonstration" if demonstration else "greeting.med42")
+        here = words("greeting.demonstration" if demonstration else "greeting.med42")
+        who = words("server.greeting", server=escape(server)) if server else here
         offered = self.offered()
         label = words("greeting.from_samples" if offered else "greeting.examples")
         title = f'<p class="from">{escape(label)}</p>' if offered else ""

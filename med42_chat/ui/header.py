@@ -7,12 +7,22 @@ import gradio as gr
 from med42_chat.words import Words
 
 
-def build(words: Words) -> gr.HTML:
-    """The component; the stream fills the parts marked `data-live`."""
-    return gr.HTML(html_template=_template(words), js_on_load="med42.buttons(element)", apply_default_css=False, elem_id="header")
+def build(words: Words, server: str = "") -> gr.HTML:
+    """The component; the stream fills the parts marked `data-live`. `server` is where the model runs, empty for this computer."""
+    return gr.HTML(
+        html_template=_template(words, _mark(words, server)), js_on_load="med42.buttons(element)", apply_default_css=False, elem_id="header"
+    )
 
 
-def _template(words: Words) -> str:
+def _mark(words: Words, server: str) -> str:
+    """A line that says that what is asked is sent away, and where to; nothing where it is not."""
+    if not server:
+        return ""
+    mark, meaning = (escape(words(name, server=server)) for name in ("server.mark", "server.meaning"))
+    return f'<p class="away"><strong>{mark}</strong> <span>{meaning}</span></p>'
+
+
+def _template(words: Words, mark: str) -> str:
     return f"""
 <div class="head">
 {_tool("left", "menu", words("header.conversations"))}
@@ -30,6 +40,7 @@ def _template(words: Words) -> str:
 {_tool("about", "info", words("header.about"))}
 {_tool("right", "panel", words("header.evidence"))}
 </div>
+{mark}
 <div class="trouble" role="alert"><div data-live="trouble"></div>
 <p data-live="lost" hidden><strong>{escape(words("header.lost"))}</strong> {escape(words("header.lost_hint"))}</p></div>
 <p class="unseen" role="status" id="announce"></p>

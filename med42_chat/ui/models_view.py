@@ -4,7 +4,7 @@ Pure: a `Situation` goes in. A part is sent to an open page when it has changed,
 part of its own inside its card, and the buttons beside it stay where they are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
@@ -30,14 +30,14 @@ _QUALITIES = ((3.5, "rough"), (4.5, "fair"), (9.0, "good"), (float("inf"), "whol
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that the page shows, as it was at one moment. `in_use` is the file that answers, or that is being loaded."""
+    """All that the page shows, as it was at one moment. `in_use` is the file that answers, or that is being loaded; None for a server."""
 
     cards: Sequence[Card]
     works: Sequence[Work]
     hardware: Hardware | None
     advice: str
     status: RuntimeStatus
-    in_use: Path
+    in_use: Path | None
     demonstration: bool
     quiet: frozenset[str] = frozenset()  # ids of works that bring nothing at the moment
     switching: str = ""  # what waits for a running answer to end
@@ -87,7 +87,7 @@ class Sheet:
         if status.state == "failed":
             return waits + f'<p class="alarm"><strong>{escape(status.error)}</strong> {escape(status.hint)}</p>'
         if model is None or status.state in ("loading", "restarting"):
-            said = words("models.loading", name=self._now.in_use.name)
+            said = words("models.loading", name=self._now.in_use.name) if self._now.in_use else words("server.looked_for")
             return waits + f'<p>{escape(said)}</p><progress max="1" value="{status.progress:.2f}" aria-label="{escape(said)}"></progress>'
         return waits + self._loaded(model)
 
@@ -105,13 +105,18 @@ class Sheet:
         mark = f'<span class="badge demonstration">{escape(words("answer.demonstration"))}</span>' if model.demonstration else ""
         alarms = "".join(f'<p class="alarm">{escape(one)}</p>' for one in model.warnings)
         given_up = "".join(f'<p class="caution">{escape(one)}</p>' for one in model.backed_off)
-        facts = [
-            words("models.runs_on", where=where(words, model)),
-            words("models.context", n=model.context, cache=model.cache_type),
-            words("models.file", name=Path(model.path).name, kind=model.quantization, size=size(model.size_bytes)),
-        ]
-        lines = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+        lines = "".join(f"<li>{escape(fact)}</li>" for fact in self._facts(model))
         return f'<h4><bdi>{escape(model.name)}</bdi>{mark}</h4>{alarms}{given_up}<ul class="loaded">{lines}</ul>{self._findings(model)}'
+
+    def _facts(self, model: ModelInfo) -> Iterator[str]:
+        """What it runs on and how it was loaded; of a server's, what the server says."""
+        words = self._words
+        yield words("models.runs_on", where=where(words, model))
+        if model.server:
+            yield words("server.context", n=model.context)
+            return
+        yield words("models.context", n=model.context, cache=model.cache_type)
+        yield words("models.file", name=Path(model.path).name, kind=model.quantization, size=size(model.size_bytes))
 
     def _findings(self, model: ModelInfo) -> str:
         """What was looked at while loading: folded, with the outcome on the outside."""

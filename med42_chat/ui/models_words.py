@@ -55,6 +55,8 @@ def graphics(words: Words, here: Hardware) -> str:
 
 def where(words: Words, model: ModelInfo) -> str:
     """What a loaded model really runs on."""
+    if model.server:
+        return model.device
     if not model.layers_offloaded:
         return words("models.on_processor", n=model.threads)
     return words("models.on_card", device=model.device, n=model.layers_offloaded, layers=model.layers)

@@ -39,7 +39,7 @@ class Page:
         self.library = LibraryDialog(desk)
         self.export = ExportDialog(words)
         self.demonstration = Demonstration(words)
-        self.about = About(words, _licences(ASSETS / "licences"))
+        self.about = About(desk, _licences(ASSETS / "licences"))
         desk.shown_by(self.transcript, self.facts, self.evidence, self.composer)
 
     def build(self) -> gr.Blocks:
@@ -62,7 +62,7 @@ class Page:
         with gr.Column(elem_id="left", min_width=0):
             self.list.build()
         with gr.Column(elem_id="centre", min_width=0):
-            header.build(self.desk.words)
+            header.build(self.desk.words, self.desk.services.server)
             self.facts.build()
             self.transcript.build()
             self.desk.build_notice()
