@@ -11,8 +11,9 @@ from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import Any, get_args
 
+from med42_chat import styles
 from med42_chat.errors import InputError, Med42Error
-from med42_chat.export import record
+from med42_chat.export import record, style
 from med42_chat.export.references import one_line
 from med42_chat.export.sheet import Format, Options, PaperSize
 from med42_chat.exporting import Exporting, ExportState
@@ -58,7 +59,10 @@ def _export_options(exporting: argparse.ArgumentParser) -> None:
     exporting.add_argument("--no-sources", dest="sources", action="store_false", help="without the list of sources")
     exporting.add_argument("--no-evidence", dest="evidence", action="store_false", help="without how each answer came about")
     exporting.add_argument("--paper", choices=get_args(PaperSize), default="a4")
-    exporting.add_argument("--author", metavar="NAME", default="", help="who exports it, for the head of the document")
+    exporting.add_argument("--author", metavar="NAME", help="who exports it, for the head of the document; else as the settings say")
+    manner = exporting.add_mutually_exclusive_group()
+    manner.add_argument("--csl", metavar="FILE", type=Path, help="write the references as this CSL style says; else as the settings say")
+    manner.add_argument("--no-csl", action="store_true", help="write them in the program's own style (AMA), whatever the settings say")
     exporting.add_argument(
         "--patient",
         metavar="REFERENCE",
@@ -76,7 +80,7 @@ def export(options: Any, chosen: Settings, opening: Opening) -> None:
     """Makes the document and writes it whole or not at all."""
     _check(options)
     target = None if options.out == _STANDARD else checked_target(options.out, options.force)
-    wanted = _wanted(options)
+    wanted = _wanted(options, chosen)
     with opening(chosen) as store, closing(Exporting(store.conversations, store.audit)) as exporting:
         state = _followed(exporting, exporting.start(options.id, options.format, wanted, chosen.language))
         document = exporting.take(state.id)
@@ -95,24 +99,36 @@ def _check(options: Any) -> None:
             raise InputError(f"--{name.replace('_', '-')} goes with --format {format}.", "Leave it out, or choose that format.")
     if options.message and options.format == "json":
         raise InputError("JSON is always the whole conversation.", "Leave --message out, or choose another format.")
+    if options.csl is not None and options.format == "json":
+        raise InputError("JSON has the sources as they are, and no references.", "Leave --csl out, or choose another format.")
     if options.out == _STANDARD and options.json:
         raise InputError("Standard output cannot take the document and --json.", "Name a file, or leave --json out.")
     if options.out == _STANDARD and options.format in _NO_TEXT and sys.stdout.isatty():
         raise InputError("This document is no text, and standard output is a terminal.", "Name a file.")
 
 
-def _wanted(options: Any) -> Options:
+def _wanted(options: Any, chosen: Settings) -> Options:
     return Options(
         messages=frozenset(options.message),
         sources=options.sources,
         evidence=options.evidence,
         paper=options.paper,
-        author=options.author,
+        author=chosen.author if options.author is None else options.author,
         patient=options.patient,
         attached=options.attach_json,
         ascii=options.ascii,
         password=_password(options),
+        csl="" if options.no_csl or options.format == "json" else _style(options.csl, chosen.home),
     )
+
+
+def _style(file: Path | None, home: Path) -> str:
+    """The style that was named, which must be one, or that of the settings."""
+    if file is None:
+        return styles.kept(home)
+    data = _file(str(file), style.MOST_BYTES)
+    style.read_style(data)
+    return data.decode("utf-8")
 
 
 def _password(options: Any) -> str:
@@ -207,7 +223,7 @@ def write(target: Path, document: bytes, force: bool) -> None:
 
 def import_(options: Any, chosen: Settings, opening: Opening) -> None:
     """Says what became of it."""
-    data = _file(options.file)
+    data = sys.stdin.buffer.read(record.MOST_BYTES + 1) if options.file == _STANDARD else _file(options.file, record.MOST_BYTES)
     with opening(chosen) as store, closing(Exporting(store.conversations, store.audit)) as exporting:
         restored = exporting.restore(data)
     if options.json:
@@ -225,13 +241,11 @@ def _imported(restored: Restored) -> str:
     return said if restored.outcome == "same" else f"{said} {_COMPARED_ANEW}"
 
 
-def _file(name: str) -> bytes:
-    most = record.MOST_BYTES + 1  # one more: reading says that it is too large
-    if name == _STANDARD:
-        return sys.stdin.buffer.read(most)
+def _file(name: str, most: int) -> bytes:
+    """Its content, or one byte more than `most`: whoever reads that says that it is too large."""
     try:
         with Path(name).open("rb") as file:
-            return file.read(most)
+            return file.read(most + 1)
     except OSError as error:
         raise InputError(f"{name} cannot be opened ({error.strerror}).", "Is it there, and may you read it?") from error
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from med42_chat import styles
 from med42_chat.adding import Adding
 from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.checks import Medicines
 from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure, SettingsError
+from med42_chat.export import style
 from med42_chat.exporting import Exporting
 from med42_chat.jobs import Jobs
 from med42_chat.loading import model_file, open_embedder, server_of, way_of, ways_to_load
@@ -138,6 +140,24 @@ class Services:
             if reload and answering:
                 raise InputError("An answer is being written by this model.", "Wait for it, or stop it; then change the model's settings.")
             return self._change(chosen, changes, reload)
+
+    def style(self) -> str:
+        """What the style calls itself in which exports have their references, or why it cannot be used; empty for the program's own."""
+        text = styles.kept(self.settings.home)
+        try:
+            return (style.title(style.read_style(text.encode())) or styles.FILE) if text else ""
+        except InputError as error:
+            return error.message
+
+    def use_style(self, text: str | None) -> None:
+        """Takes a CSL style for the references of every export from here on, or the program's own for None.
+
+        Raises InputError for what is no style, StoreError where it cannot be kept; nothing is changed then.
+        """
+        if text is None:
+            styles.forget(self.settings.home)
+        else:
+            styles.keep(self.settings.home, text.encode("utf-8", "replace"))
 
     def _loads_anew(self, chosen: Settings) -> bool:
         """Whether these settings want a model that is not loaded, or not so. One that has just come here is no reason by itself."""

@@ -28,6 +28,7 @@ ASSETS = PROJECT / "assets"
 DEMO_MODEL = PROJECT / "models" / "demo" / "med42-chat-demo.gguf"
 DEMONSTRATION = "demonstration"
 FILE = "settings.toml"
+_LONGEST_AUTHOR = 200  # characters: what fits on the head of a document
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Settings:
     theme: str = "system"  # these three are where a browser begins that has none of its own
     text_size: int = 100
     contrast: str = "normal"
+    author: str = ""  # who exports, for the head of documents
     keyring: bool = True
     passphrase: str | None = field(default=None, repr=False)
     context: int = 8192
@@ -239,6 +241,12 @@ def _word(text: str) -> str:
     return text
 
 
+def _line(text: str) -> str:
+    if not text.isprintable() or len(text) > _LONGEST_AUTHOR:
+        raise ValueError
+    return text
+
+
 def _server(text: str) -> str:
     if text and not text.startswith(("https://", "http://")):
         raise ValueError
@@ -268,6 +276,7 @@ _PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "theme": (_one_of("system", "light", "dark"), "'system', 'light' or 'dark'"),
     "text_size": (_whole(90, 150), "a whole number of percent from 90 to 150"),
     "contrast": (_one_of("normal", "high"), "'normal' or 'high'"),
+    "author": (_line, f"a name of at most {_LONGEST_AUTHOR} characters on one line"),
     "keyring": (_switch, "on or off"),
     "passphrase": (_word, "text"),
     "context": (_whole(512, 1_048_576), "a whole number of tokens from 512; Med42-v2 was trained on 8192"),

@@ -18,10 +18,10 @@ FLOORS = [
     {"events", "settings", "markup", "gguf", "presets", "words", "children"},
     {"prompt"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
-    {"lookup", "loading", "reference", "evaluate_command", "export", "meaning"},
+    {"lookup", "loading", "reference", "evaluate_command", "export", "meaning", "quoting"},
     {"answering", "vectors_command"},
     {"chat"},
-    {"jobs", "bin", "adding", "exporting", "reference_command", "verify_command"},
+    {"jobs", "bin", "adding", "exporting", "styles", "reference_command", "verify_command"},
     {"services", "export_command"},
     {"ui"},
     {"guard", "window", "pages"},
@@ -46,6 +46,7 @@ ONLY = {
     "pypdf": ("export/pdf.py",),
     "docx": ("export/",),
     "lxml": ("export/",),
+    "citeproc": ("export/csl.py",),
     "starlette": ("guard.py", "web.py", "pages.py", "ui/"),
     "uvicorn": ("web.py", "serve.py"),
 }

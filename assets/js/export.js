@@ -23,6 +23,7 @@ med42.exporting = (element) => {
     if (!told.messages.length) return med42.tell({ message: say("exporting.nothing"), hint: say("exporting.nothing_hint") });
     conversation = id;
     heading.querySelector("small").textContent = told.title || say("list.untitled");
+    field("author").value ||= told.author;
     field("patient").value = patients.get(id) || "";
     field("range").value = chosen.length ? "some" : "all";
     list.replaceChildren(...lines(told.messages, new Set(chosen)));

@@ -45,7 +45,7 @@ med42.settings = (element, props, trigger, watch) => {
   const find = (id) => (id ? body.querySelector(`#${CSS.escape(id)}`) : null);
   const value = (id) => (find(id) ? find(id).value : "");
 
-  /** Opens the dialog at a section: model, answers, look, data, passphrase, computer. */
+  /** Opens the dialog at a section: model, answers, look, export, data, passphrase, computer. */
   med42.openSettings = (section = "") => trigger("expand", { section });
   med42.keepSetting = (name, to) => trigger("submit", { do: "set", place: name, name, value: to });
 
@@ -105,6 +105,7 @@ med42.settings = (element, props, trigger, watch) => {
 
   const act = {
     card: () => ({ place: "card" }),
+    "no-style": () => ({ place: "style" }),
     meaning: () => ({ place: "meaning" }),
     protect: () => ({ place: "passphrase", present: value("present"), new: value("new"), again: value("again") }),
     unprotect: () => ({ place: "passphrase", present: value("present") }),
@@ -112,9 +113,12 @@ med42.settings = (element, props, trigger, watch) => {
     restore: () => ({ place: "restore", file: value("restore-file"), passphrase: value("restore-passphrase") }),
     erase: () => ({ place: "erase", word: value("erase-word") }),
   };
+  /** Sends a file's text; of one that is too large just enough to be told so. */
+  const take = async (place, file, most) => file && trigger("submit", { do: place, place, text: await file.slice(0, most + 1).text() });
   body.addEventListener("change", ({ target }) => {
-    const { set, look } = target.dataset;
-    if (look) med42.setLook(look, target.value);
+    const { set, look, file, most } = target.dataset;
+    if (file) take(file, target.files[0], Number(most));
+    else if (look) med42.setLook(look, target.value);
     else if (set) med42.keepSetting(set, target.value);
   });
   body.addEventListener("click", ({ target }) => {

@@ -9,16 +9,17 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from med42_chat.children import limit
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.export import record
-from med42_chat.export.paper import sheet_of
+from med42_chat.export.paper import listed_sources, sheet_of
 from med42_chat.export.record import Request
 from med42_chat.export.sheet import Sheet
+from med42_chat.export.styled import styled
 from med42_chat.settings import ASSETS, languages
 from med42_chat.words import Words, read_words
 
@@ -66,15 +67,26 @@ def answer(asked: IO[bytes]) -> Iterator[bytes]:
 
 def _steps(wanted: Request) -> Iterator[bytes | Made]:
     yield _progress(0.1, "reading")
-    if wanted.format == "json":
-        yield Made(record.write(wanted.conversation, wanted.messages))
-        return
     words = _words(wanted.language)
-    sheet = sheet_of(wanted.conversation, record.branch(wanted.conversation, wanted.messages), wanted.options, words)
+    if wanted.format == "json":
+        yield _as_json(wanted, words)
+        return
+    branch = record.branch(wanted.conversation, wanted.messages)
+    references = styled(words, wanted.options.csl, listed_sources(branch, wanted.options))
+    sheet = sheet_of(wanted.conversation, branch, wanted.options, words, styled=references)
     yield _progress(0.4, "laying out")
     made = _written(wanted, sheet, words)
     yield _progress(0.95, "writing")
-    yield made
+    yield replace(made, notes=(*filter(None, [references.trouble]), *made.notes))
+
+
+def _as_json(wanted: Request, words: Words) -> Made:
+    """The conversation's file, with a word of warning where it could not be imported again."""
+    document = record.write(wanted.conversation, wanted.messages)
+    if len(document) <= record.MOST_BYTES and len(wanted.messages) <= record.MOST_MESSAGES:
+        return Made(document)
+    limits = {"n": record.MOST_BYTES // 1_000_000, "messages": f"{record.MOST_MESSAGES:,}"}
+    return Made(document, (words("export.not_imported", **limits),))
 
 
 def _words(language: str) -> Words:
@@ -110,7 +122,7 @@ def _written(wanted: Request, sheet: Sheet, words: Words) -> Made:
 
             return Made(plain.write(sheet, options).encode())
         case "json":
-            return Made(record.write(wanted.conversation, wanted.messages))
+            return _as_json(wanted, words)
 
 
 def _text(file: Path) -> str:

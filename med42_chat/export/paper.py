@@ -9,14 +9,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from med42_chat import __version__
-from med42_chat.checks.told import compared, is_amber, telling
+from med42_chat.checks.told import cited, compared, is_amber, telling
 from med42_chat.errors import InputError
 from med42_chat.export.body import answer_body, question_body
 from med42_chat.export.evidence import LAST, evidence_rows, imported_words
 from med42_chat.export.references import one_line, references
 from med42_chat.export.sheet import Entry, Options, Row, Sheet, State
+from med42_chat.export.styled import AMA, Styled
 from med42_chat.markup import clean, parse, plain_text
-from med42_chat.records import Conversation, Evidence, Finding, LeftOut, Message
+from med42_chat.records import Conversation, Evidence, Finding, LeftOut, Message, Source
 from med42_chat.words import Words
 
 _NAMES = ("pinned", "references", "findings", "left_out", "evidence", "safe_use", "back", "struck", "unwritten")
@@ -33,20 +34,46 @@ _ENDINGS = {
 }
 
 
-def sheet_of(conversation: Conversation, branch: Sequence[Message], options: Options, words: Words, zone: tzinfo | None = None) -> Sheet:
+def sheet_of(
+    conversation: Conversation,
+    branch: Sequence[Message],
+    options: Options,
+    words: Words,
+    zone: tzinfo | None = None,
+    styled: Styled = AMA,
+) -> Sheet:
     """What is printed of a conversation: of `branch` all, or the messages that `options` names.
 
-    Times are those of `zone`, or of this computer. Raises InputError where none of the chosen messages is there.
+    Times are those of `zone`, or of this computer. `styled` are references in another style than AMA's. Raises InputError where none of
+    the chosen messages is there.
     """
-    return _Paper(conversation, branch, options, words, zone).sheet()
+    return _Paper(conversation, branch, options, words, zone, styled).sheet()
+
+
+def listed_sources(branch: Sequence[Message], options: Options) -> tuple[Source, ...]:
+    """The sources that the lists of references will have."""
+    printed = _printed(branch, options) if options.sources else ()
+    return tuple(citation.source for message in printed for citation in cited(message))
+
+
+def _printed(branch: Sequence[Message], options: Options) -> list[Message]:
+    return [one for one in branch if not options.messages or one.id in options.messages]
 
 
 class _Paper:
     """One document in the making. Messages are counted as in the whole branch, so that an extract has the same numbers."""
 
-    def __init__(self, conversation: Conversation, branch: Sequence[Message], options: Options, words: Words, zone: tzinfo | None) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        branch: Sequence[Message],
+        options: Options,
+        words: Words,
+        zone: tzinfo | None,
+        styled: Styled,
+    ) -> None:
         self._conversation, self._branch, self._options, self._words, self._zone = conversation, branch, options, words, zone
-        self._printed = [one for one in branch if not options.messages or one.id in options.messages]
+        self._printed, self._styled = _printed(branch, options), styled
         self._numbers = dict(_numbered(branch))
         self._headings = {one.id: self._heading(one) for one in branch}
         self._answers = {one.id for one in branch if one.role == "assistant"}
@@ -81,6 +108,8 @@ class _Paper:
             told = words("export.extract_of", some=len(self._printed), all=len(self._branch))
             yield Row(words("export.extract"), told)
         yield from self._origin()
+        if self._styled.trouble:
+            yield Row(words("export.references"), self._styled.trouble)
         for name, value in (("export.author", options.author), ("export.patient", options.patient)):
             if one_line(value):
                 yield Row(words(name), one_line(value))
@@ -154,7 +183,8 @@ class _Paper:
         anchor = self._numbers[message.id][1]
         body = answer_body(words, message, options.sources)
         marks = tuple(f"{anchor}-mark-{at}" for at in range(len(body.cites)))
-        listed = references(words, message, anchor, tuple(zip(body.cites, marks, strict=True))) if options.sources else ()
+        named = tuple(zip(body.cites, marks, strict=True))
+        listed = references(words, message, anchor, named, self._styled) if options.sources else ()
         evidence = message.evidence if options.evidence else None
         return Entry(
             anchor=anchor,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from med42_chat.checks.told import cited, counted, is_amber, telling
 from med42_chat.export.sheet import Reference, State
+from med42_chat.export.styled import AMA, Styled, work
 from med42_chat.markup import clean
 from med42_chat.records import Citation, Message, Source
 from med42_chat.words import Words
@@ -22,9 +23,11 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
-def references(words: Words, message: Message, anchor: str, marks: Sequence[tuple[int, str]]) -> tuple[Reference, ...]:
+def references(
+    words: Words, message: Message, anchor: str, marks: Sequence[tuple[int, str]], styled: Styled = AMA
+) -> tuple[Reference, ...]:
     """The sources that an answer names. `marks` are number and anchor of each of its marks, in reading order."""
-    return tuple(_reference(words, message, one, anchor, marks) for one in cited(message))
+    return tuple(_reference(words, message, one, anchor, marks, styled) for one in cited(message))
 
 
 def only_given(words: Words, message: Message) -> str:
@@ -38,13 +41,15 @@ def _briefly(words: Words, source: Source) -> str:
     return f"[{source.number}] {one_line(source.title)}{page}"
 
 
-def _reference(words: Words, message: Message, citation: Citation, anchor: str, marks: Sequence[tuple[int, str]]) -> Reference:
+def _reference(
+    words: Words, message: Message, citation: Citation, anchor: str, marks: Sequence[tuple[int, str]], styled: Styled
+) -> Reference:
     source = citation.source
     status, state = _status(words, message, citation)
     return Reference(
         number=source.number,
         anchor=f"{anchor}-source-{source.number}",
-        line=line(words, source),
+        line=styled.lines.get(work(source)) or line(words, source),
         place=place(words, source),
         quote=one_line(citation.quote),
         status=status,

@@ -25,7 +25,8 @@ class Options:
     """What the person chose. `messages` are ids of the messages to be printed, empty for all that the page shows.
 
     `author` and `patient` are printed as they are; nothing is printed of the patient where it is empty. `attached` puts the
-    conversation's JSON inside the PDF. `ascii` writes text with ASCII characters only. `password` opens the PDF.
+    conversation's JSON inside the PDF. `ascii` writes text with ASCII characters only. `password` opens the PDF. `csl` is the content
+    of a style file for the references, empty for AMA lines.
     """
 
     messages: frozenset[str] = frozenset()
@@ -37,6 +38,7 @@ class Options:
     attached: bool = False
     ascii: bool = False
     password: str = field(default="", repr=False)
+    csl: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Reference:
 
     number: int
     anchor: str
-    line: str  # AMA: authors or publisher. Title. Version. Date.
+    line: str  # AMA: authors or publisher. Title. Version. Date.; or as the chosen style has it
     place: str  # 'Page 12, Dosing › Renal impairment', or empty
     quote: str  # the words of the source that the answer rests on, verbatim; empty where none can be named
     status: str  # 'quotation found on page 12', 'from the model, not found in the source', …

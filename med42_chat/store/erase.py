@@ -12,7 +12,7 @@ from med42_chat.store.private import PART, cannot_write
 # By name, because a data folder may be someone's Documents with other things in it.
 _FOLDERS = ("backups", "cache", "gradio", "window")
 _DATABASES = tuple(f"{name}{log}" for name in (DATABASE, RESTORING) for log in ("", "-wal", "-shm", "-journal"))
-_FILES = (*_DATABASES, *(name + half for name in ("safe-use.json", "page-key", "settings.toml") for half in ("", PART)))
+_FILES = (*_DATABASES, *(name + half for name in ("safe-use.json", "page-key", "settings.toml", "references.csl") for half in ("", PART)))
 _PATIENCE_S = 2.0  # the window's own browser may still be writing into its profile
 
 

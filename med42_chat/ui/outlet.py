@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, get_args
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from med42_chat import styles
 from med42_chat.chat import clean
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.export.sheet import Format, Options
@@ -52,16 +54,17 @@ class Outlet:
         ]
 
     def choices(self, request: Request) -> Response:
-        """What a conversation has that can be exported: its title, and the messages of the branch that is shown."""
+        """What a conversation has that can be exported: its title, and the messages of the branch that is shown; and who exports it."""
         store, id = self._services.store.conversations, request.path_params["conversation"]
         title, messages = store.get(id).title, [_recalled(one) for one in store.branch(id)]
-        return JSONResponse({"title": title, "messages": messages}, headers=_NOT_KEPT)
+        told = {"title": title, "messages": messages, "author": self._services.settings.author}
+        return JSONResponse(told, headers=_NOT_KEPT)
 
     async def start(self, request: Request) -> Response:
         """Begins an export, which is answered with its id."""
         try:
             asked = self._asked(await request.body())
-            return JSONResponse({"id": await asyncio.to_thread(self._services.exporting.start, *asked)}, headers=_NOT_KEPT)
+            return JSONResponse({"id": await asyncio.to_thread(self._begin, *asked)}, headers=_NOT_KEPT)
         except (ClientDisconnect, _Malformed):
             return UNREAD
         except Med42Error as error:
@@ -83,6 +86,11 @@ class Outlet:
         named = f"attachment; filename*=UTF-8''{quote(exporting.state(id).name, safe='')}"
         headers = {**_NOT_KEPT, "Content-Disposition": named}
         return Response(exporting.take(id), media_type="application/octet-stream", headers=headers)
+
+    def _begin(self, conversation: str, format: Format, options: Options, language: str) -> str:
+        """With the style of references that was chosen in the settings."""
+        csl = styles.kept(self._services.settings.home)
+        return self._services.exporting.start(conversation, format, replace(options, csl=csl), language)
 
     def _asked(self, body: bytes) -> tuple[str, Format, Options, str]:
         try:

@@ -33,6 +33,8 @@ class SettingsDialog:
             "set": self._set,
             "card": self._as_the_card_says,
             "meaning": self._try_meaning,
+            "style": self._use_style,
+            "no-style": self._use_no_style,
             "protect": self._protect,
             "unprotect": self._unprotect,
             "backup": self._back_up,
@@ -90,6 +92,14 @@ class SettingsDialog:
     def _try_meaning(self, event: gr.EventData) -> Value:
         state = self._desk.services.meaning.begin_check(wait_s=_TRIED_S)
         return _said("meaning", meaning_words(self._desk.words, state), bad=bool(state.trouble))
+
+    def _use_style(self, event: gr.EventData) -> Value:
+        self._desk.services.use_style(text(event, "text"))
+        return self._drawn("export", {"style": self._desk.words("settings.saved")})
+
+    def _use_no_style(self, event: gr.EventData) -> Value:
+        self._desk.services.use_style(None)
+        return self._drawn("export", {"style": self._desk.words("settings.saved")})
 
     def _protect(self, event: gr.EventData) -> Value:
         new = text(event, "new")

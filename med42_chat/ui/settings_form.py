@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 from med42_chat import __version__
+from med42_chat.export.style import MOST_BYTES
 from med42_chat.loading import model_file
 from med42_chat.meaning import State
 from med42_chat.records import Health
@@ -38,6 +39,7 @@ class Form:
             "model": self._model(),
             "answers": self._answers(),
             "look": self._look(),
+            "export": self._export(),
             "data": self._data(),
             "passphrase": self._passphrase(),
             "computer": self._computer(),
@@ -98,6 +100,21 @@ class Form:
             + self._choice("text_size", sizes, str(settings.text_size), look=True)
             + self._choice("contrast", contrasts, settings.contrast, look=True)
             + self._choice("language", tongues, settings.language)
+        )
+
+    def _export(self) -> str:
+        return self._number("author", self._services.settings.author, mode="text") + self._heading("style") + self._style()
+
+    def _style(self) -> str:
+        """Which style writes the references, a way to choose another file, and one back."""
+        words, now = self._words, self._services.style()
+        button = _button("no-style", words("settings.style_ama"), plain=True) if now else ""
+        named = words("settings.style_now", title=now) if now else words("settings.style_none")
+        return (
+            f'<div class="field"><label for="style-file">{escape(words("settings.style_choose"))}</label>'
+            f'<input id="style-file" type="file" accept=".csl" data-file="style" data-most="{MOST_BYTES}" aria-describedby="style-now">'
+            f'<p class="hint" id="style-now" dir="auto">{escape(named)}</p></div>'
+            f'<div class="field act">{button}{_place("style")}</div>'
         )
 
     def _data(self) -> str:
@@ -166,10 +183,10 @@ class Form:
         words = self._words
         return f"<h3>{escape(words(f'settings.{name}_title'))}</h3><p>{escape(words(f'settings.{name}_about'))}</p>"
 
-    def _number(self, name: str, value: object) -> str:
+    def _number(self, name: str, value: object, mode: str = "decimal") -> str:
         shown = "" if value is None else escape(str(value))
         return self._field(
-            name, f'<input id="set-{name}" data-set="{name}" value="{shown}" inputmode="decimal" autocomplete="off" {self._about(name)}>'
+            name, f'<input id="set-{name}" data-set="{name}" value="{shown}" inputmode="{mode}" autocomplete="off" {self._about(name)}>'
         )
 
     def _choice(self, name: str, choices: Iterable[_Choice], value: str, look: bool = False) -> str:

@@ -16,8 +16,10 @@ from tests.browser.axe import contrasts, violations
 from tests.browser.conftest import Site
 from tests.browser.test_library import DROP, WIDTHS
 from tests.browser.test_page import here, until
+from tests.export.records import spoken
 from tests.store.samples import CITATIONS, EVIDENCE
 
+STYLES = Path(__file__).parents[1] / "export" / "styles"
 pytestmark = pytest.mark.browser
 
 HEADER = '#header [data-do="export"]'
@@ -228,7 +230,52 @@ class TestTheRealOne:
         store.delete(id)
         real.page.evaluate(DROP, [[["back.json", file.decode()]], "#conversations .rows"])
         real.page.wait_for_selector('.toast:has-text("“There and back” was imported.")')
-        assert store.whole(id) == before
+        assert spoken(store.whole(id)) == spoken(before)
+
+
+class TestInTheSettings:
+    @pytest.fixture(autouse=True)
+    def settings(self, desk: Desk) -> Iterator[None]:
+        desk.page.evaluate("med42.openSettings('export')")
+        desk.page.wait_for_selector("#settings dialog[open] #style-file", state="visible")
+        yield
+        desk.site.services.use_style(None)
+        desk.site.services.apply({"author": ""})
+
+    def shut(self, desk: Desk) -> None:
+        desk.page.click("#settings [data-close]")
+        desk.page.wait_for_selector("#settings dialog[open]", state="detached")
+
+    def test_a_style_file_is_chosen_named_and_given_up(self, desk: Desk) -> None:
+        page = desk.page
+        page.set_input_files("#style-file", STYLES / "numbered.csl")
+        page.wait_for_selector('#style-now:has-text("Now: Numbered, for tests.")')
+        assert page.inner_text("#said-style") == "Saved."
+        self.shut(desk)
+        desk.open()
+        assert desk.asked().options.csl == (STYLES / "numbered.csl").read_text("utf-8")
+        desk.close()
+        page.evaluate("med42.openSettings('export')")
+        page.click('#settings [data-act="no-style"]')
+        page.wait_for_selector('#style-now:has-text("the program’s own")')
+
+    def test_a_file_that_is_no_style_is_said_beside_it(self, desk: Desk, tmp_path: Path) -> None:
+        for name, content in (("page.csl", b"<html/>"), ("huge.csl", b"x" * 3_000_000)):
+            (tmp_path / name).write_bytes(content)
+            desk.page.set_input_files("#style-file", tmp_path / name)
+            told = "no CSL style" if name == "page.csl" else "larger than 1 MB"
+            desk.page.wait_for_selector(f'#said-style.bad:has-text("{told}")')
+
+    def test_who_exports_is_filled_in_and_can_be_typed_otherwise(self, desk: Desk) -> None:
+        page = desk.page
+        page.fill("#set-author", "Dr Ada Example")
+        page.press("#set-author", "Enter")
+        page.wait_for_selector('#said-author:has-text("Saved.")')
+        self.shut(desk)
+        desk.open()
+        assert page.input_value("#export-author") == "Dr Ada Example"
+        page.fill("#export-author", "A locum")
+        assert desk.asked().options.author == "A locum"
 
 
 class TestWhatIsTyped:
@@ -351,7 +398,7 @@ class TestImporting:
         desk.page.evaluate(DROP, [[["back.json", file]], "#conversations .rows"])
         desk.page.wait_for_selector('.toast:has-text("“Come back” was imported.")')
         desk.page.wait_for_selector('.answer:has-text("Answer number 1")')
-        assert here(desk.page) == id and store.whole(id) == before
+        assert here(desk.page) == id and spoken(store.whole(id)) == spoken(before)
         desk.page.wait_for_selector('.entry[data-current]:has-text("Come back")')
 
     def test_one_that_is_here_is_shown_and_changed_in_nothing(self, desk: Desk) -> None:

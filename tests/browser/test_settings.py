@@ -94,7 +94,7 @@ class TestDialog:
         page.evaluate("size => { localStorage.setItem('med42-text_size', size); med42.applyLooks(); }", size)
         page.click('#header [data-do="settings"]')
         page.wait_for_selector("#tab-model")
-        for section in ("model", "answers", "look", "data", "passphrase", "computer"):
+        for section in ("model", "answers", "look", "export", "data", "passphrase", "computer"):
             page.click(f"#tab-{section}")
             beyond = page.evaluate(
                 "([...document.querySelectorAll('#settings dialog, #settings section:not([hidden]) *')]"

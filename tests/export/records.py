@@ -1,5 +1,6 @@
 """Whole conversations as records, of every shape that the types allow, for tests of what writes and reads them."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
@@ -60,3 +61,12 @@ def talk(id: str = "c1", question: str = "What are the red flags?", answer: str 
     messages = exchange(id, question, answer, **parts)
     head = Conversation(id, "Headache", 1_700_000_000_000, 1_700_000_060_000, message_count=2, leaf_id=messages[-1].id)
     return head, messages
+
+
+def spoken(whole: tuple[Conversation, Sequence[Message]]) -> tuple[Conversation, list[Message]]:
+    """A whole conversation without what is found out about it anew when it is imported."""
+    head, messages = whole
+    bare = [tuple(Citation(one.source) for one in message.citations) for message in messages]
+    return head, [
+        replace(message, citations=citations, findings=(), imported_at=0) for message, citations in zip(messages, bare, strict=True)
+    ]

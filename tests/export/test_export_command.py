@@ -17,10 +17,12 @@ import pytest
 from med42_chat.__main__ import main
 from med42_chat.errors import DiskFull, InputError, StoreError
 from med42_chat.export import record
+from med42_chat.export.sheet import Options
 from med42_chat.export_command import checked_target, write
 from med42_chat.exporting import Exporting
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create
+from med42_chat.styles import keep
 from tests.export.test_exporting import SCRIPTED
 from tests.store.samples import asked
 
@@ -246,6 +248,46 @@ def test_a_folder_that_may_not_be_written_is_said(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match="cannot be written"):
         write(tmp_path / "a.pdf", b"new", force=False)
+
+
+# The style of references
+
+
+STYLE = Path(__file__).parent / "styles" / "numbered.csl"
+
+
+@pytest.fixture
+def chosen(run: Run, home: Path, conversation: str, tmp_path: Path) -> Callable[..., Options]:
+    """What the exporting process is asked for with these options."""
+
+    def make(*options: str) -> Options:
+        status, _, _ = run("export", conversation, "--format", "txt", "--out", str(tmp_path / "x.txt"), "--force", *options)
+        assert status == 0
+        return record.request_of((tmp_path / "x.txt").read_bytes()).options
+
+    return make
+
+
+def test_a_style_file_is_taken_and_the_settings_one_without_being_named(chosen: Callable[..., Options], home: Path) -> None:
+    text = STYLE.read_text("utf-8")
+    assert chosen().csl == "" and chosen("--csl", str(STYLE)).csl == text
+    keep(home, STYLE.read_bytes())
+    assert chosen().csl == text and chosen("--no-csl").csl == ""
+
+
+def test_what_is_no_style_is_refused_before_anything_is_made(run: Run, conversation: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csl").write_text("<html/>")
+    for file, said in (("x.csl", "no CSL style"), ("nowhere.csl", "cannot be opened")):
+        status, _, err = run("export", conversation, "--format", "txt", "--out", str(tmp_path / "x.txt"), "--csl", str(tmp_path / file))
+        assert status == 1 and said in err and "hint: " in err and not (tmp_path / "x.txt").exists()
+    status, _, err = run("export", conversation, "--format", "json", "--out", "-", "--csl", str(STYLE))
+    assert status == 1 and "no references" in err
+
+
+def test_the_settings_say_who_exports_unless_the_command_does(chosen: Callable[..., Options], home: Path) -> None:
+    (home / "settings.toml").write_text('author = "Dr Ada Example"\n', "utf-8")
+    assert chosen().author == "Dr Ada Example"
+    assert chosen("--author", "Somebody else").author == "Somebody else" and chosen("--author", "").author == ""
 
 
 # Back

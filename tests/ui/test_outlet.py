@@ -17,8 +17,11 @@ from med42_chat.settings import ASSETS
 from med42_chat.ui.intake import Intake
 from med42_chat.ui.outlet import Outlet
 from med42_chat.words import read_words
+from tests.export.records import spoken
 from tests.store.samples import CITATIONS, EVIDENCE
 from tests.ui.fakes import services
+
+STYLE = (Path(__file__).parents[1] / "export" / "styles" / "author-date.csl").read_text("utf-8")
 
 WORDS = read_words(ASSETS / "words" / "en.toml")
 CHOICES: dict[str, Any] = {
@@ -110,6 +113,15 @@ class TestOut:
         assert (options.author, options.patient, options.password, options.paper) == ("Dr Ä", "MRN 7", " sesame ", "letter")
         assert (options.sources, options.evidence, options.attached, options.ascii) == (True, False, False, False)
 
+    def test_what_the_settings_say_of_author_and_references_comes_along(self, opened: Services, client: TestClient) -> None:
+        id, _ = talked(opened)
+        opened.settings = replace(opened.settings, author="Dr Ada Example")
+        opened.use_style(STYLE)
+        assert client.get(f"/v1/export/of/{id}").json()["author"] == "Dr Ada Example"
+        export = started(client, id)["id"]
+        ended(client, export)
+        assert record.request_of(client.post(f"/v1/export/{export}/file").content).options.csl == STYLE
+
     def test_a_name_of_any_language_is_a_files_name(self, opened: Services, client: TestClient) -> None:
         export = started(client, talked(opened, 'صداع / "x"\r\nA: b')[0])["id"]
         name = ended(client, export)["name"]
@@ -153,7 +165,7 @@ class TestIn:
         assert client.post("/v1/import", content=file).json() == {"id": id, "title": "Zinc: how long?", "outcome": "same"}
         store.delete(id)
         assert client.post("/v1/import", content=file).json()["outcome"] == "new"
-        assert store.whole(id) == (conversation, messages)
+        assert spoken(store.whole(id)) == spoken((conversation, messages))
         other = record.write(replace(conversation, title="Other"), messages)
         copy = client.post("/v1/import", content=other).json()
         assert copy["outcome"] == "copy" and copy["id"] != id and store.get(copy["id"]).title == "Other"

@@ -1,4 +1,4 @@
-"""The settings' dialog where it speaks of the embedding model."""
+"""The settings' dialog where it speaks of the embedding model, and of exports."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,6 +8,8 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
+from med42_chat import styles
+from med42_chat.export.style import MOST_BYTES
 from med42_chat.meaning import State
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS
@@ -20,6 +22,7 @@ from tests.synonyms import Synonyms, ward
 from tests.ui.fakes import MED42, PacedRuntime, services
 
 WORDS = read_words(ASSETS / "words" / "en.toml")
+STYLE = (Path(__file__).parents[1] / "export" / "styles" / "numbered.csl").read_text("utf-8")
 
 
 @pytest.fixture
@@ -85,3 +88,36 @@ def test_trying_it_says_both_figures_or_why_there_are_none(dialog: SettingsDialo
         if "being tried" not in text:
             break
     assert "It helps, and is used" in text and not bad
+
+
+def acted(dialog: SettingsDialog, **event: str) -> dict[str, object]:
+    value = dialog.act(gr.EventData(None, {"place": "style", **event}))[dialog.component]
+    assert isinstance(value, dict)
+    return value
+
+
+def test_a_style_of_references_is_kept_named_and_given_up_again(dialog: SettingsDialog, opened: Services) -> None:
+    assert "Now: the program’s own" in Form(WORDS, opened).html()
+    drawn = acted(dialog, do="style", text=STYLE)
+    assert drawn["section"] == "export" and "Now: Numbered, for tests." in str(drawn["html"]) and styles.kept(opened.settings.home) == STYLE
+    assert "Now: the program’s own" in str(acted(dialog, do="no-style")["html"]) and styles.kept(opened.settings.home) == ""
+
+
+def test_what_is_no_style_is_said_and_the_one_before_stays(dialog: SettingsDialog, opened: Services) -> None:
+    acted(dialog, do="style", text=STYLE)
+    for text in ("", "<html/>", "\ud83d", "x" * (MOST_BYTES + 1)):
+        said = acted(dialog, do="style", text=text)["said"]
+        assert isinstance(said, dict) and said["style"]["bad"] and said["style"]["text"]
+    assert styles.kept(opened.settings.home) == STYLE
+
+
+def test_a_style_that_has_been_spoilt_is_told_and_closes_no_dialog(opened: Services) -> None:
+    (opened.settings.home / styles.FILE).write_text("<spoilt><b>")
+    assert "is no XML" in Form(WORDS, opened).html()
+
+
+def test_who_exports_is_kept_where_the_person_wants_it(dialog: SettingsDialog, opened: Services) -> None:
+    dialog.act(gr.EventData(None, {"do": "set", "place": "author", "name": "author", "value": "Dr Ada <Example>"}))
+    assert opened.settings.author == "Dr Ada <Example>" and "Dr Ada &lt;Example&gt;" in Form(WORDS, opened).html()
+    bad = acted(dialog, do="set", name="author", value="x" * 201)["said"]
+    assert isinstance(bad, dict) and bad["author"]["bad"] and opened.settings.author == "Dr Ada <Example>"
