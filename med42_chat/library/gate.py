@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from med42_chat.library.asked import asked_for
 from med42_chat.library.shorthand import short_for
 from med42_chat.library.words import alike, called, stem, stems, telling, weak, words
 from med42_chat.records import Find
@@ -43,47 +44,8 @@ _SCORE = 5.0  # times that, and the score of a search counts no more
 _CELLS = " | "  # between the cells of a table's row
 _SENTENCES = re.compile(r"(?<=[.;!?])\s+|\n+")
 _PAIR = re.compile(r"\b([^\W\d_]+) and ([^\W\d_]+)\b")
-_SPAN = r"(?:second|minute|hour|day|week|month|year)s?"
-_TIME = re.compile(rf"\b(?:{_SPAN}|daily|weekly|\w+day|morning|evening|\d\d[:.]\d\d)\b")
-_AMOUNT = re.compile(r"\d\s*(?:mg|g|kg|ml|l|units?|mmol|kcal|micrograms?|µg|mcg|litres?|%|french|gauge)(?!\w)")
-_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|half|once|twice|third|quarter|tenth)\b")
-_TELEPHONE = re.compile(r"\d{3,}")
-_SOMEBODY = re.compile(
-    r"\b(?:\w+ologists?|an(?:ae|e)sthe\w+|centre|consultants?|dieti[tc]ian|doctors?|nurses?|pharmacists?|registrar|surgeons?|teams?|therapist"
-    r"|unit|intensive care|nobody|laboratory|call(?:ed)?|told|\d{4})\b"
-)
-_DONE = re.compile(
-    r"\b(?:give[ns]?|stop(?:ped)?|start(?:ed)?|begin|begun|measured?|repeat(?:ed)?|taken|call(?:ed)?|told|not|never|only|chosen|replaced)\b"
-    r"|\d\s*(?:mg|g|ml|units?|mmol)\b"
-)
 # What a patient takes anyway: 'on warfarin, phosphate 0.3' is about phosphate.
 _TAKEN = re.compile(r"\b(?:on|takes?|taking|took) ([^\W\d_]+)")
-# What is asked for, and what a sentence must have to offer it. The first that fits counts.
-_ASKED = (
-    (re.compile(r"\b(?:telephone|phone|number|extension|bleep)\b"), _TELEPHONE),
-    (
-        re.compile(
-            r"\bwhom\b|\bwho (?:decides?|helps?|must|should|do i|do we|to|can|is (?:asked|called|contacted|informed|responsible|told))\b"
-        ),
-        _SOMEBODY,
-    ),
-    (
-        re.compile(
-            rf"\bhow (?:long|soon|fast|quickly|often|recent|old|early|late|urgent|many {_SPAN})\b"
-            r"|\b(?:what time|interval|duration|timing|time limit|window|frequency|cut ?off time)\b"
-        ),
-        _TIME,
-    ),
-    (re.compile(r"\b(?:dos(?:e|ed|es|age|ing)|how much|amount|max(?:imum)?|(?:what |which )?size)\b"), _AMOUNT),
-    (
-        re.compile(
-            r"\b(?:how (?:many|high|low)|min(?:imum)?|volume|(?:flow )?rate|target|scores?|level|threshold|limit|cut ?off|criteria|ratio"
-            r"|points|aim(?:ing)?|equals|equivalent)\b"
-        ),
-        _NUMBER,
-    ),
-    (re.compile(r"\b(?:what (?:now|next)|treatment|management|manage|treat|what (?:do|can|should) (?:i|we)(?: do| give)?)\b"), _DONE),
-)
 # Asked of an illness as a whole, which a document must be about: a list that names it among others is no answer.
 _OVERVIEW = re.compile(
     r"^\D*\b(?:treat(?:ed|ment)?|manage(?:d|ment)|recogni[sz]ed?|diagnos\w+|defin(?:ed|ition)|investigated|symptoms|prognosis)\b\D*$"
@@ -192,7 +154,7 @@ def _signs(asked: _Question, found: _Found, nowhere: float) -> Signs:
 
 def _question(question: str, context: str, rarity: Rarity, forms: Forms) -> _Question:
     plain = question.casefold()
-    asks, asked = next(((found[0], answer) for pattern, answer in _ASKED if (found := pattern.search(plain))), ("", None))
+    asks, asked = asked_for(question)
     own = [word for word in telling(question) if word not in words(asks)]
     leaned_on = [word for word in telling(context) if word not in own]
     rare = rarity([*own, *leaned_on, _NOWHERE, *(word for _, long in forms for word in words(long))])
