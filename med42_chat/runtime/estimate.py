@@ -7,11 +7,13 @@ low, a prompt would be refused by the server, or cut by it in silence. Letters t
 
 import re
 
-# A space goes with the word behind it, but not with figures.
-_PIECES = re.compile(r"(?P<free> (?=[^\s0-9]))|(?P<word>[A-Z]?[a-z]+)|(?P<capitals>[A-Z]+)|(?P<other>.)", re.DOTALL)
-_EVERYDAY = 8  # letters; longer words are often names, of medicines above all, and fall into shorter pieces
 # Letters of scripts that every vocabulary knows one by one: Latin with marks, Greek, Cyrillic, Arabic.
-_KNOWN = re.compile("[\u00c0-\u024f\u0370-\u03ff\u0400-\u04ff\u0620-\u064a]")
+_KNOWN = "\u00c0-\u024f\u0370-\u04ff\u0620-\u064a"
+# A space goes with the word behind it, but not with figures, nor with what falls into single bytes.
+_PIECES = re.compile(
+    rf"(?P<free> (?=[!-/:-~{_KNOWN}]))|(?P<known>[{_KNOWN}])|(?P<word>[A-Z]?[a-z]+)|(?P<capitals>[A-Z]+)|(?P<other>.)", re.DOTALL
+)
+_EVERYDAY = 8  # letters; longer words are often names, of medicines above all, and fall into shorter pieces
 
 
 def tokens_at_most(text: str) -> int:
@@ -28,4 +30,6 @@ def _tokens(piece: re.Match[str]) -> int:
             return -(-len(text) // (3 if len(text) <= _EVERYDAY else 2))
         case "capitals":
             return len(text)
-    return 1 if text.isascii() or _KNOWN.match(text) else len(text.encode("utf-8", "replace"))
+        case "known":
+            return 1
+    return len(text.encode("utf-8", "replace"))
