@@ -44,7 +44,7 @@ def ways_to_load(settings: Settings, found: Found) -> tuple[Load, ...]:
     file = model_file(settings)
     header = read_header(file)
     item = _item(file, settings)
-    here = _hardware(found)
+    here = _hardware(found, settings)
     made = _planned(settings, inventory.model_of(item, found.features), here)
     examined = health.examine(header)
     first = Load(
@@ -99,7 +99,7 @@ def _item(file: Path, settings: Settings) -> Item:
     return next(here, None) or Item(file.name, None, (file,), "here", file.stat().st_size)
 
 
-def _hardware(found: Found) -> Hardware:
+def _hardware(found: Found, settings: Settings) -> Hardware:
     """This computer at this moment. No speed is measured: it plays no part in what fits."""
     total, free = hardware.memory()
     devices = tuple(hardware.Device(**asdict(device)) for device in found.devices if device.kind != "cpu")
@@ -112,13 +112,14 @@ def _hardware(found: Found) -> Hardware:
         features=found.features,
         devices=devices,
         note=hardware.overlooked(devices),
+        aside=inventory.set_aside(settings),
     )
 
 
 def _planned(settings: Settings, model: plan.Model, here: Hardware) -> Plan:
     """The plan, with the number of layers on the graphics cards that a person has set, be it wise or not."""
     made = plan.make(model, here, settings.context, settings.kv_type)
-    if made.fit == "no" and made.memory.host > here.memory_free:
+    if made.fit == "no" and made.memory.host > plan.free_for_models(here):
         raise ModelTooLarge(
             f"{model.title} does not fit into this computer. {made.reason}",
             "Choose a smaller model (8B instead of 70B) or a stronger quantisation (Q4_K_M).",
@@ -137,7 +138,8 @@ def _warnings(settings: Settings, made: Plan, here: Hardware) -> Iterator[str]:
         yield f"The context is {made.way.context:,} tokens instead of {wanted:,}: there is no memory for more."
     if made.fit != "yes":
         yield (
-            f"The model needs {gigabytes(made.memory.host)} of the {gigabytes(here.memory_free)} of memory that are free, "
+            f"The model needs {gigabytes(made.memory.host)} of the {gigabytes(plan.free_for_models(here))} of memory that are free"
+            f"{plan.beside_in_words(here)}, "
             "which leaves little to other programs: it may be slow. Closing them helps."
         )
     if settings.gpu_layers == 0 or made.way.gpu_layers > 0:

@@ -35,7 +35,7 @@ from med42_chat.store.erase import erase
 from med42_chat.store.keys import Key, load_or_create, set_passphrase, wrapped_key
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.private import cannot_write, make_private_folder, write_private
-from med42_chat.weights.inventory import own_catalogue
+from med42_chat.weights.inventory import own_catalogue, set_aside
 from med42_chat.weights.models import Models
 
 _LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not fit
@@ -99,6 +99,7 @@ class Services:
             self.settings.context,
             in_use=lambda: self.in_use,
             loaded=lambda: way_of(self.runtime.status().model),
+            aside=set_aside(self.settings),
         )
 
     def one_time_code(self) -> str:
@@ -172,7 +173,7 @@ class Services:
         if chosen.embedding != self.settings.embedding:
             self.meaning.use(open_embedder(chosen))
         self.settings = chosen
-        self.models.context = chosen.context
+        self.models.context, self.models.aside = chosen.context, set_aside(chosen)
         if reload:
             self.runtime.close()
             self.in_use = None if self.server else file

@@ -1,29 +1,41 @@
 """Writes a small BERT with random weights as GGUF: a real embedding model for llama.cpp, whose vectors mean nothing."""
 
 import string
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from gguf import GGUFWriter, PoolingType, TokenType
 
-_HIDDEN, _LAYERS, _HEADS, _FEED_FORWARD, _CONTEXT = 64, 2, 4, 128, 128
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Of a BERT."""
+
+    hidden: int = 64
+    layers: int = 2
+    heads: int = 4
+    feed_forward: int = 128
+    context: int = 128
+
+
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-def write_embedding(path: Path, pooling: PoolingType | None = PoolingType.MEAN) -> Path:
+def write_embedding(path: Path, pooling: PoolingType | None = PoolingType.MEAN, sizes: Sizes = Sizes()) -> Path:
     """Writes the model to `path`. The same arguments write the same weights."""
     writer = GGUFWriter(path, "bert")
     writer.add_name("random embedding")
-    writer.add_context_length(_CONTEXT)
-    writer.add_embedding_length(_HIDDEN)
-    writer.add_block_count(_LAYERS)
-    writer.add_feed_forward_length(_FEED_FORWARD)
-    writer.add_head_count(_HEADS)
+    writer.add_context_length(sizes.context)
+    writer.add_embedding_length(sizes.hidden)
+    writer.add_block_count(sizes.layers)
+    writer.add_feed_forward_length(sizes.feed_forward)
+    writer.add_head_count(sizes.heads)
     writer.add_layer_norm_eps(1e-12)
     writer.add_causal_attention(False)
     if pooling is not None:
         writer.add_pooling_type(pooling)
-    _write_weights(writer, _write_vocabulary(writer))
+    _write_weights(writer, _write_vocabulary(writer), sizes)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file(progress=False)
@@ -51,7 +63,7 @@ def _write_vocabulary(writer: GGUFWriter) -> int:
     return len(tokens)
 
 
-def _write_weights(writer: GGUFWriter, vocabulary: int) -> None:
+def _write_weights(writer: GGUFWriter, vocabulary: int, sizes: Sizes) -> None:
     random = np.random.default_rng(0)
 
     def matrix(name: str, rows: int, columns: int) -> None:
@@ -61,21 +73,21 @@ def _write_weights(writer: GGUFWriter, vocabulary: int) -> None:
         writer.add_tensor(name, np.full(size, value, np.float32))
 
     def norm(name: str) -> None:
-        line(f"{name}.weight", _HIDDEN, 1.0)
-        line(f"{name}.bias", _HIDDEN)
+        line(f"{name}.weight", sizes.hidden, 1.0)
+        line(f"{name}.bias", sizes.hidden)
 
-    matrix("token_embd", vocabulary, _HIDDEN)
-    matrix("token_types", 2, _HIDDEN)
-    matrix("position_embd", _CONTEXT, _HIDDEN)
+    matrix("token_embd", vocabulary, sizes.hidden)
+    matrix("token_types", 2, sizes.hidden)
+    matrix("position_embd", sizes.context, sizes.hidden)
     norm("token_embd_norm")
-    for layer in range(_LAYERS):
+    for layer in range(sizes.layers):
         block = f"blk.{layer}."
         for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            matrix(block + name, _HIDDEN, _HIDDEN)
-            line(f"{block}{name}.bias", _HIDDEN)
-        matrix(block + "ffn_up", _FEED_FORWARD, _HIDDEN)
-        line(block + "ffn_up.bias", _FEED_FORWARD)
-        matrix(block + "ffn_down", _HIDDEN, _FEED_FORWARD)
-        line(block + "ffn_down.bias", _HIDDEN)
+            matrix(block + name, sizes.hidden, sizes.hidden)
+            line(f"{block}{name}.bias", sizes.hidden)
+        matrix(block + "ffn_up", sizes.feed_forward, sizes.hidden)
+        line(block + "ffn_up.bias", sizes.feed_forward)
+        matrix(block + "ffn_down", sizes.hidden, sizes.feed_forward)
+        line(block + "ffn_down.bias", sizes.hidden)
         norm(block + "attn_output_norm")
         norm(block + "layer_output_norm")

@@ -1,6 +1,7 @@
 """Which model is taken, and in which ways it would be loaded on computers that exist only as values."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from med42_chat.runtime.protocol import Device, Found, Load, Override
 from med42_chat.settings import DEMO_MODEL, Settings
 from med42_chat.weights import catalogue, hardware
 from med42_chat.weights.place import remember
+from tests.embedding_shapes import Sizes, write_embedding
 from tests.shapes import Shape
 from tests.vocabulary import llama3_vocabulary
 from tests.weights.sparse import write_sparse
@@ -131,6 +133,15 @@ class TestWays:
     def test_where_memory_is_taken_by_others_that_is_said(self, chosen: Settings, computer: SimpleNamespace) -> None:
         computer.available = GB
         assert "of the 1.0 GB of memory that are free" in self.first(chosen).warnings[0]
+
+    def test_an_embedding_model_has_its_memory_too(self, chosen: Settings, computer: SimpleNamespace, tmp_path: Path) -> None:
+        computer.available = 1_450_000_000
+        file = write_embedding(tmp_path / "embedding.gguf", sizes=Sizes(384, 6, 12, 1536, 512))  # takes 0.1 GB
+        assert not self.first(chosen).warnings
+        warning = self.first(replace(chosen, embedding=str(file))).warnings[0]
+        assert re.search(r"of the 1\.\d GB of memory that are free beside the embedding model,", warning)
+        file.write_bytes(b"no model")
+        assert not self.first(replace(chosen, embedding=str(file))).warnings
 
     def test_a_context_that_had_to_shrink_is_said(self, chosen: Settings, computer: SimpleNamespace) -> None:
         computer.total = computer.available = 3_250_000_000

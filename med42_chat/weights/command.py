@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,7 +90,7 @@ def _listed(item: Item) -> dict[str, Any]:
 def plan_(options: Any, chosen: Settings) -> None:
     """This computer, the recommendation, and a plan for one model or for each."""
     known = entries(chosen)
-    here = hardware.read(chosen.models)
+    here = replace(hardware.read(chosen.models), aside=inventory.set_aside(chosen))
     if options.id:
         plans = [confirmed(_asked(options.id, chosen), chosen, here)]
     else:
@@ -138,6 +138,8 @@ def _hardware_lines(here: hardware.Hardware) -> Iterator[str]:
     speed = f", read at {here.bandwidth / 1e9:.0f} GB a second" if here.bandwidth else ""
     yield f"Processor  {here.processor}, {here.cores} cores, {' '.join(here.features)}"
     yield f"Memory     {gigabytes(here.memory_total)}, {gigabytes(here.memory_free)} of it free{speed}"
+    if here.aside:
+        yield f"           {gigabytes(here.aside)} of it for the embedding model"
     for device in here.devices:
         room = f"{gigabytes(device.free)} of {gigabytes(device.total)} free"
         yield f"Graphics   {device.name} ({device.backend}): {device.description}, {room}"

@@ -56,6 +56,7 @@ class Hardware:
     devices: tuple[Device, ...] = ()
     bandwidth: float = 0.0
     note: str = ""  # why the devices are not known, in words for the person
+    aside: int = 0  # bytes of the memory that the embedding model needs beside the one that answers
 
     @property
     def graphics(self) -> tuple[Device, ...]:

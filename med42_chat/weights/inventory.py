@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from med42_chat.errors import NotFound, WeightsError
+from med42_chat.errors import ModelFileError, NotFound, WeightsError
 from med42_chat.gguf import read_header
-from med42_chat.settings import PROJECT, Settings, is_demonstration
+from med42_chat.settings import PROJECT, Settings, embedding_model, is_demonstration
 from med42_chat.weights import plan
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.place import UNFINISHED, discard, disk_errors, forget, installed
@@ -141,6 +141,15 @@ def remove(name: str, entries: Sequence[Entry], folder: Path) -> int:
     freed = _size(files) + (discard(folder, item.id) if item else 0)
     forget(folder, [file.name for file in files])
     return freed
+
+
+def set_aside(chosen: Settings) -> int:
+    """Bytes of memory for the embedding model, 0 where none was named or its file cannot be used."""
+    file = embedding_model(chosen)
+    try:
+        return plan.beside(read_header(file)) if file else 0
+    except ModelFileError:  # `check` and the settings say so
+        return 0
 
 
 def model_of(item: Item, features: Iterable[str]) -> plan.Model:

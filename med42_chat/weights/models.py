@@ -141,7 +141,8 @@ class _Task:
 
 
 class Models:
-    """The models of one folder. `context` is the number of tokens that plans are made for; it may be changed at any time.
+    """The models of one folder. `context` is the number of tokens that plans are made for, `aside` the bytes of memory that the
+    embedding model needs; both may be changed at any time.
 
     `in_use` gives the file that answers or is being loaded, `loaded` how it was loaded: what that takes is free for the next model.
 
@@ -156,9 +157,11 @@ class Models:
         in_use: Callable[[], Path | None] = lambda: None,
         loaded: Callable[[], Way | None] = lambda: None,
         read_hardware: Callable[[Path], Hardware] = hardware.read,
+        aside: int = 0,
     ) -> None:
         self.folder = folder
         self.context = context
+        self.aside = aside
         self._own = own_catalogue
         self._in_use = in_use
         self._loaded = loaded
@@ -227,7 +230,7 @@ class Models:
     def _measure(self) -> None:
         # A model that is only being loaded takes part of the memory by now, and nobody knows how much.
         self._provisional = self._in_use() is not None and self._loaded() is None
-        here = self._read_hardware(self.folder)
+        here = replace(self._read_hardware(self.folder), aside=self.aside)
         planner = _Planner(self._with_room(here), self.context)
         with suppress(CatalogueError):  # is said where the cards are asked for
             for item in inventory.items(self.entries(), self.folder):
@@ -248,8 +251,9 @@ class Models:
 
     def _current_planner(self) -> _Planner | None:
         with self._changing:
-            if self._planner is not None and self._planner.context != self.context:
-                self._planner = _Planner(self._planner.here, self.context)
+            made = self._planner
+            if made is not None and (made.context, made.here.aside) != (self.context, self.aside):
+                self._planner = _Planner(replace(made.here, aside=self.aside), self.context)
             return self._planner
 
     # Doing

@@ -21,6 +21,7 @@ Fit = Literal["yes", "crowded", "no"]
 
 _CACHE_BYTES = {"f16": 2.0, "q8_0": 34 / 32}  # for one number
 _BATCH = 512  # tokens that are read at once, which the work buffers are for
+_READ_AT_ONCE = 1024  # tokens, by an embedding model
 _PROGRAM = 50_000_000  # bytes of the worker process before it holds a model
 _TOKEN = 400  # bytes for each token of the vocabulary: its text, its number and its place in the tables
 _DRIVER = 450_000_000  # bytes that a graphics driver takes for itself on each card, and that are better left free
@@ -195,6 +196,13 @@ def memory(model: Model, hardware: Hardware, way: Way, known: Footprint | None =
     return Memory(host, cards, cache, model.copies * (shape.layers - placed) // shape.layers)
 
 
+def beside(header: Header) -> int:
+    """Bytes of the computer's memory that an embedding model takes, whose process runs beside the one that answers."""
+    model = of_header(header)
+    kept = 0 if "bert" in header.architecture else cache_bytes(model.shape, _READ_AT_ONCE, "f16")  # what only reads keeps nothing
+    return model.weights + kept + _touched(model.shape) + _PROGRAM + model.shape.vocabulary * _TOKEN
+
+
 def _reserved(shape: Shape) -> int:
     """Work buffers as llama.cpp reserves them, mostly room for the choices after every token of a batch. A card gives all of it."""
     return 4 * _BATCH * max(shape.vocabulary + 2 * shape.hidden, 2 * shape.feed_forward + 4 * shape.hidden)
@@ -299,12 +307,17 @@ def _fit(model: Model, hardware: Hardware, taken: Memory) -> Fit:
     host = taken.host + (taken.cards if _shared(hardware) else 0)
     if host > room_for_models(hardware) or taken.cards > _cards_room(model, hardware):
         return "no"
-    return "yes" if host <= hardware.memory_free else "crowded"
+    return "yes" if host <= free_for_models(hardware) else "crowded"
 
 
 def room_for_models(hardware: Hardware) -> int:
-    """Bytes of the computer's memory that a model may have, what the system needs set aside."""
-    return hardware.memory_total - max(_RESERVE, round(hardware.memory_total * _RESERVE_SHARE))
+    """Bytes of the computer's memory that a model may have, what the system and the embedding model need set aside."""
+    return hardware.memory_total - max(_RESERVE, round(hardware.memory_total * _RESERVE_SHARE)) - hardware.aside
+
+
+def free_for_models(hardware: Hardware) -> int:
+    """Bytes that nobody has now, and the embedding model will not have."""
+    return max(hardware.memory_free - hardware.aside, 0)
 
 
 def _speed(model: Model, hardware: Hardware, way: Way) -> float:
@@ -327,7 +340,8 @@ def _reason(plan: Plan, hardware: Hardware) -> str:
         return f"Needs {gigabytes(plan.memory.host + plan.memory.cards)} of memory; this computer can give a model {_offer(hardware)}."
     parts = [_where(plan, hardware), f"about {speed_in_words(plan)}"]
     if plan.fit == "crowded":
-        parts.append(f"close other programs first: {gigabytes(plan.memory.host)} are needed and {gigabytes(hardware.memory_free)} are free")
+        free = f"{gigabytes(free_for_models(hardware))} are free{beside_in_words(hardware)}"
+        parts.append(f"close other programs first: {gigabytes(plan.memory.host)} are needed and {free}")
     if plan.way.context < min(plan.model.context, _CONTEXTS[0]):
         parts.append(f"with a context of {plan.way.context:,} tokens instead of {min(plan.model.context, _CONTEXTS[0]):,}")
     text = "; ".join(parts)
@@ -344,10 +358,15 @@ def _where(plan: Plan, hardware: Hardware) -> str:
 
 
 def _offer(hardware: Hardware) -> str:
-    own = gigabytes(max(room_for_models(hardware), 0))
+    own = f"{gigabytes(max(room_for_models(hardware), 0))}{beside_in_words(hardware)}"
     if not hardware.graphics or _shared(hardware):
         return own
     return f"{own}, and {gigabytes(sum(device.free for device in hardware.graphics))} on graphics cards"
+
+
+def beside_in_words(hardware: Hardware) -> str:
+    """What follows a figure of what there is for a model, where not all of it is."""
+    return " beside the embedding model" if hardware.aside else ""
 
 
 def recommend(entries: Sequence[Entry], hardware: Hardware, context: int = _CONTEXTS[0]) -> Recommendation:

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from med42_chat.gguf import read_header
+from med42_chat.runtime.embedder import LocalEmbedder
 from med42_chat.weights import hardware, plan
+from tests.embedding_shapes import Sizes, write_embedding
 from tests.vocabulary import llama3_vocabulary
 from tests.weights.resident import OF_1B, OF_100M, TINY, resident
 from tests.weights.sparse import write_sparse
@@ -34,3 +37,16 @@ def test_what_a_plan_says_of_memory_is_within_ten_per_cent_of_what_the_worker_ta
     planned = plan.memory(plan.of_header(read_header(model), here.features), here, plan.Way(0, 8192, "f16"))
     measured = resident(model, 8192, tmp_path / "cache")
     assert planned.seen == pytest.approx(measured, rel=0.10)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("sizes", [Sizes(), Sizes(384, 6, 12, 1536, 512)], ids=["tiny", "small"])
+def test_what_is_set_aside_for_an_embedding_model_is_within_ten_per_cent_of_what_it_takes(sizes: Sizes, tmp_path: Path) -> None:
+    file = write_embedding(tmp_path / "embedding.gguf", sizes=sizes)
+    embedder = LocalEmbedder(file, 1, tmp_path / "cache")
+    try:
+        embedder.embed(["a b c d " * 200] * 16)
+        held = (one for one in psutil.Process().children(recursive=True) if "med42_chat.runtime.embedding" in one.cmdline())
+        assert plan.beside(read_header(file)) == pytest.approx(next(held).memory_info().rss, rel=0.10)
+    finally:
+        embedder.close()

@@ -272,6 +272,16 @@ def test_a_plan_counts_with_the_room_that_the_loaded_model_will_make(shelf: Mode
     assert made._with_room(full).devices[0].free > 0
 
 
+def test_a_plan_counts_with_the_embedding_model_as_soon_as_there_is_one(models: Path, home: Path) -> None:
+    made = Models(models, home / "catalogue.toml", read_hardware=lambda _: replace(a_computer(models), memory_total=9 * 10**9))
+    measured(made)
+    before = {card.id: card.plan.fit for card in made.cards() if card.plan}
+    made.aside = 5 * 10**9
+    after = {card.id: card.plan.fit for card in made.cards() if card.plan}
+    assert list(before.values()).count("no") < list(after.values()).count("no")
+    made.close()
+
+
 def test_what_was_measured_while_a_model_was_being_loaded_is_measured_again(shelf: Models, models: Path, home: Path) -> None:
     ways: list[Way] = []
     seen: list[Hardware] = []

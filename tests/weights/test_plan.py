@@ -204,6 +204,18 @@ def test_what_the_loaded_model_takes_is_free_for_the_next_one(usual: plan.Model)
     assert back == min(plan.memory(usual, SMALL, on_processor).cache + usual.copies, SMALL.memory_total - SMALL.memory_free)
 
 
+def test_the_embedding_models_memory_is_no_room_for_another_and_that_is_said(usual: plan.Model, large: plan.Model) -> None:
+    beside = replace(SMALL, aside=GB)
+    assert plan.room_for_models(beside) == plan.room_for_models(SMALL) - GB
+    assert plan.make(usual, SMALL).fit == "yes"
+    tight = replace(SMALL, aside=SMALL.memory_free - plan.make(usual, SMALL).memory.host + 1)
+    assert plan.make(usual, tight).way != plan.make(usual, SMALL).way
+    assert "beside the embedding model" in plan.make(large, beside).reason and "beside" not in plan.make(large, SMALL).reason
+    crowded = plan.make(usual, replace(beside, memory_free=2 * GB))
+    assert crowded.fit == "crowded" and "1.0 GB are free beside the embedding model" in crowded.reason
+    assert plan.free_for_models(replace(SMALL, aside=SMALL.memory_total)) == 0
+
+
 def test_two_cards_get_back_what_each_can_hold(large: plan.Model) -> None:
     way = Way(large.shape.layers + 1, 8192, "f16")
     empty = replace(WORKSTATION, devices=tuple(replace(one, free=0) for one in WORKSTATION.devices))
