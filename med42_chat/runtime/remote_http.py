@@ -58,8 +58,9 @@ class Line:
         self._lock, self._closed = threading.Lock(), False
         headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {address.key}"} if address.key else {})}
         timeout = httpx2.Timeout(silence_s, connect=_CONNECT_S)
-        # Nothing of the environment: a proxy named there would be another that reads along. The system's own certificates are used.
-        self._client = httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False, follow_redirects=False)
+        # The system's certificates, or those of SSL_CERT_FILE, and nothing else of the environment: a proxy named there would read along.
+        trusted = httpx2.create_ssl_context()
+        self._client = httpx2.AsyncClient(headers=headers, timeout=timeout, verify=trusted, trust_env=False, follow_redirects=False)
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote", daemon=True)
         self._thread.start()
 
