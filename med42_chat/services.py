@@ -322,6 +322,7 @@ class Services:
 
 def open_services(settings: Settings, ask_passphrase: Callable[[], str] | None = None) -> Services:
     """Opens all; what was opened is closed again if a later step fails."""
+    server_of(settings)  # one that may not be spoken with is refused before a passphrase is asked for
     with ExitStack() as opened:
         store, key = open_store(settings, ask_passphrase)
         opened.callback(store.close)

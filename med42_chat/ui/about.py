@@ -55,20 +55,21 @@ class About:
 
     def build(self) -> None:
         """Makes the component; the header's button opens it."""
+        gr.HTML(html_template=self.html(), js_on_load="med42.about(element)", apply_default_css=False, elem_id="about")
+
+    def html(self) -> str:
+        """The dialog."""
         words, server = self._words, escape(self._server)
         sent = words("server.about", server=server) if server else words("about.sent")
         links = "".join(
             f'<li><a href="/licences/{escape(name)}" target="_blank" rel="noopener">{escape(name)}</a></li>' for name in self._licences
         )
-        gr.HTML(
-            html_template=f'<dialog class="paper" aria-label="{escape(words("about.name"))}">'
+        return (
+            f'<dialog class="paper" aria-label="{escape(words("about.name"))}">'
             f'{words("about.text", version=escape(__version__), sent=sent)}<ul class="licences">{links}</ul><p class="actions">'
             f'<button type="button" data-tour>{escape(words("about.tour"))}</button>'
             f'<button type="button" data-settings>{escape(words("about.settings"))}</button>'
-            f'<button type="button" class="primary">{escape(words("about.close"))}</button></p></dialog>',
-            js_on_load="med42.about(element)",
-            apply_default_css=False,
-            elem_id="about",
+            f'<button type="button" class="primary">{escape(words("about.close"))}</button></p></dialog>'
         )
 
 

@@ -163,7 +163,7 @@ def _lines(words: Words, evidence: Evidence) -> Iterable[tuple[str, str]]:
     yield words("evidence.quantisation"), evidence.quantization
     yield words("evidence.device"), evidence.device
     yield words("evidence.sampling"), words("evidence.sampling_values", **chosen)
-    yield words("evidence.seed"), str(evidence.seed) if hash else ""
+    yield words("evidence.seed"), str(evidence.seed) if evidence.model else ""
     yield words("evidence.prompt"), prompt
     yield words("evidence.answer"), words("meter.tokens", n=usage.completion_tokens) if usage.completion_tokens else ""
     yield words("evidence.speed"), speed
