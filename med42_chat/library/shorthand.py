@@ -6,6 +6,7 @@ for creatinine, 'sertraline' for a serotonin reuptake inhibitor.
 """
 
 import re
+from functools import cache
 
 _JOINED = re.compile(r"\b([a-z])(?:&(?=e?s?\b)|\.? (?=diff\b))", re.IGNORECASE)  # u&e, g&s, c. diff
 
@@ -309,6 +310,7 @@ def spelled(question: str) -> list[tuple[str, str]]:
     return short + [(word, long) for word, longs in _LONG.items() for long in longs if " " in long and long in text]
 
 
-def short_for(word: str) -> list[str]:
+@cache
+def short_for(word: str) -> tuple[str, ...]:
     """The short forms and trade names that stand for a word, or for several things it is among."""
-    return [short for short, longs in _LONG.items() if any(word in long.split() for long in longs)]
+    return tuple(short for short, longs in _LONG.items() if any(word in long.split() for long in longs))

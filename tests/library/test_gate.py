@@ -74,7 +74,7 @@ def test_what_stands_close_to_the_library_is_told_from_what_is_in_it(samples: Lo
 
 
 def test_on_questions_that_nothing_was_chosen_on_it_does_not_fall_behind_what_was_measured(samples: Lookup) -> None:
-    """.97 and .82 were measured; .95 and .85 are wanted."""
+    """.97 and .83 were measured; .95 and .85 are wanted."""
     asked = questions("fresh")
     abstains, answers = shares(samples, *([one["question"] for one in asked[kind]] for kind in ("answerable", "unanswerable")))
     assert abstains >= 0.95 and answers >= 0.80
