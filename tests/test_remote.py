@@ -106,8 +106,8 @@ class TestAnAnswer:
 class TestWhereItIsSaid:
     def test_the_head_of_every_page(self, server: Scripted) -> None:
         html = header.build(WORDS, host(server)).html_template
-        assert f"Sent to {host(server)}" in html and 'class="away"' in html
-        assert 'class="away"' not in header.build(WORDS).html_template
+        assert f"Sent to {host(server)}" in html and 'class="outward"' in html
+        assert 'class="outward"' not in header.build(WORDS).html_template
 
     def test_no_part_of_the_page_says_that_nothing_leaves_this_computer(self, opened: Services, server: Scripted) -> None:
         desk = Desk(opened, WORDS)

@@ -15,11 +15,12 @@ def build(words: Words, server: str = "") -> gr.HTML:
 
 
 def _mark(words: Words, server: str) -> str:
-    """A line that says that what is asked is sent away, and where to; nothing where it is not."""
+    """A line that says that what is asked is sent away, and where to, and unfolds to what that is; nothing where it is not."""
     if not server:
         return ""
     mark, meaning = (escape(words(name, server=server)) for name in ("server.mark", "server.meaning"))
-    return f'<p class="away"><strong>{mark}</strong> <span>{meaning}</span></p>'
+    summary = f"<summary><strong>{mark}</strong> <span>{escape(words('server.what'))}</span></summary>"
+    return f'<details class="outward">{summary}<p>{meaning}</p></details>'
 
 
 def _template(words: Words, mark: str) -> str:
