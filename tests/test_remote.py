@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -16,7 +19,7 @@ from med42_chat.errors import SettingsError
 from med42_chat.export.evidence import evidence_rows
 from med42_chat.records import Attachment, Message
 from med42_chat.services import Services
-from med42_chat.settings import ASSETS, Settings
+from med42_chat.settings import ASSETS, PROJECT, Settings
 from med42_chat.ui import composer, evidence, header
 from med42_chat.ui.about import About, SafeUse
 from med42_chat.ui.desk import Desk
@@ -185,9 +188,21 @@ class TestCommands:
         assert "Yes." in capsys.readouterr().out
 
 
-def test_without_it_no_client_for_servers_is_even_loaded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
+def test_no_other_address_is_spoken_to_nor_any_name_looked_up(server: Scripted, home: Path) -> None:
+    program = (
+        "import sys; seen, ways = [], ('socket.connect', 'socket.getaddrinfo');"
+        "sys.addaudithook(lambda name, given: name in ways and seen.append(given));"
+        "from med42_chat.__main__ import main;"
+        f"status = main(['ask', 'May I?', '--home', {str(home)!r}, '--runtime', {server.url!r}]);"
+        "print({tuple(one[1][:2]) if isinstance(one[1], tuple) else one[:2] for one in seen}, status)"
+    )
+    surroundings = {**os.environ, "MED42_KEYRING": "off", "HTTPS_PROXY": "http://192.0.2.1:3128", "HTTP_PROXY": "http://192.0.2.1:3128"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT, env=surroundings)
+    name, port = host(server).split(":")
+    assert done.stdout.splitlines()[-1] == str({(name, int(port))}) + " 0", done.stdout + done.stderr
 
+
+def test_without_it_no_client_for_servers_is_even_loaded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "med42_chat.runtime.remote", raising=False)
     with closing(services(home)) as one:
         opening.open_runtime(replace(one.settings, model="nothing.gguf")).close()
