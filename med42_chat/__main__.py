@@ -23,6 +23,7 @@ from med42_chat.settings import Settings
 from med42_chat.store.backup import backup, restore
 from med42_chat.store.database import Store
 from med42_chat.store.keys import wrapped_key
+from med42_chat.terminal import say, say_json
 from med42_chat.verify_command import verified
 from med42_chat.weights import command as models_command
 
@@ -200,7 +201,7 @@ def _answer(options: Any, job: Job) -> int:
     answered = state.answered
     assert answered is not None
     if options.json:
-        _print_json(_answer_json(answered.message))
+        say_json(_answer_json(answered.message))
     else:
         _print_ending(job.conversation_id, answered.message)
     if answered.error:
@@ -220,7 +221,7 @@ class _Printer:
         if state.prompted and state.prompted.left_out and not self._warned:
             print(f"[The model does not see {len(state.prompted.left_out)} earlier parts of this conversation.]", file=sys.stderr)
             self._warned = True
-        print(state.text[self._shown :], end="", flush=True)
+        say(state.text[self._shown :], end="", at_once=True)
         self._shown = len(state.text)
 
 
@@ -252,10 +253,10 @@ def _print_ending(id: str, message: Message) -> None:
         print(_ENDINGS[message.status])
     for citation in message.citations:
         page = f", page {citation.source.page}" if citation.source.page is not None else ""
-        print(f"[{citation.source.number}] {citation.source.title}{page}")
+        say(f"[{citation.source.number}] {citation.source.title}{page}")
     for finding in message.findings:
         if finding.state in ("not_found", "doubtful") or (finding.kind == "unsourced" and evidence.basis == "sources"):
-            print(f"[Check: {finding.words}]")
+            say(f"[Check: {finding.words}]")
     if evidence.basis in _BASES:
         print(_BASES[evidence.basis])
     marked = " · demonstration model, not Med42" if evidence.demonstration else ""
@@ -271,15 +272,15 @@ def _list(options: Any, chosen: Settings) -> None:
         if options.search is not None:
             hits = store.conversations.search(options.search, options.limit)
             if options.json:
-                _print_json([asdict(hit) for hit in hits])
+                say_json([asdict(hit) for hit in hits])
             for hit in () if options.json else hits:
-                print(f"{hit.conversation_id}  {hit.title}\n    {''.join(hit.snippet)}")
+                say(f"{hit.conversation_id}  {hit.title}\n    {''.join(hit.snippet)}")
             return
         found = store.conversations.recent(options.limit, 0, options.archived, options.folder, options.tag)
         if options.json:
-            _print_json([asdict(conversation) for conversation in found])
+            say_json([asdict(conversation) for conversation in found])
         for conversation in () if options.json else found:
-            print(_list_line(conversation))
+            say(_list_line(conversation))
 
 
 def _list_line(conversation: Conversation) -> str:
@@ -291,17 +292,17 @@ def _show(options: Any, chosen: Settings) -> None:
     with _store(chosen) as store:
         conversation, messages = store.conversations.get(options.id), store.conversations.branch(options.id)
     if options.json:
-        _print_json({**asdict(conversation), "messages": [asdict(message) for message in messages]})
+        say_json({**asdict(conversation), "messages": [asdict(message) for message in messages]})
         return
-    print(f"{conversation.title}\n")
+    say(f"{conversation.title}\n")
     if conversation.pinned_facts:
-        print(f"Pinned facts: {conversation.pinned_facts}\n")
+        say(f"Pinned facts: {conversation.pinned_facts}\n")
     for message in messages:
         speaker = "You" if message.role == "user" else (message.evidence.model if message.evidence else "") or "Answer"
-        print(f"{speaker}{_version(message)}:")
+        say(f"{speaker}{_version(message)}:")
         for attachment in message.attachments:
-            print(f"[Attached: {attachment.name}, {len(attachment.text):,} characters]")
-        print(message.text)
+            say(f"[Attached: {attachment.name}, {len(attachment.text):,} characters]")
+        say(message.text)
         print(f"{_ENDINGS.get(message.status, '')}\n")
     print(_QUIET_LINE)
 
@@ -328,7 +329,7 @@ def _tokens(options: Any, chosen: Settings) -> None:
 
 
 def _verify(options: Any, chosen: Settings) -> None:
-    _print_json(verified(sys.stdin.read(), services.open_medicines()))
+    say_json(verified(sys.stdin.read(), services.open_medicines()))
 
 
 def _turns(text: str) -> list[Turn]:
@@ -348,7 +349,7 @@ def _check(options: Any, chosen: Settings) -> int:
         if options.speed and opened.runtime.status().model:
             lines.append(services.speed(opened))
     if options.json:
-        _print_json([asdict(line) for line in lines])
+        say_json([asdict(line) for line in lines])
     for line in () if options.json else lines:
         print(f"{_MARKS[line.state]}  {line.name:12} {line.text}")
         for extra in [line.hint, *(f"{name}: {value}" for name, value in line.detail.items())]:
@@ -400,22 +401,18 @@ def _ask_passphrase(prompt: str = "Passphrase of this data folder: ") -> str:
 
 def _say(options: Any, value: dict[str, Any], text: str) -> None:
     if options.json:
-        _print_json(value)
+        say_json(value)
     else:
         print(text)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def _fail(error: Med42Error, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"error": error.message, "hint": error.hint}, ensure_ascii=False), file=sys.stderr)
     else:
-        print(f"error: {error.message}", file=sys.stderr)
+        say(f"error: {error.message}", to=sys.stderr)
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            say(f"hint: {error.hint}", to=sys.stderr)
 
 
 if __name__ == "__main__":

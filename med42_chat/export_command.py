@@ -2,7 +2,6 @@
 
 import argparse
 import getpass
-import json
 import os
 import secrets
 import sys
@@ -14,13 +13,13 @@ from typing import Any, get_args
 from med42_chat import styles
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.export import record, style
-from med42_chat.export.references import one_line
 from med42_chat.export.sheet import Format, Options, PaperSize
 from med42_chat.exporting import Exporting, ExportState
 from med42_chat.settings import Settings
 from med42_chat.store.database import Store
 from med42_chat.store.private import PART, cannot_write, new_private_file, put_in_place
 from med42_chat.store.transfer import Restored
+from med42_chat.terminal import say, say_json
 
 Opening = Callable[[Settings], AbstractContextManager[Store]]
 Command = Callable[[str, Callable[[Any, Settings], int | None], str], argparse.ArgumentParser]
@@ -173,12 +172,12 @@ def _followed(exporting: Exporting, id: str) -> ExportState:
 
 def _tell(options: Any, state: ExportState) -> None:
     if options.json:
-        _print_json({"file": options.out, "format": state.format, "bytes": state.size, "notes": state.notes})
+        say_json({"file": options.out, "format": state.format, "bytes": state.size, "notes": state.notes})
         return
     if options.out != _STANDARD:
         print(f"Saved {options.out} ({state.size:,} bytes).")
     for note in state.notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}", to=sys.stderr)
 
 
 # The file
@@ -227,17 +226,14 @@ def import_(options: Any, chosen: Settings, opening: Opening) -> None:
     with opening(chosen) as store, closing(Exporting(store.conversations, store.audit)) as exporting:
         restored = exporting.restore(data)
     if options.json:
-        _print_json(
-            {"conversation": restored.conversation.id, "outcome": restored.outcome, "messages": restored.conversation.message_count}
-        )
+        say_json({"conversation": restored.conversation.id, "outcome": restored.outcome, "messages": restored.conversation.message_count})
         return
-    print(_imported(restored))
+    say(_imported(restored))
 
 
 def _imported(restored: Restored) -> str:
     conversation = restored.conversation
-    title = one_line(conversation.title)  # a stranger's: a terminal would obey what is hidden in it
-    said = _IMPORTED[restored.outcome].format(title=title, messages=conversation.message_count, id=conversation.id)
+    said = _IMPORTED[restored.outcome].format(title=conversation.title, messages=conversation.message_count, id=conversation.id)
     return said if restored.outcome == "same" else f"{said} {_COMPARED_ANEW}"
 
 
@@ -248,7 +244,3 @@ def _file(name: str, most: int) -> bytes:
             return file.read(most + 1)
     except OSError as error:
         raise InputError(f"{name} cannot be opened ({error.strerror}).", "Is it there, and may you read it?") from error
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))

@@ -4,7 +4,6 @@ How far it is goes to standard error, where that is a terminal.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
@@ -21,6 +20,7 @@ from med42_chat.records import Find, Holding
 from med42_chat.reference import Added, Library
 from med42_chat.settings import Settings
 from med42_chat.store.database import Store
+from med42_chat.terminal import say, say_json
 
 _WAIT_S = 60.0  # for an embedding model to be loaded: whoever types a command would rather wait than miss what it finds
 
@@ -104,7 +104,7 @@ def add(options: Any, library: Library) -> int:
         results.append(result)
         _say(options, result)
     if options.json:
-        _print_json([asdict(result) for result in results])
+        say_json([asdict(result) for result in results])
     return int(any(result.error for result in results))
 
 
@@ -119,7 +119,7 @@ def read_again(options: Any, library: Library) -> int:
             results.append(Added(name, error=error.message, hint=error.hint))
         _say(options, results[-1])
     if options.json:
-        _print_json([asdict(result) for result in results])
+        say_json([asdict(result) for result in results])
     return int(any(result.error for result in results))
 
 
@@ -135,22 +135,22 @@ def _say(options: Any, result: Added) -> None:
     if options.json:
         return
     if result.holding is None:
-        print(f"error: {result.error}" + (f" {result.hint}" if result.hint else ""), file=sys.stderr)
+        say(f"error: {result.error}" + (f" {result.hint}" if result.hint else ""), to=sys.stderr)
         return
-    print(_line(result.holding))
+    say(_line(result.holding))
     hint = f"If it is, add it again with '--replaces {result.older}'." if result.older else ""
     for note in (result.note, hint, *result.holding.notes):
         if note:
-            print(f"{'':18}{note}")
+            say(f"{'':18}{note}")
 
 
 def list_(options: Any, library: Library) -> None:
     """One line a document."""
     found = library.documents.all(options.collection)
     if options.json:
-        _print_json([asdict(holding) for holding in found])
+        say_json([asdict(holding) for holding in found])
     for holding in () if options.json else found:
-        print(_line(holding))
+        say(_line(holding))
 
 
 def _line(holding: Holding) -> str:
@@ -165,10 +165,10 @@ def search(options: Any, library: Library) -> None:
     """Number, document, place and words of each passage."""
     found = library.search(options.question, options.limit, options.collection)
     if options.json:
-        _print_json([asdict(find) for find in found])
+        say_json([asdict(find) for find in found])
         return
     for number, find in enumerate(found, start=1):
-        print(f"[{number}] {_place(find)}\n{find.passage.text}\n")
+        say(f"[{number}] {_place(find)}\n{find.passage.text}\n")
     if not found:
         print("Nothing in your library has the words of this question.")
 
@@ -185,12 +185,12 @@ def show(options: Any, library: Library) -> None:
         with options.original.open("xb") as file:
             file.write(library.documents.original(options.id))
     if options.json:
-        _print_json({**asdict(holding), "passages": [asdict(passage) for passage in passages]})
+        say_json({**asdict(holding), "passages": [asdict(passage) for passage in passages]})
         return
-    print(_line(holding))
+    say(_line(holding))
     for passage in passages:
         page = f"page {passage.page}" if passage.page is not None else ""
-        print(f"\n— {' · '.join(filter(None, [str(passage.number), page, ' › '.join(passage.heading_path)]))}\n{passage.text}")
+        say(f"\n— {' · '.join(filter(None, [str(passage.number), page, ' › '.join(passage.heading_path)]))}\n{passage.text}")
 
 
 def remove(options: Any, library: Library) -> None:
@@ -199,9 +199,9 @@ def remove(options: Any, library: Library) -> None:
         title = library.documents.get(id).title
         library.documents.remove(id)
         if not options.json:
-            print(f"Removed: {title}")
+            say(f"Removed: {title}")
     if options.json:
-        _print_json({"removed": options.id})
+        say_json({"removed": options.id})
 
 
 def collections(options: Any, store: Store) -> None:
@@ -212,9 +212,9 @@ def collections(options: Any, store: Store) -> None:
         store.remove_collection(options.remove)
     found = store.documents.collections()
     if options.json:
-        _print_json([{"name": name, "documents": count} for name, count in found])
+        say_json([{"name": name, "documents": count} for name, count in found])
     for name, count in () if options.json else found:
-        print(f"{count:>6}  {name}")
+        say(f"{count:>6}  {name}")
 
 
 def watch(options: Any, store: Store) -> None:
@@ -230,10 +230,6 @@ def watch(options: Any, store: Store) -> None:
         store.watched.watch(str(folder), options.collection)
     found = store.watched.folders()
     if options.json:
-        _print_json([asdict(one) for one in found])
+        say_json([asdict(one) for one in found])
     for one in () if options.json else found:
-        print("  ".join([one.path, *(f"#{name}" for name in one.collections)]))
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+        say("  ".join([one.path, *(f"#{name}" for name in one.collections)]))

@@ -16,7 +16,7 @@ FLOORS = [
     {"__init__", "__version__"},
     {"records", "errors"},
     {"events", "settings", "markup", "gguf", "presets", "words", "children"},
-    {"prompt"},
+    {"prompt", "terminal"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
     {"lookup", "loading", "reference", "evaluate_command", "export", "meaning", "quoting"},
     {"answering", "vectors_command"},

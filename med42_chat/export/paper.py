@@ -13,10 +13,11 @@ from med42_chat.checks.told import cited, compared, is_amber, telling
 from med42_chat.errors import InputError
 from med42_chat.export.body import answer_body, question_body
 from med42_chat.export.evidence import LAST, evidence_rows, imported_words
+from med42_chat.export.excerpt import excerpt
 from med42_chat.export.references import one_line, references
 from med42_chat.export.sheet import Entry, Options, Row, Sheet, State
 from med42_chat.export.styled import AMA, Styled
-from med42_chat.markup import clean, parse, plain_text
+from med42_chat.markup import clean
 from med42_chat.records import Conversation, Evidence, Finding, LeftOut, Message, Source
 from med42_chat.words import Words
 
@@ -255,7 +256,7 @@ def _to_look_at(message: Message) -> Iterator[tuple[State, str]]:
 def _line(message: Message, finding: Finding) -> str:
     """'“5 mg” does not stand in source 2.', with the words it is about in front where it does not begin with them."""
     about, told = message.text[finding.start : finding.end][:_LOOKED_AT], one_line(finding.words)
-    shown = _CELLS.sub(" · ", one_line(plain_text(parse(about))).strip(" |"))
+    shown = _CELLS.sub(" · ", excerpt(about).strip(" |"))
     if not shown or told.startswith(f"“{one_line(about)}"):
         return told
     return f"“{_cut(shown)}”: {told}"

@@ -9,7 +9,8 @@ import gradio as gr
 
 from med42_chat.checks.told import cited, telling
 from med42_chat.export.evidence import imported_words
-from med42_chat.records import Citation, Conversation, Evidence, Message, Source
+from med42_chat.export.excerpt import excerpt
+from med42_chat.records import Citation, Conversation, Evidence, Finding, Message, Source
 from med42_chat.ui.desk import Updates
 from med42_chat.ui.findings import found_list
 from med42_chat.ui.gauges import per_second
@@ -25,6 +26,7 @@ _WITHOUT = {
     "nothing": "evidence.not_asked",
 }
 _CONTEXT = 110  # characters around the quoted words that a closed card shows
+_READ = 500  # characters of an answer that are read for an excerpt of it
 _BEGINNING = 220  # characters of a passage of which no words are quoted
 
 
@@ -99,9 +101,13 @@ def _given(words: Words, cards: Sequence[str], folded: bool) -> str:
 
 def _loose(words: Words, answer: Message) -> str:
     """What was looked for and belongs to no source, with the words of the answer that it is about."""
-    lines = [replace(one, words=f"“{_cut(answer.text[one.start : one.end], _CONTEXT)}”: {one.words}") for one in telling(answer)]
+    lines = [replace(one, words=f"“{_cut(_seen(answer, one), _CONTEXT)}”: {one.words}") for one in telling(answer)]
     loose = [one for one in lines if one.source is None]
     return f'<section class="loose"><h3>{words("evidence.loose")}</h3>{found_list(words, loose)}</section>' if loose else ""
+
+
+def _seen(answer: Message, finding: Finding) -> str:
+    return excerpt(answer.text[finding.start : finding.end][:_READ])
 
 
 def card(words: Words, answer: Message, citation: Citation) -> str:
