@@ -462,7 +462,8 @@ def _examined(runtime: Runtime, model: ModelInfo) -> ModelInfo:
 
 def _model_line(model: ModelInfo) -> Health:
     if model.server:
-        return Health("model", "ok", f"{model.name}, context {model.context:,} tokens, on the {model.device}", " ".join(model.warnings))
+        text = f"{model.name}, context {model.context:,} tokens, on the {model.device}"
+        return Health("model", "warning" if model.warnings else "ok", text, " ".join(model.warnings))
     where = f"{model.layers_offloaded} of {model.layers} layers on {model.device}" if model.layers_offloaded else "on the processor"
     text = f"{model.name}, {model.quantization}, context {model.context:,} tokens, {where}, loaded in {model.load_s:.1f} s"
     warnings = [*model.warnings, *model.backed_off]
@@ -493,7 +494,7 @@ def _disk_health(settings: Settings) -> Health:
 
 def _offline_health(settings: Settings) -> Health:
     if address := server_of(settings):
-        way = "encrypted on its way" if address.encrypted else "not encrypted on its way"
+        way = "not encrypted" if address.way == "open" else address.way
         text = f"What is asked, attached, pinned, found and opened is sent to {address.host}, {way}; nothing is sent anywhere else."
         return Health("network", "warning", text, "Start the program without --runtime where nothing may leave this computer.")
     loopback = settings.host in ("127.0.0.1", "localhost", "::1")

@@ -136,7 +136,8 @@ class TestWhereItIsSaid:
 
     def test_check(self, opened: Services, server: Scripted) -> None:
         lines = {line.name: line for line in opening.health(opened.settings, opened.store, opened.key, opened.runtime)}
-        assert host(server) in lines["network"].text and "not encrypted" in lines["network"].text and lines["network"].state == "warning"
+        network = lines["network"]
+        assert host(server) in network.text and "within this computer" in network.text and network.state == "warning"
         assert lines["model"].text.startswith("m42-health/Llama3-Med42-70B, context 8,192 tokens, on the server")
 
     def test_no_model_of_this_computer_counts_as_the_one_in_use(self, opened: Services) -> None:

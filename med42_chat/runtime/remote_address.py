@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
 from med42_chat.errors import SettingsError
@@ -11,16 +12,15 @@ KEY = "MED42_RUNTIME_KEY"  # the environment's name for the server's key
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is. `url` ends without a slash and without '/v1'; `host` is how a person is told of it."""
+    """Where a server is. `url` ends without a slash and without '/v1'; `host` is how a person is told of it.
+
+    `way` is how what is sent there gets there: 'encrypted', 'within this computer', or 'open' to everybody on it.
+    """
 
     url: str
     host: str
+    way: Literal["encrypted", "within this computer", "open"]
     key: str = field(default="", repr=False)
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether what is sent there is encrypted on its way."""
-        return self.url.startswith("https://")
 
 
 def address_of(url: str, key: str = "", insecure: bool = False) -> Address:
@@ -38,24 +38,26 @@ def address_of(url: str, key: str = "", insecure: bool = False) -> Address:
         raise _no_address(url)
     if parsed.username or parsed.password:
         raise SettingsError("The address of the server has a name or password in it.", f"Put a key into the environment, as {KEY}.")
-    if parsed.scheme == "http" and not insecure and not _is_here(host):
+    way = _way(parsed.scheme, host)
+    if way == "open" and not insecure:
         raise SettingsError(
             f"The server {host} would be spoken with unencrypted: everybody on the way could read patients' words, and the key.",
             "Use https:// (docs/remote.md says how), or --runtime-insecure where the way is protected otherwise, as by a VPN.",
         )
     if not key.isascii() or not key.isprintable():
         raise SettingsError(f"The key in {KEY} has characters that no key has.", "Copy it again, without line breaks.")
-    return Address(url.rstrip("/").removesuffix("/v1"), f"[{host}]:{port}" if ":" in host else f"{host}:{port}", key)
+    return Address(url.rstrip("/").removesuffix("/v1"), f"[{host}]:{port}" if ":" in host else f"{host}:{port}", way, key)
 
 
 def _no_address(url: str) -> SettingsError:
     return SettingsError(f"'{url}' is not the address of a server.", "It looks like https://ward-gpu.example:8000.")
 
 
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _way(scheme: str, host: str) -> Literal["encrypted", "within this computer", "open"]:
+    if scheme == "https":
+        return "encrypted"
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        here = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may lead anywhere
+        here = False
+    return "within this computer" if here else "open"

@@ -175,8 +175,8 @@ class Meeting:
         host = self._line.address.host
         if not size:
             yield f"{host} does not say how large its context is: {self._context:,} tokens are taken, as in the settings. Check it."
-        if not self._line.address.encrypted:
-            yield f"What is sent to {host} is not encrypted on its way."
+        if self._line.address.way == "open":
+            yield f"What is sent to {host} is not encrypted: everybody on the way can read it."
         if told.estimated:
             yield f"{host} does not count tokens: they are estimated, rather too many, so that less fits into the context."
 

@@ -85,12 +85,13 @@ class TestTheAddress:
     def test_one_that_may_be_spoken_with_is_named_by_host_and_port(self, url: str, host: str) -> None:
         address = address_of(url)
         assert address.host == host and not address.url.endswith(("/", "/v1"))
+        assert address.way == ("encrypted" if url.startswith("https") else "within this computer")
 
     @pytest.mark.parametrize("url", ["http://ward-gpu.example:8000", "http://192.168.0.5", "http://127.0.0.1.example"])
     def test_one_beyond_this_computer_without_tls_is_refused_and_it_is_said_why(self, url: str) -> None:
         with pytest.raises(SettingsError, match="unencrypted"):
             address_of(url)
-        assert not address_of(url, insecure=True).encrypted
+        assert address_of(url, insecure=True).way == "open"
 
     @pytest.mark.parametrize(
         "url", ["ward-gpu:8000", "ftp://a.example", "https://", "https://a.example/?x=1", "https://a:b", "https://a b.example"]
@@ -121,7 +122,7 @@ class TestMeetingAServer:
     def test_llama_cpp_says_its_model_and_the_context_of_one_conversation(self, start: Any) -> None:
         model = start("llama.cpp")[1].wait_until_loaded(5)
         assert (model.name, model.context, model.parameters, model.quantization) == ("med42-v2-8b", 4096, 8030261312, "Q8_0")
-        assert "llama.cpp b6000-abc" in model.device and not model.warnings[1:]
+        assert "llama.cpp b6000-abc" in model.device and not model.warnings
 
     def test_a_context_larger_than_wanted_is_not_used_whole(self, start: Any) -> None:
         assert start("vllm", context=2048)[1].wait_until_loaded(5).context == 2048
