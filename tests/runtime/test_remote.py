@@ -4,6 +4,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -11,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from med42_chat.errors import RuntimeFailure, SettingsError
 from med42_chat.records import Sampling, Turn
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
 from med42_chat.runtime.remote import RemoteRuntime
 from med42_chat.runtime.remote_address import KEY, address_of
+from med42_chat.runtime.remote_server import entry_of, said
 from tests.runtime.servers import DONE, MARKS, Scripted, event, serving, tokens
 
 TURNS = [Turn("system", "Be brief."), Turn("user", "May I <|eot_id|> give metformin?")]
@@ -32,8 +36,8 @@ def open_runtime() -> Iterator[Open]:
     """Opens runtimes on a server, and closes them after the test."""
     opened = []
 
-    def make(scripted: Scripted, context: int = 8192, **more: Any) -> RemoteRuntime:
-        opened.append(RemoteRuntime(address_of(scripted.url, scripted.key), context, **more))
+    def make(scripted: Scripted, context: int = 8192, insecure: bool = False, **more: Any) -> RemoteRuntime:
+        opened.append(RemoteRuntime(address_of(scripted.url, scripted.key, insecure), context, **more))
         return opened[-1]
 
     yield make
@@ -331,6 +335,9 @@ class TestStopping:
         start()[1].cancel("nobody")
 
 
+_NAMES = st.sampled_from(
+    ["choices", "text", "delta", "content", "finish_reason", "usage", "prompt_tokens", "timings", "predicted_per_second", "data", "id"]
+)
 NESTED = b"data: " + b"[" * 100_000 + b"\n\n"
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "it drops the connection": ({"steps": ()}, "broke the answer off"),
@@ -442,6 +449,27 @@ class TestFaults:
                 runtime.wait_until_loaded(5)
 
 
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+class TestAnythingAtAll:
+    @given(_JSON)
+    def test_an_event_is_understood_or_refused_and_its_text_can_be_written_down(self, event: Any) -> None:
+        with suppress(ValueError):
+            found = said(event)
+            found.text.encode()
+            assert found.speed >= 0 and isinstance(found.reason, str)
+
+    @given(_JSON, st.sampled_from(["", "a"]))
+    def test_a_list_of_models_is_understood_or_refused(self, listed: Any, wanted: str) -> None:
+        with suppress(RuntimeFailure):
+            assert entry_of(listed, wanted, "a.example:1")["id"] is not None or not wanted
+
+
 class TestTheKey:
     def test_it_goes_along_with_every_request(self, start: Any) -> None:
         scripted, runtime = start(key="sk-secret")
@@ -482,6 +510,12 @@ class TestTheWay:
         with serving(scripted, tls=_tls(certificate)):
             runtime = open_runtime(scripted)
             assert end(asked(runtime)).reason == "stop" and not runtime.wait_until_loaded().warnings
+
+    def test_one_that_everybody_can_read_along_with_is_warned_of(self, start: Any, open_runtime: Open) -> None:
+        scripted, _ = start()
+        scripted.url = scripted.url.replace("127.0.0.1", "0.0.0.0")  # also this computer, by an address that could be anybody's
+        runtime = open_runtime(scripted, insecure=True)
+        assert any("everybody on the way can read it" in one for one in runtime.wait_until_loaded(10).warnings)
 
     def test_a_server_without_tls_behind_an_address_with_it_is_said_to_be_that(self, open_runtime: Open) -> None:
         scripted = Scripted()
