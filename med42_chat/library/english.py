@@ -320,7 +320,7 @@ KINDS: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
     for kind, members in [line.split(":")]
 )
 
-# Further kinds by which a text may speak of a medicine: who asks for these is not answered by any one of them.
+# Further names by which a text may speak of a medicine or a scan: who asks for these is not answered by any one of them.
 CLASSES: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
     (_words(kind), _words(members))
     for kind, members in (
@@ -330,10 +330,12 @@ CLASSES: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
         cephalosporin cephalosporins: cefalexin cefotaxime ceftazidime ceftriaxone cefuroxime
         glycopeptide glycopeptides: teicoplanin vancomycin
         heparin heparins lmwh: dalteparin enoxaparin tinzaparin
+        magnetic: mri
         macrolide macrolides: azithromycin clarithromycin erythromycin
         penicillin penicillins: amoxicillin ampicillin benzylpenicillin flucloxacillin piperacillin
         quinolone quinolones fluoroquinolone fluoroquinolones: ciprofloxacin levofloxacin moxifloxacin
         serotonin ssri ssris: citalopram escitalopram fluoxetine sertraline
+        sonography sonographic doppler: ultrasound
         tetracycline tetracyclines: doxycycline
         tricyclic tricyclics: amitriptyline
         xa: apixaban edoxaban rivaroxaban
@@ -342,7 +344,10 @@ CLASSES: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
 )
 
 # What may stand beside the names in a question that only names something else.
-LITTLE = _words("a about also an and at but for how if in not of on or plus please so the to too what with without")
+LITTLE = _words("""
+    a about also an and at but for great he how if in instead not of ok okay on or plus please same she so takes taking thank thanks the
+    then they to too what with without yes you
+""")
 
 # Things of one kind that take each other's place when a question is asked once more: 'and vancomycin?' after one on gentamicin.
 ALTERNATIVES: tuple[frozenset[str], ...] = (

@@ -65,11 +65,10 @@ def leans(question: str) -> bool:
 
 
 def _base(earlier: Sequence[str]) -> str:
-    """The last question that stands by itself."""
+    """The last question that stands by itself, asked of what has been named in the place of something there since."""
     base = ""
     for one in earlier:
-        if not base or not (leans(one) or _exchanged(one, base)):
-            base = one
+        base = _exchanged(one, base) or (base if base and leans(one) else one)
     return base
 
 

@@ -75,7 +75,7 @@ class _Question:
     """`asked` is what a sentence must have to answer, None for anything; `overview` asks for all of a subject.
 
     `rarest` is how rare a word can be in this library, `weight` what all words weigh together. `medicines` are the stems of what those
-    that it names may be called.
+    that it names may be called, scans among them.
     """
 
     words: Sequence[_Word]

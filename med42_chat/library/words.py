@@ -51,7 +51,7 @@ def alike(word: str) -> frozenset[str]:
 
 @cache
 def called(word: str) -> frozenset[str]:
-    """The stems of what a text may call a medicine: its name, one for the same, its kinds'. None for any other word."""
+    """The stems of what a text may call a medicine or a scan: its name, one for the same, its kinds'. None for any other word."""
     kinds = [kind for kind, members in (*KINDS, *CLASSES) if word in members and "fluid" not in kind]  # saline has too many names
     return alike(word).union(*map(_stems, kinds)) if kinds else frozenset()
 

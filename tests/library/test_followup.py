@@ -26,6 +26,7 @@ METFORMIN = "Can metformin be given with contrast?"
         ("How about the elderly?", ["Dose of haloperidol in delirium?"], "dose haloperidol delirium"),
         ("Why?", [METFORMIN], "metformin contrast"),
         ("When is it restarted?", ["When is apixaban stopped before an operation?"], "apixaban stopped operation"),
+        ("When is it restarted?", ["When is apixaban stopped?", "And dabigatran?"], "dabigatran stopped"),
         ("How often should they be measured?", ["Which vancomycin levels are wanted?"], "vancomycin levels"),
         ("And the dose?", ["How is phosphate replaced?"], "phosphate replaced"),
         ("In pregnancy?", ["Is gadolinium safe?"], "gadolinium safe"),
@@ -54,6 +55,7 @@ def test_a_question_brings_the_words_it_leans_on_and_no_others(question: str, ea
     ("question", "earlier", "meant"),
     [
         ("And dabigatran?", ["When is apixaban stopped before an operation?"], "When is dabigatran stopped before an operation?"),
+        ("Thanks, and if she takes dabigatran instead?", ["When is apixaban stopped?"], "When is dabigatran stopped?"),
         ("and dabi?", ["how long before theatre do I stop apix"], "how long before theatre do I stop dabi"),
         ("But not with warfarin?", ["Is bridging needed with apixaban?"], "Is bridging needed with warfarin?"),
         ("vanc?", ["Gent dose"], "vanc dose"),

@@ -25,10 +25,10 @@ from tests.library.judged import documents
 # Words of the passage that answers the offered question on each document.
 ANSWERS = {
     "anticoagulants.pdf": "the last tablet is taken 24 hours",
-    "antibiotic-levels.pdf": "above 20 mg l one dose is left out",
-    "delirium.pdf": "quetiapine 12 5 mg at night",
-    "contrast.docx": "metformin goes on when",
-    "refeeding.html": "phosphate 20 mmol by vein",
+    "antibiotic-levels.pdf": "it must not run together with heparin ceftazidime or propofol",
+    "delirium.pdf": "opioids are halved and not stopped",
+    "contrast.docx": "breast feeding goes on without a pause",
+    "refeeding.html": "thiamine 300 mg by mouth is given",
     "early-warning.md": "outreach team within 15 minutes",
 }
 NAMED = [(1, "Gentamicin"), (2, "Aminoglycosides")]
@@ -164,6 +164,10 @@ def test_a_title_that_names_two_medicines_makes_no_passage_on_the_one_an_answer_
 )
 def test_one_kind_of_scan_or_fluid_is_no_other(samples: Lookup, question: str) -> None:
     assert not samples.passing(question) and samples.passing(question.replace("MRI", "CT").replace("Hartmann's", "saline"))
+
+
+def test_what_is_said_of_one_scan_does_not_pass_where_a_question_leans_on_it_and_names_another(samples: Lookup) -> None:
+    assert [one.passage.heading_path[-1] for one in samples.passing("And MRI?", context="ct contrast egfr 20")] == ["Gadolinium"]
 
 
 @pytest.mark.parametrize("question", ["scan contrast eGFR 20", "fluids before contrast eGFR 20", "imaging of the head in delirium"])
