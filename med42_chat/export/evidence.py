@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
+from med42_chat.checks.told import cited
 from med42_chat.export.references import date, one_line, only_given
 from med42_chat.export.sheet import Row
 from med42_chat.records import Evidence, Message
@@ -30,6 +31,7 @@ def _values(words: Words, message: Message, evidence: Evidence, pinned: str) -> 
         yield "export.facts_then", _facts(words, evidence, pinned)
     yield "export.basis", _basis(words, evidence)
     yield "export.given", only_given(words, message)
+    yield "export.source_files", _source_files(message)
     yield "evidence.program", evidence.program
 
 
@@ -49,6 +51,12 @@ def _model(words: Words, evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield "evidence.history", words("evidence.seen", n=len(evidence.seen)) if evidence.seen else ""
     yield "evidence.device", evidence.device
     yield "export.build", f"llama-cpp-python {evidence.build}" if evidence.build else ""
+
+
+def _source_files(message: Message) -> str:
+    """By which file a source can be known again, here or elsewhere, when its document is no longer in the library."""
+    sources = [one.source for one in cited(message)]
+    return "; ".join(f"[{one.number}] {one.document_sha256}" for one in sources if one.document_sha256)
 
 
 def _facts(words: Words, evidence: Evidence, pinned: str) -> str:

@@ -1,18 +1,23 @@
 """From the store to the finished document, with the real process: every format, and what happens when it is killed or called off."""
 
 import io
+import re
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from med42_chat.errors import NotFound
 from med42_chat.export import record
 from med42_chat.export.sheet import Format, Options
 from med42_chat.exporting import Exporting, ExportState
+from med42_chat.records import Citation, Document, Holding, Page, Passage, Source
 from med42_chat.store.database import Store
 from tests.export import golden
+from tests.export.sheets import answered
 from tests.store.samples import KEY
 
 pypdf = pytest.importorskip("pypdf")
@@ -76,6 +81,41 @@ def test_the_conversation_inside_a_pdf_is_the_one_that_can_be_imported(store: St
     ((content,),) = pdf.attachments.values()
     found = record.read(content)
     assert (found.conversation, found.messages) == (made.conversation, made.messages)
+
+
+def from_the_library(store: Store) -> tuple[str, Holding]:
+    """A conversation whose answer cites a document of the library, and that document."""
+    text = "Stop apixaban 48 hours before surgery."
+    passage = Passage(1, 12, ("Surgery",), text, 0, len(text))
+    document = Document("Ward anticoagulation guide", "application/pdf", (Page(12, text),), (passage,), publisher="Ward 7")
+    holding = store.documents.add(document, b"%PDF", "guide.pdf")
+    source = Source(1, holding.title, text, 12, holding.sha256, holding.id, ("Surgery",), 0, len(text), holding.publisher)
+    citation = Citation(source, "48 hours before surgery", "found")
+    made = answered("Stop it 48 hours before surgery [1].", citations=(citation,))
+    return kept(store, made), holding
+
+
+@pytest.mark.parametrize("format", BEGINNINGS)
+def test_a_source_whose_document_was_removed_from_the_library_is_whole_in_every_format(
+    store: Store, exporting: Exporting, format: Format
+) -> None:
+    conversation, holding = from_the_library(store)
+    store.documents.remove(holding.id)
+    with pytest.raises(NotFound):
+        store.documents.get(holding.id)
+    words = "".join(text_of(document(exporting, conversation, format), format).split())
+    for part in ("Ward anticoagulation guide", "48 hours before surgery", "Ward 7", holding.sha256):
+        assert "".join(part.split()) in words, part
+
+
+def text_of(data: bytes, format: Format) -> str:
+    """Everything that can be read in a document."""
+    if format == "pdf":
+        return "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(data)).pages)
+    if format == "docx":
+        with zipfile.ZipFile(io.BytesIO(data)) as parts:
+            return re.sub("<[^>]*>", "", parts.read("word/document.xml").decode())
+    return re.sub("<[^>]*>", "", data.decode()) if format == "html" else data.decode()
 
 
 def test_a_pdf_with_a_password_opens_with_it_only(store: Store, exporting: Exporting) -> None:
