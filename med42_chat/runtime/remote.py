@@ -19,7 +19,7 @@ from med42_chat.errors import RuntimeFailure, places
 from med42_chat.records import FinishReason, ModelInfo, Timings, Turn, Usage
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, RuntimeStatus, Text
 from med42_chat.runtime.remote_address import Address
-from med42_chat.runtime.remote_http import Garbled, Line, NotLetIn, Unreachable
+from med42_chat.runtime.remote_http import Absent, Garbled, Line, NotLetIn, Unreachable
 from med42_chat.runtime.remote_meeting import Meeting
 from med42_chat.runtime.remote_server import Said, Server, said
 
@@ -157,7 +157,7 @@ class RemoteRuntime:
         pause = _FIRST_PAUSE_S
         while True:
             try:
-                server = self._meeting.meet()
+                server = self._meet()
             except RuntimeFailure as error:
                 if not self._rest("failed", error, None if isinstance(error, NotLetIn) else pause):
                     return
@@ -166,6 +166,16 @@ class RemoteRuntime:
                 self._server, pause = server, _FIRST_PAUSE_S
                 if not self._rest("ready", _looking(), None):
                     return
+
+    def _meet(self) -> Server:
+        try:
+            return self._meeting.meet()
+        except RuntimeFailure:
+            raise
+        except Exception as error:
+            # The edge: without an end of this kind, everybody would wait for ever for a server that nobody looks for any more.
+            _log.error("the server was not met for a fault of the program: %s", places(error))
+            raise RuntimeFailure("The program made a mistake while it met the server.", "The log says where.") from error
 
     def _rest(self, state: Literal["ready", "failed"], error: RuntimeFailure, pause_s: float | None) -> bool:
         """Takes a state, and waits until the server is to be looked for again; False when the runtime is closed."""
@@ -213,7 +223,7 @@ class RemoteRuntime:
             else:
                 await self._stream(job, server)
         except RuntimeFailure as error:
-            if isinstance(error, Unreachable | Garbled | NotLetIn):
+            if isinstance(error, Unreachable | Garbled | NotLetIn | Absent):
                 self._lose()
             job.end("died" if job.pieces else "failed", _detail(error))
 

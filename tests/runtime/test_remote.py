@@ -432,6 +432,21 @@ class TestFaults:
         _wait(lambda: runtime.status().state == "ready")
         assert end(asked(runtime)).reason == "stop"
 
+    def test_a_model_that_is_gone_is_looked_for_again_and_the_next_question_goes_to_what_is_there(self, start: Any) -> None:
+        scripted, runtime = start()
+        runtime.wait_until_loaded(5)
+        scripted.models[0] = {**scripted.models[0], "id": "another"}
+        last = end(asked(runtime))
+        assert last.reason == "failed" and "no model called m42-health/Llama3-Med42-70B" in last.detail
+        assert end(asked(runtime)).reason == "stop" and runtime.wait_until_loaded(5).name == "another"
+
+    def test_a_mistake_of_the_program_while_it_meets_a_server_leaves_nobody_waiting(
+        self, start: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("med42_chat.runtime.remote_meeting.entry_of", lambda *given: 1 / 0)
+        with pytest.raises(RuntimeFailure, match="made a mistake"):
+            start()[1].wait_until_loaded(5)
+
     @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": [{"name": 1}]}', b'{"data": 3}', b"\xff"])
     def test_what_is_no_such_server_is_told_apart_from_one(self, start: Any, body: bytes) -> None:
         runtime = start(raw={"/v1/models": body})[1]
