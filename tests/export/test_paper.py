@@ -253,7 +253,7 @@ class TestAnswers:
         assert box["Model file, SHA-256"] == "ab" * 32 and box["Prompt, SHA-256"] == "cd" * 32
         assert box["Sampling"] == "temperature 0.4, top-k 150, top-p 0.75, min-p 0, repeat penalty 1, at most 1,024 tokens"
         assert box["Seed"] == "4294967294" and box["KV cache"] == "f16" and box["Built on"] == "llama-cpp-python 0.3.36"
-        assert box["Read by the model, not cited"] == "[3] Ward notes"
+        assert box["Read, not cited"] == "[3] Ward notes"
 
     def test_facts_that_were_pinned_otherwise_then_are_told(self) -> None:
         one = answered("Rest.", evidence=replace(EVIDENCE, pinned_facts="Allergy: penicillin\nCKD 3b"))
