@@ -219,7 +219,7 @@ med42.menu = (button, items) => {
 
   const close = (focus = false) => {
     removeEventListener("pointerdown", outside, true);
-    removeEventListener("scroll", outside, true);
+    removeEventListener("scroll", moved, true);
     removeEventListener("resize", away);
     const had = menu.contains(document.activeElement);
     menu.remove();
@@ -229,7 +229,8 @@ med42.menu = (button, items) => {
     return button;
   };
   const away = () => close();
-  const outside = (event) => !menu.contains(event.target) && !(event.type === "pointerdown" && button.contains(event.target)) && close();
+  const outside = (event) => !menu.contains(event.target) && !button.contains(event.target) && close();
+  const moved = (event) => event.target.contains(button) && close(); // an answer that is written beside it scrolls too, and is no reason
   const go = (index) => entries.at(index % entries.length).focus({ preventScroll: true });
   menu.addEventListener("keydown", (event) => {
     const at = entries.indexOf(document.activeElement);
@@ -246,7 +247,7 @@ med42.menu = (button, items) => {
   (button.closest("dialog") || document.body).append(menu); // what is behind an open dialog can have no focus
   placeMenu(menu, button);
   addEventListener("pointerdown", outside, true);
-  addEventListener("scroll", outside, true);
+  addEventListener("scroll", moved, true);
   addEventListener("resize", away);
   med42.closeMenu = close;
   button.setAttribute("aria-expanded", "true");

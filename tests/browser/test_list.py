@@ -396,6 +396,15 @@ class TestALongList:
         page.click(".menu button:text-is('Folder: Ward 59 (1)')")
         page.wait_for_selector(".count:text-is('1 conversation')")
 
+    def test_keeps_its_menu_while_an_answer_beside_it_scrolls(self, page: Any, store: Conversations) -> None:
+        many(page, store, 450)
+        page.locator(".entry").nth(3).hover()
+        page.locator(".entry .more").nth(3).click()
+        page.evaluate("document.querySelector('#transcript').dispatchEvent(new Event('scroll'))")
+        assert page.locator("[role='menu']").count() == 1
+        page.evaluate(f"{ROWS}.scrollTop = 900")  # its row has moved away under it
+        page.wait_for_selector("[role='menu']", state="detached")
+
     def test_is_one_stop_of_the_tab_key(self, page: Any, store: Conversations) -> None:
         many(page, store, 50)
         assert page.locator(".rows [tabindex='0']").count() == 2  # the row, and its menu

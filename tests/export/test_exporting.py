@@ -66,8 +66,15 @@ def taken(exporting: Exporting, conversation: str, format: Format = "pdf", optio
 
 
 def processes() -> list[psutil.Process]:
-    """Our own processes that are still there."""
-    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    """Our own processes that are still there: one may end between the listing and the look at it."""
+    return [child for child in psutil.Process().children() if alive(child)]
+
+
+def alive(child: psutil.Process) -> bool:
+    try:
+        return bool(child.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 # What goes well
