@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from med42_chat import __version__, prompt
+from med42_chat import __version__, prompt, quoting
 from med42_chat.checks import Medicines, check, cited
 from med42_chat.errors import InputError, Med42Error, WorkerDied
 from med42_chat.events import Answered, Delta, Event, Prompted, Reading, Sources, Waiting
@@ -36,6 +36,9 @@ from med42_chat.records import (
 )
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, Runtime, Text
 
+_QUOTES_ONLY = (
+    "The demonstration model cannot be trusted with words of its own: it could only choose among whole sentences of these sources."
+)
 _SAVE_EVERY_S = 0.25
 _SEEDS = 2**32 - 1
 _STATUS_OF: Mapping[FinishReason, Status] = {
@@ -135,7 +138,7 @@ class Answering:
     def __init__(self, means: Means, task: Task, stop: threading.Event) -> None:
         self._means, self._task, self._stop = means, task, stop
         self._saver = _Saver(means.conversations, task.answer)
-        self._looked = Looked()
+        self._looked, self._notes_before = Looked(), task.notes
         self._evidence = _bare_evidence(means, task.conversation)
         self._status: Status = "stopped"  # until the model has said otherwise
         self._problem = Med42Error("")
@@ -168,6 +171,7 @@ class Answering:
         task = self._task
         looked = self._means.look_up(task.conversation, task.question, task.history, task.use)
         self._looked = replace(looked, otherwise="memory") if task.memory else looked
+        self._notes_before = (*task.notes, *looked.notes)
         self._evidence = replace(self._evidence, basis=self._looked.basis)
 
     def _decline(self) -> Iterator[Event]:
@@ -192,7 +196,7 @@ class Answering:
     def _generate(self) -> Iterator[Event]:
         request = self._request(self._means.runtime.wait_until_loaded())
         # Should the program be killed, the answer still says which model wrote it, from which sources, and what that did not see.
-        early = replace(self._evidence, finish_reason="died", notes=(*self._task.notes, *self._looked.notes))
+        early = replace(self._evidence, finish_reason="died", notes=self._notes_before)
         self._means.conversations.record(self._task.answer.id, early, [Citation(source) for source in self._seen])
         yield Prompted(self._evidence.context, self._evidence.left_out)
         cancelled = False
@@ -219,7 +223,10 @@ class Answering:
         basis = self._looked.basis_with(built.sources)
         if basis == "nothing":
             raise _no_room_for_sources()
-        sampling = replace(self._means.sampling, max_tokens=built.context.reserve)
+        sampling, held = replace(self._means.sampling, max_tokens=built.context.reserve), self._held(model, built)
+        if held:
+            sampling = replace(sampling, temperature=0.0, repeat_penalty=1.0)  # the likeliest of the sentences, not one of the likely ones
+            self._notes_before += (_QUOTES_ONLY,)
         seed = self._seed()
         self._evidence = replace(
             self._evidence,
@@ -240,7 +247,14 @@ class Answering:
             left_out=built.left_out,
             basis=basis,
         )
-        return Request(task.answer.id, built.tokens, sampling, seed)
+        return Request(task.answer.id, built.tokens, sampling, seed, held)
+
+    def _held(self, model: ModelInfo, built: Prompt) -> str:
+        """The grammar of what the demonstration model may say of sources: it is too small to be trusted with words of its own."""
+        if not (model.demonstration and built.sources):
+            return ""
+        sources = [source for source in self._looked.sources if source.number in built.sources]
+        return quoting.grammar(self._looked.asked, sources, self._task.question.begun)
 
     def _seed(self) -> int:
         """A new one for each answer. A seed that was set is the first answer's; those beside it count on, or they would be the same."""
@@ -281,7 +295,7 @@ class Answering:
         return [source for source in self._looked.sources if source.number in self._evidence.sources]
 
     def _notes(self, text: str) -> tuple[str, ...]:
-        notes = [*self._task.notes, *self._looked.notes]
+        notes = list(self._notes_before)
         if self._problem.message:
             notes.append(f"{self._problem.message} {self._problem.hint}".strip())
         if self._looked.sources:

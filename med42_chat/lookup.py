@@ -36,13 +36,14 @@ class Looked:
     """`sources` are the best first, numbered from 1. `otherwise` is what an answer rests on when none of them stands before the model.
 
     `nothing` is what a person is told where no model is asked: that nothing was found, that files are still on their way into the library,
-    or before all else that a collection is gone in which this conversation is searched.
+    or before all else that a collection is gone in which this conversation is searched. `asked` is the question as it was looked up.
     """
 
     sources: tuple[Source, ...] = ()
     otherwise: Basis = "memory"
     notes: tuple[str, ...] = ()
     nothing: str = NOTHING_FOUND
+    asked: str = ""
 
     @property
     def basis(self) -> Basis:
@@ -76,7 +77,7 @@ class Lookup:
         optional = brings_text or len(question.split()) > _OWN_TEXT or not telling(question)
         notes = (f"Looked up in the library as: {asked.text}",) if asked.text != question.strip() else ()
         sources = tuple(map(_source, range(1, len(passing) + 1), passing))
-        return Looked(sources, without if optional else "nothing", (*notes, *besides), nothing)
+        return Looked(sources, without if optional else "nothing", (*notes, *besides), nothing, asked.text)
 
     def _first_passing(self, question: str, earlier: Sequence[str], collections: Sequence[str]) -> tuple[list[Find], followup.Asked]:
         """What passes for the first reading of the question for which anything does, and that reading; the last one where nothing does."""

@@ -188,11 +188,11 @@ def _use(limits: Limits, fixed: _Fixed, fitting: int, kept: Sequence[_Exchange],
 
 def _source_text(source: Source) -> str:
     page = f", page {source.page}" if source.page is not None else ""
-    title = " ".join(_unmarked(source.title).split())
-    return f"[{source.number}] {title}{page}\n{_unmarked(source.text)}"
+    title = " ".join(unmarked(source.title).split())
+    return f"[{source.number}] {title}{page}\n{unmarked(source.text)}"
 
 
-def _unmarked(text: str) -> str:
+def unmarked(text: str) -> str:
     """A document's own words without numbers in brackets, which would pass for ours: also those that come about as others are taken out."""
     while (left := _MARK.sub("", text)) != text:
         text = left

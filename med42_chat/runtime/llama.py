@@ -19,7 +19,7 @@ from llama_cpp import llama_cpp as native
 
 from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
 from med42_chat.records import Sampling
-from med42_chat.runtime.protocol import Load, Override
+from med42_chat.runtime.protocol import Load, Override, Request
 
 BUILD = str(llama_cpp.__version__)
 BATCH = 512  # tokens in one llama_decode; also how often a prefill looks for other work
@@ -137,6 +137,15 @@ class LlamaVocabulary:
             if length >= 0:
                 return buffer.raw[:length]
         return b""
+
+    def grammar(self, text: str) -> Any:
+        """A sampler that lets only tokens through that continue a text of this grammar. Raises RuntimeFailure where it cannot be read."""
+        link = native.llama_sampler_init_grammar(self._vocab, text.encode(), b"root")
+        if not link:
+            raise RuntimeFailure(
+                "llama.cpp cannot read the form that the answer is to have.", "Please report this as a fault of the program."
+            )
+        return link
 
     def stop_ids(self) -> frozenset[int]:
         """Every token that ends an answer: the file's own, and Llama 3's two, which published files often leave out."""
@@ -278,9 +287,11 @@ class LlamaContext:
         if not native.llama_memory_seq_rm(self._memory, 0, position, -1):
             raise RuntimeFailure("This model's memory cannot be shortened.", "Choose another model.")
 
-    def sampler(self, sampling: Sampling, seed: int, prompt: Sequence[int]) -> "LlamaSampler":
-        """A chain that chooses tokens as `sampling` says; penalties count from the end of `prompt`."""
-        return LlamaSampler(self._context, _links(sampling, seed, self._vocabulary.size), prompt if sampling.repeat_penalty != 1 else ())
+    def sampler(self, request: Request) -> "LlamaSampler":
+        """A chain that chooses tokens as the request says. Raises RuntimeFailure where its grammar cannot be read."""
+        penalties = _penalties(request, self._vocabulary.size)
+        held = [self._vocabulary.grammar(request.grammar)] if request.grammar else []
+        return LlamaSampler(self._context, [*held, *penalties, *_links(request.sampling, request.seed)])
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token writes."""
@@ -298,13 +309,11 @@ def _one_sequence_batch() -> Any:
 class LlamaSampler:
     """llama.cpp's own sampler chain. Must be closed: the chain lives outside Python's memory."""
 
-    def __init__(self, context: Any, links: Sequence[Any], penalised: Sequence[int]) -> None:
+    def __init__(self, context: Any, links: Sequence[Any]) -> None:
         self._context = context
         self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
         for link in links:
             native.llama_sampler_chain_add(self._chain, link)
-        for token in penalised[-_PENALTY_WINDOW:]:
-            native.llama_sampler_accept(self._chain, token)
 
     def sample(self) -> int:
         """The next token after the last decode."""
@@ -315,17 +324,23 @@ class LlamaSampler:
         native.llama_sampler_free(self._chain)
 
 
-def _links(sampling: Sampling, seed: int, vocabulary: int) -> list[Any]:
+def _penalties(request: Request, vocabulary: int) -> list[Any]:
+    """Repetition counts from the end of the prompt on. The rest of the chain must not see the prompt: a grammar would end the process."""
+    if request.sampling.repeat_penalty == 1:
+        return []
+    link = native.llama_sampler_init_penalties(vocabulary, _PENALTY_WINDOW, request.sampling.repeat_penalty, 0.0, 0.0)
+    for token in request.prompt[-_PENALTY_WINDOW:]:
+        native.llama_sampler_accept(link, token)
+    return [link]
+
+
+def _links(sampling: Sampling, seed: int) -> list[Any]:
     """The chain in the order of the library that Med42's card samples with: temperature before top-p, which is narrower than
     llama.cpp's usual order. (Before or after top-k is the same, and after it is cheaper.) Temperature 0 is greedy.
     """
-    links = []
-    if sampling.repeat_penalty != 1:
-        links.append(native.llama_sampler_init_penalties(vocabulary, _PENALTY_WINDOW, sampling.repeat_penalty, 0.0, 0.0))
     if sampling.temperature <= 0:
-        return [*links, native.llama_sampler_init_greedy()]
+        return [native.llama_sampler_init_greedy()]
     return [
-        *links,
         native.llama_sampler_init_top_k(sampling.top_k),
         native.llama_sampler_init_temp(sampling.temperature),
         native.llama_sampler_init_top_p(sampling.top_p, 1),

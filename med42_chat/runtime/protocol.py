@@ -66,13 +66,15 @@ class Load:
 class Request:
     """One answer to be generated from `prompt` (token ids, exactly one BOS at the start where the model has one).
 
-    `id` is the caller's, unique among running requests; it is what `cancel` names. `seed` is 0 to 2**32 - 2.
+    `id` is the caller's, unique among running requests; it is what `cancel` names. `seed` is 0 to 2**32 - 2. The answer can only be
+    a text of `grammar` (GBNF, its first rule is `root`); without one it is free.
     """
 
     id: str
     prompt: tuple[int, ...]
     sampling: Sampling
     seed: int
+    grammar: str = ""
 
 
 @dataclass(frozen=True, slots=True)

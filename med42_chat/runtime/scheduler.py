@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from med42_chat.errors import RuntimeFailure
-from med42_chat.records import FinishReason, Sampling, Timings, Usage
+from med42_chat.records import FinishReason, Timings, Usage
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
 
 Events = list[tuple[str, RuntimeEvent]]  # request ids with what happened to them, in order
@@ -57,8 +57,8 @@ class Context(Protocol):
         """Removes everything from `position` on."""
         ...
 
-    def sampler(self, sampling: Sampling, seed: int, prompt: Sequence[int]) -> Sampler:
-        """A sampler for one answer."""
+    def sampler(self, request: Request) -> Sampler:
+        """A sampler for one answer. Raises RuntimeFailure where the request's grammar cannot be read."""
         ...
 
     def piece(self, token: int) -> bytes:
@@ -218,7 +218,7 @@ class Scheduler:
         events: Events = [(answer.id, Prefill(len(self._cache), len(prompt)))]
         if len(self._cache) < len(prompt):
             return events
-        answer.writer = _Writer(self._context.sampler(answer.request.sampling, answer.request.seed, prompt))
+        answer.writer = _Writer(self._context.sampler(answer.request))
         return events + self._choose(answer, answer.writer)
 
     def _write(self, answer: _Answer, writer: _Writer) -> Events:

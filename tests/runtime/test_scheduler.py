@@ -59,8 +59,8 @@ class ScriptedContext:
     def forget(self, position: int) -> None:
         del self.held[position:]
 
-    def sampler(self, sampling: Sampling, seed: int, prompt: Sequence[int]) -> ScriptedSampler:
-        assert self.held == list(prompt)
+    def sampler(self, request: Request) -> ScriptedSampler:
+        assert self.held == list(request.prompt)
         self.samplers.append(ScriptedSampler(list(self.script)))
         return self.samplers[-1]
 
