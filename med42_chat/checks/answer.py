@@ -71,7 +71,7 @@ def _sentence(span: Span, passages: Sequence[Passage], medicines: Medicines) -> 
 def _findings(sentence: _Sentence, passages: Sequence[Passage]) -> Iterator[Finding]:
     yield from _marks(sentence, passages)
     yield from _references(sentence, passages)
-    quoted = list(_quotations(sentence, passages))
+    quoted = [*_quotations(sentence, passages), *_word_for_word(sentence)]
     yield from quoted
     if not sentence.cited:
         yield from _unsourced(sentence)
@@ -123,6 +123,17 @@ def _quotations(sentence: _Sentence, passages: Sequence[Passage]) -> Iterator[Fi
             rest = sentence.span.text[: quotation.start] + sentence.span.text[quotation.end :]
             state, told, holder = _quoted(parts, bool(wording(rest).negations), sentence, passages)
             yield sentence.finding(quotation.start, quotation.end, "quotation", state, told, holder)
+
+
+def _word_for_word(sentence: _Sentence) -> Iterator[Finding]:
+    """On a sentence that stands in its source as it is, though no quotation marks say so."""
+    said = MARK.sub(lambda mark: " " * len(mark[0]), without_names(sentence.span.text))
+    words = plain(said).strip(" .,;:!?|")
+    if not sentence.cited or len(words.split()) < _FEWEST_QUOTED or next(quotations(said), None):
+        return
+    state, told, holder = _quoted([words], False, sentence, ())
+    if state == "found":  # else it only says something alike, and is compared as other sentences are
+        yield sentence.finding(len(said) - len(said.lstrip()), len(said.rstrip()), "quotation", state, told, holder)
 
 
 def _around_gaps(quotation: str) -> list[str]:
