@@ -56,6 +56,13 @@ def test_json_is_the_whole_conversation_with_all_versions() -> None:
     assert (found.conversation, found.messages) == (made.conversation, made.messages)
 
 
+@pytest.mark.parametrize("limit", ["MOST_BYTES", "MOST_MESSAGES"])
+def test_a_file_that_could_not_be_imported_again_is_made_and_says_so(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, limit, 1)
+    lines, document = said(asked(golden.demonstration(), "json"))
+    assert document and "cannot be imported again" in lines[-1]["notes"][0]
+
+
 def test_a_pdf_with_the_conversation_inside_gives_it_back() -> None:
     pytest.importorskip("typst")
     from tests.export import printing
@@ -87,7 +94,7 @@ def test_a_language_without_words_is_named() -> None:
 
 
 def test_where_memory_runs_out_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(child, "sheet_of", full)

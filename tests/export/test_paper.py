@@ -16,7 +16,7 @@ from med42_chat.export.body import LONGEST, QUOTES, answer_body, cites, inlines,
 from med42_chat.export.paper import sheet_of
 from med42_chat.export.sheet import Options
 from med42_chat.markup import Block, Cite, Code, CodeBlock, Heading, List, Quote, Text, Tree, clean, parse, plain_text
-from med42_chat.records import LeftOut, Status
+from med42_chat.records import Citation, Finding, LeftOut, Status
 from med42_chat.ui import view
 from tests.constructs import CONSTRUCTS, PATHOLOGICAL, PIECES
 from tests.export import golden
@@ -264,6 +264,12 @@ class TestAnswers:
         without = answered("Rest.", evidence=EVIDENCE)
         later = replace(without, conversation=replace(without.conversation, pinned_facts="Allergy: penicillin"))
         assert ("Facts at that time", "no pinned facts") in {(row.name, row.value) for row in answer(later).evidence}
+
+    def test_a_finding_quotes_a_formula_as_the_reader_saw_it(self) -> None:
+        text = r"The clearance is $\frac{(140-a) \times w}{72}$."
+        found = (Finding(0, len(text), "unsourced", "not_checked", "This sentence names no source."),)
+        told = answer(answered(text, SOURCES[0], findings=found, citations=(Citation(SOURCES[0]),))).findings
+        assert told == (("look", "“The clearance is ((140 − a) × w)/72.”: This sentence names no source."),)
 
     def test_an_empty_note_is_none(self) -> None:
         assert answer(answered("Rest.", evidence=replace(EVIDENCE, notes=("", " \n")))).notes == ()
