@@ -28,7 +28,7 @@ _WORDS = 200  # characters of what a server says of itself
 class Kind:
     """One kind of server. `takes` are the parts of Sampling it knows, by its names for them; `more` is sent with every request.
 
-    `no_top_k` is how it is told to consider every token.
+    `no_top_k` is how it is told to consider every token, `holds` whether it can hold an answer to a grammar in llama.cpp's form.
     `alone` is said of one that can do a single thing at a time: a second request would cut off the first, even one that counts.
     """
 
@@ -36,6 +36,7 @@ class Kind:
     takes: Mapping[str, str]
     more: Mapping[str, object] = field(default_factory=dict)
     no_top_k: int = 0
+    holds: bool = False
     alone: bool = False
 
     def sampling(self, sampling: Sampling, seed: int) -> dict[str, object]:
@@ -45,15 +46,21 @@ class Kind:
         every = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens, "seed": seed}
         return {**every, **known, **self.more}
 
+    def grammar(self, grammar: str) -> dict[str, object]:
+        """To what an answer is to be held. Raises RuntimeFailure where that cannot be: a free answer would be taken for a held one."""
+        if grammar and not self.holds:
+            raise RuntimeFailure("This server cannot hold an answer to a grammar.", "Ask without, or use a server of llama.cpp.")
+        return {"grammar": grammar} if grammar else {}
+
     def not_passed(self) -> list[str]:
         """The parts of Sampling that it does not know."""
         return [name for name in ("top_k", "min_p", "repeat_penalty") if name not in self.takes]
 
 
 _ITS_OWN = {"top_k": "top_k", "min_p": "min_p", "repeat_penalty": "repeat_penalty"}
-LLAMA_CPP = Kind("llama.cpp", _ITS_OWN, {"return_progress": True, "cache_prompt": True})
+LLAMA_CPP = Kind("llama.cpp", _ITS_OWN, {"return_progress": True, "cache_prompt": True}, holds=True)
 VLLM = Kind("vLLM", {**_ITS_OWN, "repeat_penalty": "repetition_penalty"}, no_top_k=-1)
-LLAMA_CPP_PYTHON = Kind("llama-cpp-python", _ITS_OWN, alone=True)
+LLAMA_CPP_PYTHON = Kind("llama-cpp-python", _ITS_OWN, alone=True, holds=True)
 OTHER = Kind("OpenAI-compatible", {})
 
 
@@ -170,7 +177,8 @@ class Server:
     def body(self, request: Request) -> dict[str, object]:
         """The whole body of a request for a streamed answer."""
         stream = {"stream": True, "stream_options": {"include_usage": True}}
-        return {"model": self.id, **self.form.body(request), **stream, **self.kind.sampling(request.sampling, request.seed)}
+        how = {**self.kind.sampling(request.sampling, request.seed), **self.kind.grammar(request.grammar)}
+        return {"model": self.id, **self.form.body(request), **stream, **how}
 
 
 @dataclass(frozen=True, slots=True)

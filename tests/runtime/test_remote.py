@@ -259,6 +259,16 @@ class TestAnswers:
         asked(runtime, sampling=replace(SAMPLING, top_k=0))
         assert scripted.asked("/v1/completions")[0]["top_k"] == -1
 
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_an_answer_is_held_to_a_grammar_or_not_given(self, start: Any, kind: str) -> None:
+        scripted, runtime = start(kind)
+        last = end(list(runtime.generate(Request("one", runtime.encode(TURNS), SAMPLING, 1, 'root ::= "Yes"'))))
+        sent = scripted.asked("/v1/completions") + scripted.asked("/v1/chat/completions")
+        if kind in ("llama.cpp", "llama-cpp-python"):
+            assert last.reason == "stop" and sent[0]["grammar"] == 'root ::= "Yes"'
+        else:
+            assert last.reason == "failed" and "cannot hold" in last.detail and sent == []
+
     def test_an_answer_cut_at_its_length_says_so(self, start: Any) -> None:
         assert end(asked(start(steps=("a", event(reason="length"), DONE))[1])).reason == "length"
 

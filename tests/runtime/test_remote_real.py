@@ -102,7 +102,7 @@ def test_the_model_is_what_the_server_says_and_no_more(remote: RemoteRuntime) ->
     model = remote.wait_until_loaded()
     assert model.name == "med42-chat-demo" and model.context == 2048 and model.sha256 == "" and model.server in model.device
     assert (model.parameters > 3_000_000, model.context_trained, bool(model.warnings)) == (
-        (True, 8192, True) if is_exact(remote) else (False, 0, True)
+        (True, 8192, False) if is_exact(remote) else (False, 0, True)
     )
 
 
@@ -129,9 +129,16 @@ def test_it_ends_by_itself_with_figures(remote: RemoteRuntime) -> None:
 
 
 def test_the_seed_decides_also_where_it_is_a_large_one(remote: RemoteRuntime) -> None:
-    hot = Sampling(temperature=1.8, top_k=0, top_p=1.0, max_tokens=24)
-    first, again, other = (words(asked(remote, hot, seed)) for seed in (2**32 - 2, 2**32 - 2, 3))
-    assert first == again != other
+    hot = Sampling(temperature=2.0, top_k=0, top_p=1.0, max_tokens=48)
+    strange = [Turn("user", "Zebra spoon and violin, forty, or else the lamp?")]  # to a question that it knows the model has one answer
+    first, again, *others = (words(asked(remote, hot, seed, strange)) for seed in (2**32 - 2, 2**32 - 2, 3, 4, 5))
+    assert first == again and len({first, *others}) > 1
+
+
+def test_an_answer_is_held_to_a_grammar(remote: RemoteRuntime) -> None:
+    grammar = 'root ::= "Never" | "Always"'
+    events = list(remote.generate(Request("held", remote.encode(TURNS), GREEDY, 1, grammar)))
+    assert words(events) in ("Never", "Always") and isinstance(events[-1], Finished) and events[-1].reason == "stop"
 
 
 def test_an_answer_that_is_cut_says_so(remote: RemoteRuntime) -> None:
