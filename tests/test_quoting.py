@@ -57,6 +57,15 @@ def test_a_table_is_said_whole_as_a_table_because_one_row_alone_may_be_the_wrong
     )
 
 
+def test_what_stands_between_two_sentences_that_must_be_said_is_said_too() -> None:
+    text = "Apixaban is stopped 24 hours before with a clearance over 50. In between it is 36 hours. Apixaban is not stopped for a tooth."
+    text_of_all = quoting.grammar("When is apixaban stopped?", [source(1, f"{text} Nobody fasts. The bed is made.")])
+    assert lines("When is apixaban stopped?", f"{text} Nobody fasts. The bed is made.") == [
+        f"Source 1 says: {sentence}. [1]" for sentence in text.rstrip(".").split(". ")
+    ]
+    assert 'after0 ::= ("\\n\\n" (line1))\n' in text_of_all  # not an end, and not the one after the next
+
+
 def test_where_a_sentence_has_the_question_s_words_the_sources_are_not_said_to_be_silent() -> None:
     assert not may_decline("When is the INR measured?", PROSE)
     assert may_decline("When is the INR measured in children with haemophilia?", PROSE)
