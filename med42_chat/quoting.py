@@ -77,8 +77,10 @@ def _rest(begun: str, choice: _Choice) -> str:
     """What may follow an answer's beginning: the rest of the quotation in which it was cut, or further ones."""
     rests = [_literal(NOT_COVERED[len(begun) :])] * NOT_COVERED.startswith(begun)
     for start in [0, *(gap.end() for gap in re.finditer(_BETWEEN, begun))]:
-        tail = begun[start:]
-        rests += [f"{_literal(line[len(tail) :])} after{at}" for at, line in enumerate(choice.lines) if line.startswith(tail)]
+        said, tail = begun[:start].removesuffix(_BETWEEN), begun[start:]
+        last = max((at for at, line in enumerate(choice.lines) if said.endswith(line)), default=-1)
+        further = [(at, line) for at, line in enumerate(choice.lines) if at > last and line.startswith(tail)]
+        rests += [f"{_literal(line[len(tail) :])} after{at}" for at, line in further]
     return " | ".join(rests) or f"({_literal(_BETWEEN)} ({' | '.join(_next(-1, choice)) or _literal('')}))?"
 
 
@@ -165,5 +167,6 @@ def _row(line: str) -> str:
 def _table(number: int, rows: Sequence[str]) -> str:
     """The rows as Markdown has them, with the number in each: whoever reads one knows where it is from."""
     head, *others = rows
-    marked = [f"| {head} |", "|---" * (head.count("|") + 1) + "|", *(f"| {row} [{number}] |" for row in others)]
+    first = f"{head} [{number}]" if re.search(r"\d", head) else head  # it has doses, or is no head: a long table was cut above it
+    marked = [f"| {first} |", "|---" * (head.count("|") + 1) + "|", *(f"| {row} [{number}] |" for row in others)]
     return _SHOWS.format(number=number, rows="\n".join(marked)) if others else _SAYS.format(number=number, words=head)
