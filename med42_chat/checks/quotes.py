@@ -19,7 +19,10 @@ def cited(answer: str, sources: Sequence[Source], findings: Sequence[Finding], m
 
 
 def verbatim(words: str, text: str) -> str:
-    """The stretch of `text` that says these words, as it stands there; '' where it does not. Layout and punctuation make no difference."""
+    """The stretch of `text` that says these words, as it stands there; '' where it does not.
+
+    Layout, punctuation and marks make no difference.
+    """
     found = list(_in_order([_squashed(part)[0] for part in _GAP.split(words)], text))
     if not found:
         return ""
@@ -82,8 +85,9 @@ def _verdict(source: Source, findings: Sequence[Finding]) -> Verdict:
 
 
 def _squashed(text: str) -> tuple[str, list[int]]:
-    """Letters, digits and the signs that make a figure another one, each with its place in the text."""
+    """Letters, digits and the signs that make a figure another one, each with its place in the text. Marks are no figures."""
     letters, places = [], []
+    text = MARK.sub(lambda mark: " " * len(mark[0]), text)
     for place, character in enumerate(text):
         decimal = character in ".,:/" and text[place - 1 : place].isdigit() and text[place + 1 : place + 2].isdigit()
         for one in unicodedata.normalize("NFKD", character).casefold():
