@@ -148,8 +148,7 @@ def _worth(question: str, quotation: _Quotation, shares: Sequence[float], whole:
 def _quotations(source: Source) -> Iterator[_Quotation]:
     """The sentences and tables of a source."""
     number, over = source.number, stems(" ".join([source.title, *source.heading_path]))
-    for is_table, group in groupby(unmarked(source.text).split("\n"), key=lambda line: "|" in line):
-        lines = list(group)
+    for is_table, lines in _blocks(unmarked(source.text)):
         if is_table:
             rows = [_row(line) for line in lines if re.search(r"\w", line)]
             yield _Quotation(_table(number, rows), number, tuple(rows[1:] or rows), over | stems(rows[0]))
@@ -160,6 +159,23 @@ def _quotations(source: Source) -> Iterator[_Quotation]:
             )
 
 
+def _blocks(text: str) -> list[tuple[bool, list[str]]]:
+    """The text's tables (True) and what stands between them, as lines.
+
+    Where one goes on in small letters, a sentence was taken for a table, and is put together again: 'Never' above 'give it | at once' must
+    not become 'give it'.
+    """
+    blocks: list[tuple[bool, list[str]]] = []
+    for is_table, group in groupby(text.split("\n"), key=lambda line: "|" in line):
+        lines = list(group)
+        words = "".join(lines).strip()
+        if blocks and words[:1].islower() and not "".join(blocks[-1][1]).rstrip().endswith((".", ":", "!", "?")):
+            blocks[-1] = (False, [line for line in (*blocks[-1][1], *lines) if line.strip()])
+        elif words:
+            blocks.append((is_table, lines))
+    return blocks
+
+
 def _row(line: str) -> str:
     return " ".join(line.split()).strip("| ")
 
@@ -167,6 +183,5 @@ def _row(line: str) -> str:
 def _table(number: int, rows: Sequence[str]) -> str:
     """The rows as Markdown has them, with the number in each: whoever reads one knows where it is from."""
     head, *others = rows
-    first = f"{head} [{number}]" if re.search(r"\d", head) else head  # it has doses, or is no head: a long table was cut above it
-    marked = [f"| {first} |", "|---" * (head.count("|") + 1) + "|", *(f"| {row} [{number}] |" for row in others)]
+    marked = [f"| {head} |", "|---" * (head.count("|") + 1) + "|", *(f"| {row} [{number}] |" for row in others)]
     return _SHOWS.format(number=number, rows="\n".join(marked)) if others else _SAYS.format(number=number, words=head)
