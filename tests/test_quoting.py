@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from med42_chat import quoting
-from med42_chat.checks import Medicines, check
+from med42_chat.checks import Medicines, check, cited
 from med42_chat.records import Sampling, Source
 from med42_chat.runtime import llama
 from med42_chat.runtime.protocol import Finished, Load, Request, Text
@@ -66,10 +66,13 @@ def test_the_first_row_of_a_table_that_was_cut_above_it_is_found_too() -> None:
 
 def test_more_than_is_said_where_a_line_begins_with_it() -> None:
     text = "Apixaban:\n- > 50 ml/min: apixaban is stopped 24 hours before\n- < 30 ml/min: apixaban is stopped 72 hours before"
-    assert lines("When is apixaban stopped?", text)[-2:] == [
-        "Source 1 says: > 50 ml/min: apixaban is stopped 24 hours before [1]",
-        "Source 1 says: < 30 ml/min: apixaban is stopped 72 hours before [1]",
+    assert lines("When is apixaban stopped?", text) == [
+        "Source 1 says: Apixaban: [1]\n\n• > 50 ml/min: apixaban is stopped 24 hours before [1]"
+        "\n\n• < 30 ml/min: apixaban is stopped 72 hours before [1]"
     ]
+    assert "Source 1 says: > 50 ml/min: apixaban is stopped. [1]" in lines(
+        "When is apixaban stopped?", "- > 50 ml/min: apixaban is stopped."
+    )
 
 
 def test_an_answer_that_was_cut_between_two_quotations_says_none_of_those_before_again() -> None:
@@ -98,6 +101,24 @@ def test_what_stands_between_two_sentences_that_must_be_said_is_said_too() -> No
         f"Source 1 says: {sentence}. [1]" for sentence in text.rstrip(".").split(". ")
     ]
     assert 'after0 ::= ("\\n\\n" (line1))\n' in text_of_all  # not an end, and not the one after the next
+
+
+def test_what_announces_a_list_is_said_with_the_list() -> None:
+    text = "Apixaban before surgery with renal impairment:\n• over 50 ml/min: 24 hours\n• under 30 ml/min: ask.\nNobody fasts."
+    (said,) = lines("When is apixaban stopped before surgery with renal impairment?", text)
+    announced = "Source 1 says: Apixaban before surgery with renal impairment: [1]"
+    assert said == f"{announced}\n\n• over 50 ml/min: 24 hours [1]\n\n• under 30 ml/min: ask. [1]"
+    assert not [one for one in check(said, [source(1, text)], Medicines()) if one.state in ("not_found", "doubtful")]
+
+
+def test_a_range_of_values_in_brackets_is_no_reference_and_stays() -> None:
+    text = "The target INR is [2-3] in most patients [4]."
+    (said,) = lines("What is the target INR?", text)
+    assert said == "Source 1 says: The target INR is (2-3) in most patients. [1]"
+    found = check(said, [source(1, text)], Medicines())
+    assert {one.state for one in found} == {"found"}
+    assert cited(said, [source(1, text)], found, Medicines())[0].quote.startswith("The target INR is [2-3] in most")
+    assert "not_found" in {one.state for one in check(said.replace("2-3", "4-5"), [source(1, text)], Medicines())}
 
 
 def test_where_a_sentence_has_the_question_s_words_the_sources_are_not_said_to_be_silent() -> None:

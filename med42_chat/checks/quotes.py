@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from med42_chat.checks.medicines import Medicines
 from med42_chat.checks.passages import Passage, nearest, read, statement
 from med42_chat.checks.text import MARK, marked, sentences
+from med42_chat.prompt import with_ranges
 from med42_chat.records import Citation, Finding, Source, Verdict
 
 _GAP = re.compile(r"\[?(?:…|\.\.\.)\]?")
@@ -32,7 +33,7 @@ def verbatim(words: str, text: str) -> str:
 
 def _in_order(parts: Sequence[str], text: str) -> list[tuple[int, int]]:
     """Where each part stands in the text, one after the other; nothing where one of them does not."""
-    letters, places = _squashed(text)
+    letters, places = _squashed(with_ranges(text))
     found: list[tuple[int, int]] = []
     position = 0
     for part in filter(None, parts):
