@@ -2,8 +2,8 @@
 
 Such a model can choose among sentences, but not copy each of their figures without fail. So `grammar` leaves it a choice and takes the
 copying away. It declines, where no sentence has half of the question's words, or it says those that share most with the question, and
-of a few others that share much those that it wants, each as it stands and with its number. A table is said whole, and a list with what announces it: one row alone, and the
-wrong one, would be a wrong dose that looks right.
+of a few others that share much those that it wants, each as it stands and with its number. A table is said whole, and a list with what
+announces it: one row alone, and the wrong one, would be a wrong dose that looks right.
 """
 
 import math
