@@ -48,9 +48,10 @@ class Log:
         self.short_of_memory = False
         self.layers: Counter[str] = Counter()  # by device, the output among them
         self.cache_type = "f16"
-        # The callback must live as long as llama.cpp may call it, which is until the process ends.
-        self._callback = native.llama_log_callback(self._take)
-        native.llama_log_set(self._callback, None)
+        callback = native.llama_log_callback(self._take)
+        # It must live as long as llama.cpp may call it, which is until the process ends: one reference is never given back.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(callback))
+        native.llama_log_set(callback, None)
 
     def last(self) -> str:
         """The last problem on one line, for a message's detail. It begins with the name of a function, which tells nobody anything."""
