@@ -99,7 +99,8 @@ def _next(at: int, choice: _Choice) -> list[str]:
 
 
 def _literal(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    whole = text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # there a grammar would end for llama.cpp
+    escaped = whole.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
     return f'"{escaped}"'
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from med42_chat import quoting
@@ -174,6 +174,7 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> Writer:
     penalty=st.sampled_from((1.0, 1.3)),
     strange=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
 )
+@example(question="What do they say?", seed=0, penalty=1.0, strange="\0")
 def test_whatever_a_model_would_say_it_says_whole_sentences_each_once_in_their_order(
     writer: Writer, question: str, seed: int, penalty: float, strange: str
 ) -> None:

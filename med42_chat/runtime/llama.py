@@ -141,7 +141,7 @@ class LlamaVocabulary:
 
     def grammar(self, text: str) -> Any:
         """A sampler that lets only tokens through that continue a text of this grammar. Raises RuntimeFailure where it cannot be read."""
-        link = native.llama_sampler_init_grammar(self._vocab, text.encode(), b"root")
+        link = native.llama_sampler_init_grammar(self._vocab, text.encode(errors="replace"), b"root")
         if not link:
             raise RuntimeFailure(
                 "llama.cpp cannot read the form that the answer is to have.", "Please report this as a fault of the program."
