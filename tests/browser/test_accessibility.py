@@ -416,6 +416,7 @@ class TestKeyboard:
         self, sized: Stage, state: Callable[[Stage], None]
     ) -> None:
         state(sized)
+        sized.page.wait_for_timeout(600)  # the list and the meter are drawn anew after an answer: a walk meanwhile begins where nobody is
         stops = way(sized.page)
         assert [stop["name"] for stop in stops if not stop["isSeen"]] == []
         assert [stop["name"] for stop in stops if not stop["isMarked"]] == []
