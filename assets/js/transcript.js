@@ -114,9 +114,11 @@ med42.transcript = (element, props, trigger, watch) => {
     open: ({ html }) => {
       const before = scroll.scrollTop;
       const isSame = scroll.dataset.conversation === med42.conversation();
+      const bar = isSame && scroll.querySelector(".unfit"); // what waits for the reader's word waits on
       if (!isSame) kept.clear();
       inPlace(() => {
         scroll.innerHTML = html;
+        if (bar) scroll.append(bar);
         for (const one of turns()) dress(one);
         if (isSame) marks.draw();
         else marks.set([]);

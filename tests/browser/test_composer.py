@@ -332,6 +332,14 @@ class TestWhatDoesNotFit:
         ask(page, "And then?")
         until(lambda: len(store(site).branch(full)) == 8, "asked again")
 
+    def test_the_reader_is_still_asked_when_the_page_reads_its_conversation_anew(self, page: Any, site: Site, full: str) -> None:
+        ask(page, "And now?")
+        page.wait_for_selector(".unfit")
+        page.evaluate("document.querySelector('#transcript .turn').dataset.old = 'yes'; med42.reopen()")
+        until(lambda: not page.locator("[data-old]").count(), "it was not read anew")
+        page.click('.unfit [data-do="send-anyway"]')
+        until(lambda: len(store(site).branch(full)) == 6, "it was not sent")
+
     def test_a_question_over_the_context_says_so_while_it_is_typed_and_is_not_sent(self, page: Any, site: Site) -> None:
         page.fill(BOX, "word " * 9000)
         page.wait_for_selector('.fit:has-text("9,002 tokens")')
