@@ -208,7 +208,7 @@ class Worker:
             if finding is not None:
                 self._reports.send(Examined(finding, finding is not UNTRIED))
             if events:
-                self._reports.send(*(Happened(name, event, scheduler.completed) for name, event in events))
+                self._reports.send(*(Happened(name, event, scheduler.completed(name)) for name, event in events))
 
     def _take_commands(self, scheduler: Scheduler, trial: Trial) -> Events:
         events: Events = []

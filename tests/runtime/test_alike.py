@@ -26,7 +26,8 @@ class Model:
         self.restart()
 
     def restart(self) -> None:
-        self.context.forget(0)
+        for number in range(self.context.sequences):
+            self.context.forget(number, 0)
         self.scheduler = Scheduler(self.context)
 
     def _note(self, token: int) -> bytes:

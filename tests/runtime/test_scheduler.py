@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from med42_chat.errors import RuntimeFailure
 from med42_chat.records import Sampling
+from med42_chat.runtime.context import Part
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
 from med42_chat.runtime.scheduler import Scheduler
 
@@ -14,11 +15,17 @@ STOP = 9000
 
 @dataclass
 class ScriptedSampler:
+    context: "ScriptedContext"
+    request: Request
     tokens: list[int]
+    given: list[int] = field(default_factory=list)
     closed: bool = False
 
-    def sample(self) -> int:
-        return self.tokens.pop(0) if self.tokens else STOP
+    def sample(self, place: int) -> int:
+        """Only ever asked behind its own prompt and the tokens that it gave."""
+        assert self.context.held[self.context.parts[-1][place].sequence] == [*self.request.prompt, *self.given]
+        self.given.append(self.tokens.pop(0) if self.tokens else STOP)
+        return self.given[-1]
 
     def close(self) -> None:
         assert not self.closed
@@ -29,40 +36,62 @@ class ScriptedSampler:
 class ScriptedContext:
     """Holds tokens as the real one does, and refuses what the real one could not do. Token n writes the bytes of `pieces[n]`."""
 
+    sequences: int = 1
     size: int = 1000
     batch: int = 16
+    beside: int = 16
     grain: int = 1
     least: int = 1
     script: list[int] = field(default_factory=list)
+    scripts: dict[str, list[int]] = field(default_factory=dict)  # of single requests
     pieces: dict[int, bytes] = field(default_factory=dict)
     stop_ids: frozenset[int] = frozenset({STOP})
-    held: list[int] = field(default_factory=list)
-    decoded: list[int] = field(default_factory=list)  # the length of every decode
+    parts: list[list[Part]] = field(default_factory=list)  # of every decode
+    copies: list[tuple[int, int, int]] = field(default_factory=list)
     interruptions: int = 0
     broken: bool = False
     samplers: list[ScriptedSampler] = field(default_factory=list)
 
-    def decode(self, tokens: Sequence[int], position: int) -> bool:
-        assert position == len(self.held)
-        assert 0 < len(tokens) <= self.batch
-        assert position + len(tokens) <= self.size
+    def __post_init__(self) -> None:
+        self.held: list[list[int]] = [[] for _ in range(self.sequences)]
+
+    @property
+    def decoded(self) -> list[int]:
+        """The length of every decode."""
+        return [sum(len(part.tokens) for part in parts) for parts in self.parts]
+
+    def decode(self, parts: Sequence[Part]) -> bool:
+        assert 0 < sum(len(part.tokens) for part in parts) <= self.batch
+        assert len({part.sequence for part in parts}) == len(parts)
+        assert all(part.position == len(self.held[part.sequence]) for part in parts)
+        assert all(0 < len(part.tokens) <= self.size - part.position for part in parts)
         if self.broken:
-            self.held.append(-1)  # what a failed decode leaves is not known
+            for part in parts:
+                self.held[part.sequence].append(-1)  # what a failed decode leaves is not known
             raise RuntimeFailure("It broke.", "Mend it.")
         if self.interruptions:
             self.interruptions -= 1
             return False
-        self.decoded.append(len(tokens))
-        self.held += tokens
+        self.parts.append(list(parts))
+        for part in parts:
+            self.held[part.sequence] += part.tokens
         return True
 
-    def forget(self, position: int) -> None:
-        del self.held[position:]
+    def forget(self, sequence: int, position: int) -> None:
+        del self.held[sequence][position:]
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        assert source != target and length <= len(self.held[source])
+        self.held[target] = self.held[source][:length]
+        self.copies.append((source, target, length))
 
     def sampler(self, request: Request) -> ScriptedSampler:
-        assert self.held == list(request.prompt)
-        self.samplers.append(ScriptedSampler(list(self.script)))
+        script = self.scripts.get(request.id, self.script)
+        self.samplers.append(ScriptedSampler(self, request, list(script)))
         return self.samplers[-1]
+
+    def log_probability(self, place: int, token: int) -> float:
+        return -token / 10
 
     def piece(self, token: int) -> bytes:
         return self.pieces.get(token, b"x")
