@@ -69,7 +69,7 @@ class Scheduler:
         self._strands = Strands(context)
         self._running: list[_Answer] = []  # the oldest first
         self._waiting: deque[_Waiting] = deque()
-        self._has_read = False  # the last decode was a piece of a prompt
+        self._has_read = False  # the last decode was a piece of a prompt, so the next is for the answers
 
     @property
     def busy(self) -> bool:
@@ -112,8 +112,7 @@ class Scheduler:
         events = self._start()
         writing = [(answer, answer.writer) for answer in self._running if answer.writer is not None]
         reading = next((answer for answer in self._running if answer.writer is None), None)
-        self._has_read = reading is not None and not (writing and self._has_read)
-        if reading is not None and self._has_read:
+        if reading is not None and not (writing and self._has_read):
             return events + self._read(reading, beside=bool(writing))
         return events + self._write(writing) if writing else events
 
@@ -152,6 +151,7 @@ class Scheduler:
         try:
             if not self._decode([(answer.strand, piece)]):
                 return []
+            self._has_read = True
             events: Events = [(answer.id, Prefill(done + len(piece), len(prompt)))]
             if done + len(piece) < len(prompt):
                 return events
@@ -167,6 +167,7 @@ class Scheduler:
                 return []
         except RuntimeFailure as failure:
             return [event for answer, _ in writing for event in self._give_up(answer, failure)]
+        self._has_read = False
         events: Events = []
         for place, (answer, writer) in enumerate(writing):
             answer.together |= len(writing) > 1

@@ -283,3 +283,211 @@ def test_reuse_is_counted_as_it_is_and_every_prompt_ends_the_same_way(
         while patient and scheduler.busy:
             scheduler.step()
     assert all(sampler.closed for sampler in context.samplers)
+
+
+def started(context: ScriptedContext, *asked: Request) -> tuple[Scheduler, list[tuple[str, RuntimeEvent]]]:
+    """A scheduler that has read all their prompts but for the first decode of each."""
+    scheduler = Scheduler(context)
+    events = [event for one in asked for event in scheduler.submit(one)]
+    return scheduler, events
+
+
+def sequences_of(context: ScriptedContext) -> list[set[int]]:
+    return [{part.sequence for part in parts} for parts in context.parts]
+
+
+def test_answers_are_written_in_the_same_decodes_and_each_gets_its_own_tokens() -> None:
+    context = ScriptedContext(sequences=2, scripts={"a": [1] * 6, "b": [2] * 6}, pieces={1: b"a", 2: b"b"})
+    scheduler, queued = started(context, request("a", range(5)), request("b", range(50, 58)))
+    assert queued == []
+    events = run(scheduler)
+    assert (text(of(events, "a")), text(of(events, "b"))) == ("aaaaaa", "bbbbbb")
+    assert sequences_of(context).count({0, 1}) == 5
+    assert all(ending(of(events, name)).together for name in "ab")
+
+
+def test_an_answer_that_was_written_alone_says_so_though_another_prompt_was_read_meanwhile() -> None:
+    context = ScriptedContext(sequences=2, scripts={"a": [1] * 3, "b": []})
+    scheduler, _ = started(context, request("a", range(5)), request("b", range(100, 190)))
+    events = run(scheduler)
+    assert not ending(of(events, "a")).together and not ending(of(events, "b")).together
+
+
+def test_a_long_prompt_is_read_in_short_pieces_while_another_answer_is_written_and_in_long_ones_after_it() -> None:
+    context = ScriptedContext(sequences=2, batch=16, beside=4, scripts={"a": [1] * 5, "b": [2]})
+    scheduler, _ = started(context, request("a", range(5)), request("b", range(100, 160)))
+    run(scheduler)
+    # By turns, until the first has written its five and the token that ends it.
+    assert context.decoded == [5, *[1, 4] * 4, 1, 16, 16, 12, 1]
+
+
+def test_the_rest_of_a_prompt_is_never_too_short_to_come_out_alike() -> None:
+    for length in range(1, 60):
+        context = ScriptedContext(sequences=2, batch=16, beside=8, grain=4, least=8, scripts={"a": [1] * 30})
+        scheduler, _ = started(context, request("a", range(9)), request("b", range(100, 100 + length)))
+        run(scheduler)
+        pieces = [len(part.tokens) for parts in context.parts for part in parts if part.sequence == 1 and len(parts) == 1]
+        assert sum(pieces) == length
+        assert all(piece >= min(8, length) for piece in pieces)
+
+
+def test_the_third_of_two_waits_and_begins_when_one_has_ended() -> None:
+    context = ScriptedContext(sequences=2, scripts={"a": [1], "b": [1] * 9, "c": [1]})
+    scheduler, queued = started(context, request("a", [1]), request("b", [2]), request("c", [3]), request("d", [4]))
+    assert queued == [("c", Queued("queue", 1)), ("d", Queued("queue", 2))]
+    events = run(scheduler)
+    assert Queued("queue", 1) in of(events, "d")
+    ends = [name for name, event in events if isinstance(event, Finished)]
+    assert ends.index("c") < ends.index("b")
+
+
+def test_a_failing_decode_gives_up_all_that_were_in_it_and_only_those() -> None:
+    context = ScriptedContext(sequences=3, beside=4, script=[1] * 50)
+    scheduler, _ = started(context, request("a", range(9)), request("b", range(9)), request("c", range(200, 260)))
+    events: list[tuple[str, RuntimeEvent]] = []
+    while len(context.samplers) < 2 or not context.parts[-1][1:]:
+        events += scheduler.step()
+    scheduler.step()  # a piece of the third
+    context.broken = True
+    events += scheduler.step()
+    context.broken = False
+    assert [ending(of(events, name)).reason for name in "ab"] == ["failed", "failed"]
+    assert ending(of(run(scheduler), "c")).usage.completion_tokens == 50
+    scheduler.submit(request("d", range(9)))
+    assert ending(of(run(scheduler), "d")).usage.cached_tokens == 0
+
+
+def test_a_prompt_whose_reading_fails_leaves_the_answers_beside_it_alone() -> None:
+    context = ScriptedContext(sequences=2, beside=4, script=[1] * 20)
+    scheduler, _ = started(context, request("a", range(9)), request("b", range(200, 260)))
+    events = scheduler.step() + scheduler.step()
+    context.broken = True
+    while not of(events, "b") or not isinstance(of(events, "b")[-1], Finished):
+        context.broken = scheduler._has_read is False  # the next decode is a piece of the prompt
+        events += scheduler.step()
+    context.broken = False
+    events += run(scheduler)
+    assert (ending(of(events, "a")).reason, ending(of(events, "b")).reason) == ("stop", "failed")
+    assert text(of(events, "a")) == "x" * 20
+
+
+def test_another_conversation_with_the_same_beginning_takes_a_copy_and_costs_nobody_his_cache() -> None:
+    context = ScriptedContext(sequences=2)
+    scheduler, system = Scheduler(context), list(range(40))
+    for name, own, cached in (("a", 100, 0), ("b", 300, 40), ("a2", 100, 100), ("b2", 300, 100)):
+        scheduler.submit(request(name, [*system, *range(own, own + 60), *([7] * name.count("2"))]))
+        assert ending(of(run(scheduler), name)).usage.cached_tokens == cached
+    assert context.copies == [(0, 1, 40)]
+
+
+def test_the_conversation_that_was_left_longest_ago_makes_room() -> None:
+    context = ScriptedContext(sequences=3)
+    scheduler = Scheduler(context)
+
+    def cached(first: int) -> int:
+        scheduler.submit(request("a", [first] * 50))
+        return ending(of(run(scheduler), "a")).usage.cached_tokens
+
+    assert [cached(first) for first in (1, 2, 3, 1, 4, 1, 3, 2)] == [0, 0, 0, 49, 0, 49, 49, 0]
+
+
+def test_a_beginning_too_short_to_be_worth_a_copy_is_read() -> None:
+    context = ScriptedContext(sequences=2)
+    scheduler = Scheduler(context)
+    for own in (100, 300):
+        scheduler.submit(request("a", [0, *range(own, own + 60)]))
+        assert ending(of(run(scheduler), "a")).usage.cached_tokens == 0
+    assert context.copies == []
+
+
+def test_a_prompt_is_begun_from_one_that_is_just_being_answered() -> None:
+    context = ScriptedContext(sequences=2, script=[1] * 30)
+    scheduler, _ = started(context, request("a", range(60)))
+    for _ in range(8):
+        scheduler.step()
+    scheduler.submit(request("b", range(60)))
+    events = run(scheduler)
+    assert ending(of(events, "b")).usage.cached_tokens == 59
+    assert text(of(events, "b")) == "x" * 30
+
+
+def test_log_probabilities_are_told_of_every_token_where_they_were_asked_for() -> None:
+    context = ScriptedContext(sequences=2, script=[1, 2, 3])
+    asked = Request("a", (1, 2), Sampling(max_tokens=10), 1, log_probabilities=True)
+    scheduler, _ = started(context, asked, request("b", [4]))
+    events = run(scheduler)
+    assert ending(of(events, "a")).log_probabilities == (-0.1, -0.2, -0.3)
+    assert ending(of(events, "b")).log_probabilities == ()
+
+
+class Watched:
+    """A scheduler's context and what has been promised of it, looked at after every step."""
+
+    def __init__(self, context: ScriptedContext) -> None:
+        self.context, self.scheduler = context, Scheduler(context)
+        self.events: list[tuple[str, RuntimeEvent]] = []
+        self.steps_since: dict[str, int] = {}  # the last token of each answer that is being written
+        self.order: list[str] = []  # in which they came
+
+    def submit(self, asked: Request) -> None:
+        self.order.append(asked.id)
+        self.events += self.scheduler.submit(asked)
+
+    def step(self) -> None:
+        before, writing = len(self.context.parts), self._given()
+        self.events += self.scheduler.step()
+        assert len(self.context.parts) <= before + 1
+        if len(self.context.parts) > before:
+            self._look(self.context.parts[-1], writing)
+
+    def _look(self, parts: list[Part], before: dict[str, int]) -> None:
+        assert len(parts) == 1 or all(len(part.tokens) == 1 for part in parts)  # a piece of a prompt is always alone
+        now = self._given()
+        for name, count in now.items():
+            waited = self.steps_since.get(name, 0) + 1
+            self.steps_since[name] = 0 if count != before.get(name) else waited
+            assert waited <= 2, "another's prompt held an answer up for longer than one piece"
+
+    def _given(self) -> dict[str, int]:
+        return {one.request.id: len(one.given) for one in self.context.samplers if not one.closed}
+
+
+lengths = st.lists(st.tuples(st.integers(1, 70), st.integers(1, 25), st.integers(0, 3)), min_size=1, max_size=8)
+
+
+@settings(max_examples=150, deadline=None)
+@given(asked=lengths, sequences=st.integers(1, 4), rule=st.sampled_from([(1, 1), (4, 8)]), data=st.data())
+def test_whoever_asks_is_answered_in_his_turn_whatever_others_ask_stop_or_interrupt(
+    asked: list[tuple[int, int, int]], sequences: int, rule: tuple[int, int], data: st.DataObject
+) -> None:
+    context = ScriptedContext(sequences, 64, beside=8, grain=rule[0], least=rule[1], script=[1] * 20)
+    watched, cancelled = Watched(context), set()
+    for number, (length, limit, kind) in enumerate(asked):
+        watched.submit(request(str(number), [kind, *[index % 3 for index in range(length - 1)]], limit))
+        for _ in range(data.draw(st.integers(0, 6), label="steps")):
+            context.interruptions = data.draw(st.integers(0, 1), label="interruptions")
+            watched.step()
+        if data.draw(st.integers(0, 4), label="cancel") == 0:
+            name = str(data.draw(st.integers(0, number), label="whom"))
+            cancelled.add(name)
+            watched.events += watched.scheduler.cancel(name)
+    context.interruptions = 0
+    most = 2 * sum(length + limit for length, limit, _ in asked) + 10
+    while watched.scheduler.busy and most:
+        watched.step()
+        most -= 1
+    assert not watched.scheduler.busy, "it never ends"
+    _check_ends(watched, asked, cancelled)
+
+
+def _check_ends(watched: Watched, asked: list[tuple[int, int, int]], cancelled: set[str]) -> None:
+    assert all(sampler.closed for sampler in watched.context.samplers)
+    begun = list(dict.fromkeys(name for name, event in watched.events if isinstance(event, Prefill)))
+    assert begun == [name for name in watched.order if name in begun], "somebody was overtaken"
+    for number, (length, limit, _) in enumerate(asked):
+        finished, written = ending(of(watched.events, str(number))), text(of(watched.events, str(number)))
+        assert len(written) == finished.usage.completion_tokens
+        if length > 64:
+            assert finished.reason == "failed"
+        elif str(number) not in cancelled:
+            assert (finished.reason, len(written)) == ("stop", 20) if min(limit, 65 - length) > 20 else finished.reason == "length"
