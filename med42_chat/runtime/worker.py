@@ -124,6 +124,7 @@ class Loaded:
             load_s=round(time.monotonic() - started, 3),
             warnings=(*load.warnings, *warnings, *_card_warnings(load, model)),
             demonstration=load.demonstration,
+            parallel=model.context.sequences,
             cache_type=model.cache_type,
             findings=(*load.findings, *findings(self.template, model.vocabulary, model.vocabulary.size, stop_ids)),
             examined=False,

@@ -428,17 +428,19 @@ class Watched:
         self.events: list[tuple[str, RuntimeEvent]] = []
         self.steps_since: dict[str, int] = {}  # the last token of each answer that is being written
         self.order: list[str] = []  # in which they came
+        self.decoded = 0  # tokens, those apart that are read again while nobody waits
 
     def submit(self, asked: Request) -> None:
         self.order.append(asked.id)
         self.events += self.scheduler.submit(asked)
 
     def step(self) -> None:
-        before, writing = len(self.context.parts), self._given()
+        before, writing, idle = len(self.context.parts), self._given(), self.scheduler.idle
         self.events += self.scheduler.step()
         assert len(self.context.parts) <= before + 1
         if len(self.context.parts) > before:
             self._look(self.context.parts[-1], writing)
+            self.decoded += 0 if idle else self.context.decoded[-1]
 
     def _look(self, parts: list[Part], before: dict[str, int]) -> None:
         assert len(parts) == 1 or all(len(part.tokens) == 1 for part in parts)  # a piece of a prompt is always alone
@@ -484,10 +486,14 @@ def _check_ends(watched: Watched, asked: list[tuple[int, int, int]], cancelled: 
     assert all(sampler.closed for sampler in watched.context.samplers)
     begun = list(dict.fromkeys(name for name, event in watched.events if isinstance(event, Prefill)))
     assert begun == [name for name in watched.order if name in begun], "somebody was overtaken"
+    if not cancelled:
+        ends = [finished for _, finished in watched.events if isinstance(finished, Finished) and finished.reason != "failed"]
+        written = sum(one.usage.completion_tokens - (one.reason == "length") for one in ends)
+        assert watched.decoded == written + sum(one.usage.prompt_tokens - one.usage.cached_tokens for one in ends)
     for number, (length, limit, _) in enumerate(asked):
-        finished, written = ending(of(watched.events, str(number))), text(of(watched.events, str(number)))
-        assert len(written) == finished.usage.completion_tokens
+        finished, words = ending(of(watched.events, str(number))), text(of(watched.events, str(number)))
+        assert len(words) == finished.usage.completion_tokens
         if length > 64:
             assert finished.reason == "failed"
         elif str(number) not in cancelled:
-            assert (finished.reason, len(written)) == ("stop", 20) if min(limit, 65 - length) > 20 else finished.reason == "length"
+            assert (finished.reason, len(words)) == ("stop", 20) if min(limit, 65 - length) > 20 else finished.reason == "length"
