@@ -211,11 +211,10 @@ def test_as_many_answers_are_made_at_once_as_have_room_and_the_first_of_them_cos
     assert plan.at_once(alone, roomy).memory.host == alone.memory.host + alone.memory.cache
     full = replace(roomy, memory_free=alone.memory.host + alone.memory.cache - 1)
     assert plan.at_once(alone, full) == alone
-    assert plan.at_once(plan.make(usual, CUDA), CUDA).way.parallel == 4
-    (device,) = CUDA.devices
-    tight = replace(CUDA, devices=(replace(device, free=device.free - 2 * alone.memory.cache),))
-    on_card = plan.make(usual, tight)
-    assert on_card.way.gpu_layers == on_card.layers and 1 <= plan.at_once(on_card, tight).way.parallel < 4
+    on_card, (device,) = plan.at_once(plan.make(usual, CUDA), CUDA), CUDA.devices
+    assert on_card.way.parallel == 4
+    tight = replace(CUDA, devices=(replace(device, free=on_card.memory.cards + plan._DRIVER - 1),))
+    assert plan.at_once(plan.make(usual, tight), tight).way == replace(on_card.way, parallel=3)
 
 
 def test_the_embedding_models_memory_is_no_room_for_another_and_that_is_said(usual: plan.Model, large: plan.Model) -> None:
