@@ -266,6 +266,7 @@ class LlamaContext:
         self.beside = _BESIDE_ON_CPU if on_cpu else _BESIDE_ON_CARD
         self.grain, self.least = (_GRAIN, _LEAST) if on_cpu else (1, 1)
         self.stop_ids = vocabulary.stop_ids()
+        self._room = np.empty(vocabulary.size, np.float32)  # for sums over all tokens
 
     def interrupt(self) -> None:
         """Ends the decode that is running, from any thread."""
@@ -312,7 +313,10 @@ class LlamaContext:
         pointer = native.llama_get_logits_ith(self._context, self._batch.ends[place])
         logits = np.ctypeslib.as_array(pointer, (self._vocabulary.size,))
         highest = logits.max()
-        return float(logits[token] - highest - np.log(np.exp(logits - highest).sum()))
+        # Into memory that is there: half a megabyte of new memory for each token would cost more than the arithmetic.
+        np.subtract(logits, highest, out=self._room)
+        np.exp(self._room, out=self._room)
+        return float(logits[token] - highest - np.log(self._room.sum()))
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token writes."""
