@@ -34,6 +34,7 @@ class Model:
     """A real model behind a scheduler, with the tokens that it chose."""
 
     def __init__(self, path: Path, cache_type: CacheType, parallel: int = 1) -> None:
+        self.cache_type = cache_type
         model = llama.load(Load(str(path), 2048, 1, cache_type=cache_type, parallel=parallel), llama.Log(), lambda _: None)
         self.context = model.context
         self.context.stop_ids = frozenset()  # so that every answer is as long as it is asked to be
@@ -70,10 +71,16 @@ class Model:
             self.scheduler.step()
 
 
-@pytest.fixture(scope="module")
-def shared(medium: Path) -> Model:
+@pytest.fixture(scope="module", params=["f16", "q8_0"])
+def shared(request: pytest.FixtureRequest, medium: Path) -> Model:
     """With room for four answers."""
-    return Model(medium, "f16", 4)
+    return Model(medium, request.param, 4)
+
+
+@pytest.fixture
+def single(shared: Model, medium: Path) -> Model:
+    """The same with room for one, and nothing cached."""
+    return Model(medium, shared.cache_type)
 
 
 @pytest.fixture(scope="module", params=["f16", "q8_0"])
@@ -125,9 +132,9 @@ def test_a_prompt_just_longer_than_a_batch_is_not_cut_differently_when_its_begin
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_an_answer_that_is_written_alone_does_not_depend_on_what_else_is_cached(shared: Model, medium: Path, sampling: Sampling) -> None:
+def test_an_answer_that_is_written_alone_does_not_depend_on_what_else_is_cached(shared: Model, single: Model, sampling: Sampling) -> None:
     beginning, prompt = prompt_of(201), prompt_of(201) + prompt_of(99, salt=2)
-    cold, cached = Model(medium, "f16").answer(prompt, sampling)
+    cold, cached = single.answer(prompt, sampling)
     assert cached == 0
     shared.restart()
     for salt in range(3, 6):  # they take the places of each other's beginning, and are left in the cache
@@ -136,9 +143,9 @@ def test_an_answer_that_is_written_alone_does_not_depend_on_what_else_is_cached(
     assert shared.answer(prompt, sampling) == (cold, 236)
 
 
-def test_what_was_read_while_another_answer_was_written_is_as_if_it_had_been_read_alone(shared: Model, medium: Path) -> None:
+def test_what_was_read_while_another_answer_was_written_is_as_if_it_had_been_read_alone(shared: Model, single: Model) -> None:
     prompt, asked = prompt_of(331, salt=1), SAMPLINGS[1]
-    cold, _ = Model(medium, "f16").answer(prompt, asked)
+    cold, _ = single.answer(prompt, asked)
     shared.restart()
     shared.answers(Sampling(max_tokens=8), prompt_of(90), prompt)
     assert shared.answer(prompt, asked) == (cold, 264)
