@@ -82,7 +82,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The request waits. `position` counts those before it; `progress` (0 to 1) is the model's loading, where that is the reason."""
+    """The request waits. `position` counts those that must end before it begins; `progress` (0 to 1) is the loading, if that is why."""
 
     reason: Literal["loading", "queue", "restarting"]
     position: int = 0
