@@ -135,14 +135,13 @@ class Scheduler:
         """Makes an answer a running one, on top of whatever its prompt shares with the cache."""
         prompt = waiting.request.prompt
         strand, source, cached = self._strands.find(prompt)
-        answer = _Answer(waiting.request, waiting.arrived, strand, cached)
-        self._running.append(answer)
-        strand.taken = True
         try:
             strand.begin(source, cached)
-        except RuntimeFailure as failure:
-            return self._give_up(answer, failure)
-        return [(answer.id, Prefill(cached, len(prompt)))]
+        except RuntimeFailure:  # this model's kind of memory holds a whole text or none: all of it is read
+            strand.clear()
+        cached, strand.taken = len(strand.tokens), True
+        self._running.append(_Answer(waiting.request, waiting.arrived, strand, cached))
+        return [(waiting.id, Prefill(cached, len(prompt)))]
 
     def _read(self, answer: _Answer, *, beside: bool) -> Events:
         """One piece of a prompt; after the last one, the first token."""

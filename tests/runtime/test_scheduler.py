@@ -50,6 +50,7 @@ class ScriptedContext:
     copies: list[tuple[int, int, int]] = field(default_factory=list)
     interruptions: int = 0
     broken: bool = False
+    whole: bool = False  # it can forget a sequence, but no end of one
     samplers: list[ScriptedSampler] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -78,11 +79,14 @@ class ScriptedContext:
         return True
 
     def forget(self, sequence: int, position: int) -> None:
+        if self.whole and 0 < position < len(self.held[sequence]):
+            raise RuntimeFailure("It cannot be cut.", "Choose another.")
         del self.held[sequence][position:]
 
     def copy(self, source: int, target: int, length: int) -> None:
         assert source != target and length <= len(self.held[source])
-        self.held[target] = self.held[source][:length]
+        self.held[target] = list(self.held[source])
+        self.forget(target, length)
         self.copies.append((source, target, length))
 
     def sampler(self, request: Request) -> ScriptedSampler:
@@ -398,6 +402,15 @@ def test_a_beginning_too_short_to_be_worth_a_copy_is_read() -> None:
         scheduler.submit(request("a", [0, *range(own, own + 60)]))
         assert ending(of(run(scheduler), "a")).usage.cached_tokens == 0
     assert context.copies == []
+
+
+def test_a_model_whose_memory_cannot_be_cut_reads_everything_again() -> None:
+    context = ScriptedContext(sequences=2, whole=True, script=[1] * 5)
+    scheduler = Scheduler(context)
+    for own in (100, 100, 300):
+        scheduler.submit(request("a", [*range(40), *range(own, own + 60)]))
+        finished = ending(of(run(scheduler), "a"))
+        assert (finished.reason, finished.usage.cached_tokens) == ("stop", 0)
 
 
 def test_a_prompt_is_begun_from_one_that_is_just_being_answered() -> None:
