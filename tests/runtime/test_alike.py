@@ -1,6 +1,7 @@
 """The promise of the evidence: the same request gives the same tokens on the CPU, however much of it was cached."""
 
 import math
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,3 +170,45 @@ def test_log_probabilities_are_the_model_s_own(shared: Model) -> None:
     assert len(greedy) == len(wild) == 4
     assert all(-math.log(262) <= one <= 0 for one in greedy)  # the likeliest of 262 tokens
     assert wild[0] < greedy[0]
+
+
+def test_each_of_several_answers_keeps_to_its_own_sampling_seed_and_grammar(shared: Model) -> None:
+    shared.restart()
+    prompt = tuple(prompt_of(80))
+    asked = [
+        Request("greedy", prompt, Sampling(temperature=0, max_tokens=12), 1),
+        Request("held", prompt, Sampling(temperature=2, max_tokens=12), 1, 'root ::= "abc" root'),
+        Request("one", prompt, Sampling(temperature=2, max_tokens=12), 1),
+        Request("other", prompt, Sampling(temperature=2, max_tokens=12), 2),
+    ]
+    for request in asked:
+        shared.scheduler.submit(request)
+    while not shared.scheduler.idle:
+        shared.scheduler.step()
+    texts = {name: b"".join(map(shared.context.piece, tokens)) for name, tokens in shared.chosen.items()}
+    assert texts["held"] == b"abc" * 4
+    assert len(set(texts.values())) == 4
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_was_asked_stopped_or_interrupted_before_the_next_answer_alone_is_the_one_of_a_cold_start(small: Path, seed: int) -> None:
+    model, chance = Model(small, "f16", 3), random.Random(seed)
+    for number in range(12):
+        length, salt = chance.randrange(100, 700), chance.randrange(3)
+        model.scheduler.submit(Request(str(number), tuple(prompt_of(length, salt)), Sampling(max_tokens=chance.randrange(1, 60)), 1))
+        for _ in range(chance.randrange(12)):
+            if chance.random() < 0.3:
+                model.context.interrupt()
+            model.scheduler.step()
+            model.context.resume()
+        if chance.random() < 0.4:
+            model.scheduler.cancel(str(chance.randrange(number + 1)))
+    while not model.scheduler.idle:
+        model.scheduler.step()
+    prompts = [prompt_of(300, salt) + prompt_of(90, 9) for salt in range(3)]
+    warm = [model.answer(prompt, SAMPLINGS[1]) for prompt in prompts]
+    assert any(cached for _, cached in warm)
+    cold = Model(small, "f16")
+    for prompt, (tokens, _) in zip(prompts, warm, strict=True):
+        cold.restart()
+        assert cold.answer(prompt, SAMPLINGS[1]) == (tokens, 0)
