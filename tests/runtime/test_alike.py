@@ -45,6 +45,7 @@ class Model:
         self.restart()
 
     def restart(self) -> None:
+        self.chosen.clear()
         for number in range(self.context.sequences):
             self.context.forget(number, 0)
         self.scheduler = Scheduler(self.context)
