@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from med42_chat.checks.text import sentences
 from med42_chat.library.asked import asked_for
@@ -24,14 +24,15 @@ _SAYS = "Source {number} says: {words} [{number}]"
 _SHOWS = "Source {number} says:\n\n{rows}"
 _BETWEEN = "\n\n"
 
-_MOST = 3  # quotations that may be said
+_MOST = 3  # quotations that may be said, and what stands between those that must be
+_GAP = 3  # sentences apart: what stands between two of one source belongs to what they say
 _WORTH = 0.6  # of the best one's worth, that a further one must have
 _CLOSE = 0.85  # with so much of it nobody can tell which is the better one, and both must be said
 _COVERED = 0.5  # a quotation with so much of the question's words, by weight, is not passed over in silence
 _EVERYWHERE = 0.1  # the weight of a word that every sentence has
 _HEADING = 0.4  # what a word counts that only stands over the sentence
 _OFFERS = 0.2  # for a sentence that offers what is asked for, a time or an amount
-_LATER = 0.05  # against a sentence of each source that is less fitting than the first
+_LATER = 0.1  # against a sentence of each source that is less fitting than the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,10 @@ def _rest(begun: str, choice: _Choice) -> str:
     """What may follow an answer's beginning: the rest of the quotation in which it was cut, or further ones."""
     rests = [_literal(NOT_COVERED[len(begun) :])] * NOT_COVERED.startswith(begun)
     for start in [0, *(gap.end() for gap in re.finditer(_BETWEEN, begun))]:
-        tail = begun[start:]
-        rests += [f"{_literal(line[len(tail) :])} after{at}" for at, line in enumerate(choice.lines) if line.startswith(tail)]
+        said, tail = begun[:start].removesuffix(_BETWEEN), begun[start:]
+        last = max((at for at, line in enumerate(choice.lines) if said.endswith(line)), default=-1)
+        further = [(at, line) for at, line in enumerate(choice.lines) if at > last and line.startswith(tail)]
+        rests += [f"{_literal(line[len(tail) :])} after{at}" for at, line in further]
     return " | ".join(rests) or f"({_literal(_BETWEEN)} ({' | '.join(_next(-1, choice)) or _literal('')}))?"
 
 
@@ -111,9 +114,16 @@ def _choice(question: str, sources: Sequence[Source]) -> _Choice:
     worth = [_worth(question, quotation, own, whole) for quotation, own in zip(quotations, shares, strict=True)]
     best = max(worth)
     ranked = sorted(range(len(worth)), key=lambda at: -worth[at])[:_MOST]
-    chosen = sorted(at for at in ranked if worth[at] >= _WORTH * best)
-    must = frozenset(place for place, at in enumerate(chosen) if worth[at] >= _CLOSE * best)
-    return _Choice(tuple(quotations[at].said for at in chosen), must, max(map(max, shares)) < _COVERED * whole)
+    must = _with_gaps([at for at in sorted(ranked) if worth[at] >= _CLOSE * best], quotations)
+    chosen = sorted(must.union(at for at in ranked if worth[at] >= _WORTH * best))
+    places = frozenset(chosen.index(at) for at in must)
+    return _Choice(tuple(quotations[at].said for at in chosen), places, max(map(max, shares)) < _COVERED * whole)
+
+
+def _with_gaps(must: Sequence[int], quotations: Sequence[_Quotation]) -> frozenset[int]:
+    """These quotations with what stands between neighbours of one source: 'over 50 …' and 'under 30 …' without the case between is half."""
+    near = [(one, other) for one, other in pairwise(must) if quotations[one].source == quotations[other].source and other - one <= _GAP]
+    return frozenset(must).union(*(range(one, other) for one, other in near))
 
 
 def _weight(found: int, lines: int) -> float:
@@ -157,5 +167,6 @@ def _row(line: str) -> str:
 def _table(number: int, rows: Sequence[str]) -> str:
     """The rows as Markdown has them, with the number in each: whoever reads one knows where it is from."""
     head, *others = rows
-    marked = [f"| {head} |", "|---" * (head.count("|") + 1) + "|", *(f"| {row} [{number}] |" for row in others)]
+    first = f"{head} [{number}]" if re.search(r"\d", head) else head  # it has doses, or is no head: a long table was cut above it
+    marked = [f"| {first} |", "|---" * (head.count("|") + 1) + "|", *(f"| {row} [{number}] |" for row in others)]
     return _SHOWS.format(number=number, rows="\n".join(marked)) if others else _SAYS.format(number=number, words=head)

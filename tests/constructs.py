@@ -201,6 +201,7 @@ DIFFERENCES: dict[str, tuple[str, str, str]] = {
     "maths in parentheses": ("\\(a_b\\)", "a_b", "CommonMark would drop the backslashes and read the rest as Markdown"),
     "maths in brackets": ("\\[\na_b*c*\n\\]", "a_b*c*", "the same"),
     "maths in dollars": ("$a_b$ and $$c^d$$", "a_b and c^d", "models write it"),
+    "times": ("2*500 mg and 3*250 mg", "2*500 mg and 3*250 mg", "they would be shown as 2500 mg and 3250 mg"),
     "surplus cells": ("|a|b|\n|-|-|\n|1|2|3|", "a | b\n1 | 2 | 3", "GFM drops them; words of an answer are never dropped"),
     "words after a fence's language": ("```text 5 mg\nx\n```", "5 mg\nx", "the info string would be invisible"),
     "private use and controls": ("a\ue000b\x07c\u202ed", "a\ufffdb\ufffdc\ufffdd", "they hide or reorder words"),

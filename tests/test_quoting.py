@@ -57,6 +57,37 @@ def test_a_table_is_said_whole_as_a_table_because_one_row_alone_may_be_the_wrong
     )
 
 
+def test_a_table_s_first_row_has_its_source_where_it_has_figures() -> None:
+    (said,) = lines("Which dose of warfarin?", "Warfarin | 5 mg\nApixaban | 2.5 mg")
+    assert said == "Source 1 says:\n\n| Warfarin | 5 mg [1] |\n|---|---|\n| Apixaban | 2.5 mg [1] |"
+    assert {one.state for one in check(said, [source(1, "Warfarin | 5 mg\nApixaban | 2.5 mg")], Medicines())} == {"found"}
+
+
+def test_more_than_is_said_where_a_line_begins_with_it() -> None:
+    text = "Apixaban:\n- > 50 ml/min: apixaban is stopped 24 hours before\n- < 30 ml/min: apixaban is stopped 72 hours before"
+    assert lines("When is apixaban stopped?", text)[-2:] == [
+        "Source 1 says: > 50 ml/min: apixaban is stopped 24 hours before [1]",
+        "Source 1 says: < 30 ml/min: apixaban is stopped 72 hours before [1]",
+    ]
+
+
+def test_an_answer_that_was_cut_between_two_quotations_says_none_of_those_before_again() -> None:
+    sources = [source(1, PROSE), source(2, TABLE)]
+    first, *_ = lines("What do they say?", PROSE, TABLE)
+    root = quoting.grammar("What do they say?", sources, f"{first}\n\nSource 1 says:").split("\n")[0]
+    assert "after0" not in root and "after1" in root
+    assert "after0" in quoting.grammar("What do they say?", sources, first).split("\n")[0]
+
+
+def test_what_stands_between_two_sentences_that_must_be_said_is_said_too() -> None:
+    text = "Apixaban is stopped 24 hours before with a clearance over 50. In between it is 36 hours. Apixaban is not stopped for a tooth."
+    text_of_all = quoting.grammar("When is apixaban stopped?", [source(1, f"{text} Nobody fasts. The bed is made.")])
+    assert lines("When is apixaban stopped?", f"{text} Nobody fasts. The bed is made.") == [
+        f"Source 1 says: {sentence}. [1]" for sentence in text.rstrip(".").split(". ")
+    ]
+    assert 'after0 ::= ("\\n\\n" (line1))\n' in text_of_all  # not an end, and not the one after the next
+
+
 def test_where_a_sentence_has_the_question_s_words_the_sources_are_not_said_to_be_silent() -> None:
     assert not may_decline("When is the INR measured?", PROSE)
     assert may_decline("When is the INR measured in children with haemophilia?", PROSE)

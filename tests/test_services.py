@@ -434,6 +434,12 @@ class TestErase:
         opened.erase()
         assert not home.exists()
 
+    def test_the_style_of_references_goes_too(self, opened: Services, home: Path) -> None:
+        opened.use_style((Path(__file__).parent / "export" / "styles" / "numbered.csl").read_text("utf-8"))
+        assert opened.style() == "Numbered, for tests"
+        opened.erase()
+        assert not home.exists()
+
     def test_a_window_that_still_writes_into_its_profile_does_not_stop_it(self, opened: Services, home: Path) -> None:
         (home / "window").mkdir()
         ended = threading.Event()

@@ -18,6 +18,7 @@ Key = tuple[Fraction, str]
 _ALIKE = 0.6
 _CLOSE = 0.75
 _FEWEST = 2  # meaning words and figures that both have to have
+_ROW = re.compile(r"^(?!\|)(.* \| .*\S)[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,15 @@ def _token(name: str) -> str:
 
 def read(source: Source, medicines: Medicines) -> Passage:
     """Reads a source's text, and its title and headings for figures and names."""
-    text = unbroken(source.text)
-    statements = tuple(statement(sentence.text, medicines) for sentence in sentences(text))
+    # A row of a table, as documents are read, ends with its line: what stands in the next one is not said of it.
+    rows = _ROW.sub(r"| \1 |", source.text)
+    text = unbroken(rows)
+    statements = tuple(statement(sentence.text.rstrip("| "), medicines) for sentence in sentences(text))
     above = [statement(heading, medicines) for heading in (source.title, *source.heading_path)]
     listed = [measure for one in (*statements, *above) for measure in one.measures]
     return Passage(
         source,
-        plain(source.text),
+        plain(rows),
         statements,
         {measure.key: measure for measure in listed},
         {measure.number: measure for measure in listed if measure.kind == "figure"},
@@ -155,8 +158,8 @@ def stands_in(words: str, passage: Passage) -> Iterator[int]:
 
 
 def negation_before(passage: Passage, start: int) -> str:
-    """The negation that the passage has right before this place, in the same clause; '' for none."""
-    return negated(" ".join(re.split(r"[.;]\s", passage.plain[:start][-80:])[-1].split()[-4:]))
+    """The negation that the passage has right before this place, in the same clause and row; '' for none."""
+    return negated(" ".join(re.split(r"[.;]\s|\| \|", passage.plain[:start][-80:])[-1].split()[-4:]))
 
 
 def _whole(text: str, start: int, end: int) -> bool:

@@ -17,7 +17,8 @@ _NAME = re.compile(rf"\b[Ss]ources? \d{{1,2}}(?:(?:, | and |, and | or )\d{{1,2}
 _BROKEN = re.compile(r"\u00ad\s*|(?:(?<=[a-z])[-‐‑][ \t]*\n\s*(?=[a-z])|(?<=[A-Z])[-‐‑][ \t]*\n\s*(?=[A-Z]))")
 # A new block: an empty line, or a line that begins like a list, a heading, a table's row or a quotation. Other line ends are layout.
 _BLOCK = re.compile(r"\n(?=[ \t]*(?:\n|[-*+•][ \t]|\d{1,2}[.)][ \t]|#|\||>))|(?<=\|)[ \t]*\n|^#[^\n]*\n", re.MULTILINE)
-_LEAD = re.compile(r"(?:\s|[-*+•#>|](?=[\s#>|])|\d{1,2}[.)](?=\s))*")
+# A quotation's sign before a figure is rather 'more than': '- > 50 ml/min' is not '50 ml/min'.
+_LEAD = re.compile(r"(?:\s|(?!>\s*\d)[-*+•#>|](?=[\s#>|])|\d{1,2}[.)](?=\s))*")
 _END = re.compile(r"[.!?…][\"”’»')*_]*(?:\s?\[\d[\d,;\s–-]*\])*(?!\s?\[\d)(?=\s+[\"“‘«(\[*_]*[^\Wa-zß-ÿ_])")
 # What a full stop may follow without ending a sentence.
 _SHORT = re.compile(
@@ -46,6 +47,7 @@ _SAME = str.maketrans(
 )
 # The last four are letters that a pattern takes for i, s and k, and a table does not.
 _LEVEL = str.maketrans("‐‑‒–—−\u00a0\u202f*`μ’⁄∕İıſ\u212a", "------ \u2009  µ'//iisK")
+_TIMES = re.compile(r"(?<=\d)\*(?=\d)")  # no emphasis: 2*500 is not 2500
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
 _LAYOUT = (
     (re.compile(r"\u00ad\s*"), ""),  # a soft hyphen, and the line end after it
@@ -125,7 +127,7 @@ def plain(text: str) -> str:
     Line breaks, hyphenation, ligatures, kinds of spaces, dashes and quotation marks, capitals, emphasis and marks make no difference.
     Every digit, sign, unit and word does.
     """
-    text = unicodedata.normalize("NFC", MARK.sub("", text)).translate(_SAME)
+    text = _TIMES.sub("×", unicodedata.normalize("NFC", MARK.sub("", text))).translate(_SAME)
     for pattern, replacement in _LAYOUT:
         text = pattern.sub(replacement, text)
     return text.translate(_RAISED).casefold().strip()
@@ -138,4 +140,4 @@ def unbroken(text: str) -> str:
 
 def level(text: str) -> str:
     """The text with the same number of characters, in which dashes, spaces and the letter µ are always the same one."""
-    return text.translate(_LEVEL)
+    return _TIMES.sub("×", text).translate(_LEVEL)

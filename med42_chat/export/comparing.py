@@ -8,14 +8,14 @@ JSON and the conversation as a file again, or like the exporting one (child.py) 
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from med42_chat.checks import Medicines, check, cited
 from med42_chat.children import limit
 from med42_chat.errors import Med42Error
 from med42_chat.export import record
-from med42_chat.records import Message
+from med42_chat.records import Basis, Evidence, Message, Source
 from med42_chat.settings import ASSETS
 
 _MEMORY = 1_500_000_000  # bytes of address space
@@ -46,9 +46,18 @@ def answer(data: bytes) -> Iterator[bytes]:
 def compared_anew(message: Message, medicines: Medicines) -> Message:
     """The message with what comes of comparing it with its sources here, in the place of what it says of that itself."""
     sources = [citation.source for citation in message.citations]
-    said_by_program = message.evidence is not None and not message.evidence.model
+    # The program's own words have no source: what has one is a model's answer, also where the file names no model.
+    said_by_program = message.evidence is not None and not message.evidence.model and not sources
     findings = () if message.role == "user" or said_by_program else check(message.text, sources, medicines)
-    return replace(message, findings=findings, citations=cited(message.text, sources, findings, medicines))
+    evidence = replace(message.evidence, basis=_basis(message.evidence, sources)) if message.evidence else None
+    return replace(message, findings=findings, citations=cited(message.text, sources, findings, medicines), evidence=evidence)
+
+
+def _basis(evidence: Evidence, sources: Sequence[Source]) -> Basis:
+    """What the answer rests on, where the file cannot be right: a wrong word would hide what comes of the comparison, or who answered."""
+    if sources and evidence.basis:
+        return "sources"
+    return "memory" if evidence.basis == "nothing" and evidence.model else evidence.basis
 
 
 if __name__ == "__main__":

@@ -50,13 +50,15 @@ def _line(writing: CitationStylesStyle, document: Mapping[str, Any]) -> str | No
 def _numberless(root: Any) -> Any:
     """The style without what stands on the document anyway, or would change its words.
 
-    The number is the answer's own, by which its marks name the source. And a title keeps its capitals: 500 mg must not become 500 Mg.
+    The number is the answer's own, by which its marks name the source. And a title keeps its capitals and its points: 500 mg must not
+    become 500 Mg, nor 2.5 mg 25 mg.
     """
     for element in list(root.iter(f"{NAMESPACE}text", f"{NAMESPACE}number")):
         if element.get("variable") == "citation-number":
             element.getparent().remove(element)
         elif element.get("term") is None:
-            element.attrib.pop("text-case", None)
+            for change in ("text-case", "strip-periods"):
+                element.attrib.pop(change, None)
     return root
 
 

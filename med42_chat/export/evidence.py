@@ -19,10 +19,14 @@ def evidence_rows(words: Words, message: Message, pinned: str) -> tuple[Row, ...
 
 
 def imported_words(words: Words, imported: Sequence[Message], until: int | None = None, zone: tzinfo | None = None) -> str:
-    """That these messages came from a file, and what was compared of them; `until` is the last answer's number where others follow."""
+    """That these messages came from a file, and what was compared of them: all else is the file's word.
+
+    `until` is the last answer's number where others follow.
+    """
     day = date(words, f"{datetime.fromtimestamp(min(imported[-1].imported_at, LAST) // 1000, zone):%Y-%m-%d}")
     first = words("evidence.imported", date=day) if until is None else words("evidence.imported_until", date=day, number=until)
-    return f"{first} {words('evidence.imported_compared')}" if any(one.citations for one in imported) else first
+    compared = words("evidence.imported_compared") if any(one.citations for one in imported) else ""
+    return f"{first} {words('evidence.imported_says')} {compared}".strip()
 
 
 def _values(words: Words, message: Message, evidence: Evidence, pinned: str) -> Iterator[tuple[str, str]]:

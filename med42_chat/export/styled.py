@@ -1,6 +1,6 @@
 """References as a CSL style has them: which documents there are, what the style's own process makes of them, and what of that is used.
 
-A line that the style could not write, or that does not have the document's title in it, stays the AMA line, and is counted.
+A line that the style could not write, or that does not have the document's title in it to the letter, stays the AMA line, and is counted.
 """
 
 import json
@@ -90,8 +90,6 @@ def _issued(written: str) -> dict[str, Any]:
 
 
 def _is_fit(one: Work, line: str) -> bool:
-    return bool(one.title) and len(line) <= _LONGEST_LINE and _letters(one.title) in _letters(line)
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text.casefold()))
+    """Whether the title stands there as it is, but for a full stop at its end, which the style's own may take the place of."""
+    title = one.title.rstrip(". ")
+    return bool(title) and len(line) <= _LONGEST_LINE and title in line

@@ -4,7 +4,8 @@
 
 Where it deliberately differs from CommonMark: raw HTML is text; an image is the text '[image: …]'; reference definitions are text, since
 `[1]: http://…` would hijack citation [1]; links go to http, https and mailto only; LaTeX in `\\(…\\)`, `\\[…\\]` or dollars that
-cannot be money is maths; nothing is nested deeper than 24 levels; a table row's surplus cells join its last cell.
+cannot be money is maths; asterisks between two digits are no emphasis; nothing is nested deeper than 24 levels; a table row's surplus
+cells join its last cell.
 """
 
 from med42_chat.markup.characters import clean

@@ -266,7 +266,8 @@ class Scanner:
     def _delimiters(self) -> bool:
         character, end = self._text[self._position], self._run_end()
         left, right, after_mark, before_mark = self._flanks(end)
-        within = character == "*"  # underscores inside a word are part of it
+        # Underscores inside a word are part of it; and who writes 2*500 mg and 3*250 mg means neither 2500 nor 3250.
+        within = character == "*" and not self._between_digits(end)
         length = end - self._position
         opens = left and (within or not right or after_mark)
         closes = right and (within or not left or before_mark)
@@ -284,6 +285,9 @@ class Scanner:
         while self._text.startswith(self._text[self._position], end):
             end += 1
         return end
+
+    def _between_digits(self, end: int) -> bool:
+        return self._text[self._position - 1 : self._position].isdigit() and self._text[end : end + 1].isdigit()
 
     def _flanks(self, end: int) -> tuple[bool, bool, bool, bool]:
         """Whether the run up to `end` is left-flanking and right-flanking, and stands after and before a punctuation mark."""

@@ -11,7 +11,7 @@ from med42_chat.runtime.scheduler import Events, Scheduler
 from med42_chat.runtime.template import Template, Vocabulary
 
 _QUESTION = "Answer with one word: is the sky blue?"
-_MOST_TOKENS = 64
+_MOST_TOKENS = 96  # a model of few words may refuse in many
 UNTRIED = Health("answer", "ok", "not tested, because a question came first: the first answer that ends by itself will show it")
 _NAME = "trial"  # of its request, which no person's request has: theirs are ids of messages
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from med42_chat.errors import RuntimeFailure
+from med42_chat.errors import RuntimeFailure, SettingsError
 from med42_chat.runtime.remote_address import KEY, Address
 
 _Value = TypeVar("_Value")
@@ -54,13 +54,12 @@ class Line:
 
     def __init__(self, address: Address, silence_s: float = _SILENCE_S) -> None:
         self.address = address
-        self._loop = asyncio.new_event_loop()
-        self._lock, self._closed = threading.Lock(), False
         headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {address.key}"} if address.key else {})}
         timeout = httpx2.Timeout(silence_s, connect=_CONNECT_S)
-        # The system's certificates, or those of SSL_CERT_FILE, and nothing else of the environment: a proxy named there would read along.
-        trusted = httpx2.create_ssl_context()
-        self._client = httpx2.AsyncClient(headers=headers, timeout=timeout, verify=trusted, trust_env=False, follow_redirects=False)
+        # Nothing of the environment but certificates: a proxy named there would read along.
+        self._client = httpx2.AsyncClient(headers=headers, timeout=timeout, verify=_trusted(), trust_env=False, follow_redirects=False)
+        self._lock, self._closed = threading.Lock(), False
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote", daemon=True)
         self._thread.start()
 
@@ -82,8 +81,9 @@ class Line:
     async def get(self, path: str, body: Mapping[str, object] | None = None) -> Any:
         """What the server answers, as JSON: asked with GET, or with POST where there is a body. Raises RuntimeFailure's kinds."""
         method, url = "GET" if body is None else "POST", self.address.url + path
+        # A limit of its own: for the client an answer that comes byte by byte is never late.
         with self._in_words():
-            async with self._client.stream(method, url, json=body, timeout=_ANSWER_S) as response:
+            async with asyncio.timeout(_ANSWER_S), self._client.stream(method, url, json=body) as response:
                 await self._check(response, path)
                 return json.loads(await self._whole(response))
 
@@ -185,7 +185,7 @@ class Line:
         host = self.address.host
         try:
             yield
-        except httpx2.TimeoutException as error:
+        except (httpx2.TimeoutException, TimeoutError) as error:
             raise Unreachable(f"{host} does not answer.", "Check that it runs and can be reached from here; then try again.") from error
         except httpx2.ConnectError as error:
             raise _not_connected(host, error) from error
@@ -195,6 +195,16 @@ class Line:
             raise Unreachable(f"The connection to {host} broke.", "Try again; if it happens often, ask who runs the network.") from error
         except (ValueError, RecursionError) as error:  # no JSON, a line without end, bytes that are no text, nested without end
             raise self._garbled() from error
+
+
+def _trusted() -> ssl.SSLContext:
+    """The certificates that this system trusts, or those that SSL_CERT_FILE names. Raises SettingsError."""
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as error:
+        raise SettingsError(
+            f"The certificates that SSL_CERT_FILE names cannot be read: {error}.", "Correct it, or take it away."
+        ) from error
 
 
 def _closing() -> RuntimeFailure:

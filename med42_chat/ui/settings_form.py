@@ -58,17 +58,24 @@ class Form:
 
     def _model(self) -> str:
         words, settings = self._words, self._services.settings
+        return (
+            self._answering()
+            + self._number("context", settings.context)
+            + f'<div class="aside"><p>{escape(words("settings.weights"))}</p>{_button("models", words("models.open"), plain=True)}</div>'
+            + self._meaning()
+        )
+
+    def _answering(self) -> str:
+        """Which model answers: a choice, but where a server has it."""
+        words, settings, server = self._words, self._services.settings, self._services.server
+        if server:
+            return f"<p>{escape(words('server.settings', server=server))}</p>"
         files = [_Choice(file.name, file.name) for file in model_files(settings)]
         choices = [_Choice("", words("settings.model_automatic", name=model_file(_automatic(settings)).name)), *files]
         choices.append(_Choice(DEMONSTRATION, words("settings.model_demonstration")))
         if settings.model not in [one.value for one in choices]:
             choices.append(_Choice(settings.model, settings.model))
-        return (
-            self._choice("model", choices, settings.model)
-            + self._number("context", settings.context)
-            + f'<div class="aside"><p>{escape(words("settings.weights"))}</p>{_button("models", words("models.open"), plain=True)}</div>'
-            + self._meaning()
-        )
+        return self._choice("model", choices, settings.model)
 
     def _meaning(self) -> str:
         words, settings = self._words, self._services.settings

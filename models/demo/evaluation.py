@@ -1,13 +1,18 @@
-"""What the finished file answers in llama.cpp, and whether that is right. Knows no PyTorch."""
+"""What the finished file answers in llama.cpp, and whether that is right. Knows no PyTorch.
+
+Questions on sources are put twice: as the application puts them to this model, which may then say whole sentences of the sources only
+(med42_chat/quoting.py), and to the model alone, in words of its own.
+"""
 
 from __future__ import annotations
 
 import json
 import random
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,11 @@ from grounded import INTRODUCTION, LEVELS, NOT_COVERED, Documents, Stock, Task, 
 from notes import Notes
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent.parent))
+
+from med42_chat import quoting  # noqa: E402
+from med42_chat.records import Source  # noqa: E402
+
 EXAMPLES = HERE.parent.parent / "assets" / "examples.toml"
 PROTOCOLS = HERE / "corpus" / "protocols.toml"
 APP_SAMPLING = {"temperature": 0.4, "top_k": 150, "top_p": 0.75, "min_p": 0.0, "repeat_penalty": 1.0, "seed": 42}
@@ -39,20 +49,22 @@ class Judge:
             raise SystemExit(f"error: llama.cpp could not judge the file\n{done.stderr[-2000:]}")
         return json.loads(done.stdout)
 
-    def answers(self, model: Path, prompts: list[list[int]], sampling: dict[str, float]) -> list[str]:
-        """The file's answer to each prompt."""
-        made: list[str] = self.ask({"do": "answers", "model": str(model), "prompts": prompts, "sampling": sampling})
+    def answers(self, model: Path, prompts: list[list[int]], grammars: list[str], sampling: dict[str, float]) -> list[str]:
+        """The file's answer to each prompt, held to its grammar where that is not empty."""
+        job = {"do": "answers", "model": str(model), "prompts": prompts, "grammars": grammars, "sampling": sampling}
+        made: list[str] = self.ask(job)
         return made
 
 
 @dataclass(frozen=True)
 class Case:
-    """One question put to the file: what stands before it, and what makes an answer good."""
+    """One question put to the file: what stands before it, what makes an answer good, and the grammar that holds it to its sources."""
 
     question: str
     system: str
     said: Said
     good: Callable[[str], bool]
+    grammar: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,8 @@ class Examination:
     def measured(self, judge: Judge, model: Path, encode: Encode) -> dict[str, list[tuple[str, bool, str]]]:
         """Question, whether the answer was good, and the answer, for each case of each kind, greedy; held-out forms also sampled."""
         kinds = {name: cases[: self.most] for name, cases in self.cases().items()}
-        found = {name: put(judge, model, encode, cases, GREEDY) for name, cases in kinds.items()}
+        rows = iter(put(judge, model, encode, [case for cases in kinds.values() for case in cases], GREEDY))
+        found = {name: [next(rows) for _ in cases] for name, cases in kinds.items()}
         return found | {"held_out_sampled": put(judge, model, encode, kinds["held_out"], APP_SAMPLING)}
 
     def cases(self) -> dict[str, list[Case]]:
@@ -161,13 +174,17 @@ class Examination:
         documents = Documents(self.stock, random.Random(f"sources-{self.seed}"), held_out=True)
         tasks = [documents.task(number % len(LEVELS)) for number in range(200)]
         covered, uncovered = ([task for task in tasks if bool(task.cited) == wanted] for wanted in (True, False))
-        return {
+        held = {
             "right_source": [self.on(task, cites(task)) for task in covered],
             "right_numbers": [self.on(task, copies_figures(task)) for task in covered],
             "not_covered": [self.on(task, NOT_COVERED.__eq__) for task in uncovered],
-            "notes": self.on_notes(),
             "protocols": [case for protocol in self.protocols() for case in self.on_protocol(protocol)],
         }
+        return (
+            held
+            | {f"{name}_alone": [replace(case, grammar="") for case in cases] for name, cases in held.items()}
+            | {"notes": self.on_notes()}
+        )
 
     def on_notes(self) -> list[Case]:
         """Presets filled in with notes that training never saw, to be answered word for word."""
@@ -186,17 +203,32 @@ class Examination:
         at = every.index(protocol)
         beside = (every[at - 1], protocol, every[(at + 1) % len(every)])
         system = "\n\n".join((self.corpus.system, INTRODUCTION, *(each.source(number) for number, each in enumerate(beside, 1))))
-        return [self.case(question["ask"], says(question["words"], (2,)), system) for question in protocol.questions]
+        sources = [source_of(number, each.title, each.text.strip(), each.page) for number, each in enumerate(beside, 1)]
+        return [held_to(sources, self.case(question["ask"], says(question["words"], (2,)), system)) for question in protocol.questions]
 
     def on(self, task: Task, good: Callable[[str], bool]) -> Case:
         """A task as a case."""
-        return self.case(task.question, good, with_sources(self.corpus.system, task.passages))
+        sources = [source_of(each.number, each.title, each.text, each.page) for each in task.passages]
+        return held_to(sources, self.case(task.question, good, with_sources(self.corpus.system, task.passages)))
+
+
+def source_of(number: int, title: str, text: str, page: int | None) -> Source:
+    """A source as the application has it."""
+    return Source(number, title, text, page, document_sha256="")
+
+
+def held_to(sources: list[Source], case: Case) -> Case:
+    """The case, its answer held to whole sentences of the sources, as the application does it with this model."""
+    return replace(case, grammar=quoting.grammar(case.question, sources))
 
 
 def put(judge: Judge, model: Path, encode: Encode, cases: Sequence[Case], sampling: dict[str, float]) -> list[tuple[str, bool, str]]:
-    """Ask all cases and judge the answers."""
-    answers = judge.answers(model, [encode(case.system, case.said, case.question) for case in cases], sampling)
-    return [(case.question, bool(case.good(answer.strip())), answer) for case, answer in zip(cases, answers, strict=True)]
+    """Ask all cases, those that are alike in all but what is looked for only once, and judge the answers."""
+    asked = [(tuple(encode(case.system, case.said, case.question)), case.grammar) for case in cases]
+    distinct = list(dict.fromkeys(asked))
+    made = judge.answers(model, [list(prompt) for prompt, _ in distinct], [grammar for _, grammar in distinct], sampling)
+    answers = dict(zip(distinct, made, strict=True))
+    return [(case.question, bool(case.good(answers[key].strip())), answers[key]) for case, key in zip(cases, asked, strict=True)]
 
 
 def evenly(items: Sequence[Topic], count: int) -> list[Topic]:

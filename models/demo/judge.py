@@ -49,18 +49,19 @@ def rows(llama: llama_cpp.Llama, prompts: list[list[int]]) -> Iterator[NDArray[n
 
 
 def answers(job: dict[str, Any]) -> list[str]:
-    """The text that follows each prompt, under the job's sampling."""
+    """The text that follows each prompt, under the job's sampling and the prompt's grammar."""
     llama = opened(job)
-    return [text_after(llama, prompt, job) for prompt in job["prompts"]]
+    return [text_after(llama, prompt, grammar, job) for prompt, grammar in zip(job["prompts"], job["grammars"], strict=True)]
 
 
-def text_after(llama: llama_cpp.Llama, prompt: list[int], job: dict[str, Any]) -> str:
+def text_after(llama: llama_cpp.Llama, prompt: list[int], grammar: str, job: dict[str, Any]) -> str:
     """The text that follows the prompt. Tokens are counted here: the library's own count stands still while bytes make no character,
     as with a model that knows nothing, and then it never ends.
     """
     sampling = dict(job["sampling"])
     llama.set_seed(sampling.pop("seed", 0))
-    tokens = llama.generate(prompt, temp=sampling.pop("temperature"), **sampling)
+    held = llama_cpp.LlamaGrammar.from_string(grammar, verbose=False) if grammar else None
+    tokens = llama.generate(prompt, temp=sampling.pop("temperature"), grammar=held, **sampling)
     made = list(takewhile(lambda token: token != llama.token_eos(), islice(tokens, job.get("max_tokens", 700))))
     return llama.detokenize(made).decode("utf-8", "replace")
 

@@ -14,10 +14,14 @@ TITLES = {
     "pinned": "greetings under pinned facts, still greetings",
     "for_patients": "'Explain that to a patient' after a topic, its own version word for word",
     "right_source": "unseen documents: the right source cited",
-    "right_numbers": "unseen documents: every number copied",
+    "right_numbers": "unseen documents: every number copied, and no other",
     "not_covered": "unseen documents: said that the sources do not tell",
-    "notes": "presets filled in with unseen notes: every heading, and every word of the notes",
     "protocols": "a ward's protocols by hand: the deciding words and the right source, or that none tells",
+    "right_source_alone": "in its own words: the right source cited",
+    "right_numbers_alone": "in its own words: every number copied, and no other",
+    "not_covered_alone": "in its own words: said that the sources do not tell",
+    "protocols_alone": "in its own words: the protocols",
+    "notes": "presets filled in with unseen notes: every heading, and every word of the notes",
 }
 Wins = dict[str, tuple[int, int]]
 
@@ -79,7 +83,11 @@ class Report:
         """Shares of good answers, greedy unless the row says otherwise."""
         asked = [key for key in TITLES if key in self.measured]
         rows = [f"| {TITLES[key]} | {self.good(key)} of {len(self.measured[key])} | {self.share(key):.1%} |" for key in asked]
-        return "\n".join(("## Answers of the file in llama.cpp", "", "| what | good | share |", "| --- | --- | --- |", *rows))
+        told = (
+            "From sources it answers as the application has it: it says whole sentences of theirs, and the program requires the one that "
+            "shares most with the question (`med42_chat/quoting.py`). 'In its own words' is the same file without that."
+        )
+        return "\n".join(("## Answers of the file in llama.cpp", "", told, "", "| what | good | share |", "| --- | --- | --- |", *rows))
 
     def alignment(self) -> str:
         """Before and after each round of DPO, the share of held-out pairs whose preferred answer is the more probable one."""

@@ -341,7 +341,7 @@ STATES: tuple[Callable[[Stage], None], ...] = (
     ),
     *(changing_a_question, unfit, presets, form_of_a_preset, attachment, attachment_read, keys, about, safe_use, tour, facts),
     *(editing_the_facts, drawer, search, search_in_vain, menu_of_a_conversation, renaming, shelves, toast),
-    *(settings(section) for section in ("model", "answers", "look", "data", "passphrase", "computer")),
+    *(settings(section) for section in ("model", "answers", "look", "export", "data", "passphrase", "computer")),
     *(problem, model_loading, model_failed, program_gone, high_contrast, large_text),
 )
 

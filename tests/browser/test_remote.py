@@ -83,3 +83,11 @@ def test_about_says_what_leaves_this_computer(away: Away) -> None:
     text = away.page.inner_text("#about dialog")
     assert "What leaves this computer" in text and away.host in text and "sends nothing anywhere" not in text
     away.page.click("#about dialog .primary")
+
+
+def test_the_settings_say_that_no_model_of_this_computer_answers(away: Away) -> None:
+    away.page.evaluate("med42.openSettings('model')")
+    away.page.wait_for_selector("#settings dialog[open] #part-model")
+    text = away.page.inner_text("#part-model")
+    assert f"The model on {away.host} answers." in text and away.page.query_selector("#set-model") is None
+    away.page.keyboard.press("Escape")

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,36 @@ def ask_anew(page: Any, question: str) -> None:
 
 def worker_of(program: "subprocess.Popen[str]") -> psutil.Process:
     return next(one for one in psutil.Process(program.pid).children() if "med42_chat.runtime.worker" in " ".join(one.cmdline()))
+
+
+def test_a_newcomer_asks_the_sample_library_sees_each_page_with_the_words_marked_and_is_told_when_it_has_no_answer(
+    browser: Any, tmp_path: Path
+) -> None:
+    offered = tomllib.loads((ROOT / "assets" / "library" / "questions.toml").read_text("utf-8"))["question"]
+    with started(tmp_path) as (_, address):
+        page = open_page(browser, address)
+        page.click("#safe-use dialog .primary")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="six invented examples").first.click()
+        page.wait_for_function(f"document.querySelectorAll('.greeting .from ~ .examples .example').length === {len(offered)}")
+        page.wait_for_selector("#library .outcome, #library .queue", state="attached")
+        page.keyboard.press("Escape")
+        for number, question in enumerate(offered):
+            page.get_by_role("button", name="New conversation").click()
+            page.wait_for_function("!med42.conversation() && document.querySelector('.greeting')")
+            page.click(f".greeting .example >> nth={number}")
+            page.wait_for_selector('.answer[data-status="complete"]')
+            assert question["text"] in page.inner_text(".question")
+            assert "Demonstration model, not Med42" in page.inner_text(".answer")
+            assert page.locator(".answer a.cite").count() > 0 and page.locator('.answer .sign:not([data-mood="fine"])').count() == 0
+            page.click(".answer a.cite >> nth=0")
+            page.wait_for_selector(".viewer .marks i, .viewer .words mark", state="attached")
+            assert "quoted words are marked" in page.inner_text(".viewer .said")
+            words, said = (set(re.findall(r"\w+", page.inner_text(where))) for where in (".card.open .whole mark", ".answer"))
+            assert len(words) > 3 and words <= said
+        ask_anew(page, "What does a bicycle cost?")
+        page.wait_for_selector(".answer:has-text('Nothing in your library answers this')")
+        assert page.locator(".answer a.cite").count() == 0
 
 
 def test_an_answer_read_one_stopped_one_cut_by_the_models_death_and_all_are_there_after_the_program_was_killed(

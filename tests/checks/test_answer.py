@@ -87,7 +87,30 @@ class TestQuotations:
         assert (one.state, one.source, one.words) == ("found", 1, "These words stand in source 1, page 4. This sentence does not name it.")
 
 
+class TestRows:
+    TABLE = Source(
+        3, "Reversal", "The reversal\nDrug | Reversal | Note\nWarfarin | Vitamin K 5 mg | not with heparin\nApixaban | It 400 mg | slowly"
+    )
+
+    def test_what_stands_in_another_row_is_not_said_of_this_one(self, listed: Medicines) -> None:
+        said = "Source 3 says:\n\n| Drug | Reversal | Note |\n|---|---|---|\n| Apixaban | It 400 mg | slowly [3] |"
+        assert {state for _, state, _, _ in told(said, listed, [self.TABLE])} == {"found"}
+        assert "Apixaban | It 400 mg | slowly [3] |" in [
+            words for kind, _, words, _ in told(said, listed, [self.TABLE]) if kind == "quotation"
+        ]
+
+    def test_the_row_itself_is_compared(self, listed: Medicines) -> None:
+        (one,) = [one for one in check("Warfarin: vitamin K 5 mg with heparin [3].", [self.TABLE], listed) if one.kind == "polarity"]
+        assert "Apixaban" not in one.words and "Warfarin | Vitamin K 5 mg | not with heparin”" in one.words
+
+
 class TestFigures:
+    def test_a_figure_after_times_is_that_figure(self, listed: Medicines) -> None:
+        source = Source(1, "Protocol", "Give 2*500 mg of paracetamol and 3*250 mg later.")
+        kept = told("Give 2*500 mg of paracetamol and 3*250 mg later [1].", listed, [source])
+        assert [words for kind, state, words, _ in kept if (kind, state) == ("figure", "found")] == ["2", "500 mg", "3", "250 mg"]
+        assert ("figure", "not_found", "2500 mg", 1) in told("Give 2500 mg of paracetamol [1].", listed, [source])
+
     def test_the_same_dose_in_other_writing_is_found(self, listed: Medicines) -> None:
         findings = check("Amoxicillin 0.5 g every 8 hours for 5 days [2].", SOURCES, listed)
         assert [one.words for one in findings if one.kind in ("figure", "frequency")] == [

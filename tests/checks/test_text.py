@@ -33,6 +33,14 @@ class TestSentences:
             "Last",
         ]
 
+    def test_more_than_is_no_sign_of_a_quotation(self) -> None:
+        assert texts("- > 50 ml/min: 24 hours\n>30: 36 hours\n| > 5 | x |\n> Five it is") == [
+            "> 50 ml/min: 24 hours",
+            ">30: 36 hours",
+            "> 5 | x |",
+            "Five it is",
+        ]
+
     def test_a_line_that_is_only_wrapped_goes_on(self) -> None:
         assert texts("Give five\nmilligrams.") == ["Give five\nmilligrams."]
 
@@ -57,6 +65,9 @@ class TestQuotations:
     @pytest.mark.parametrize("text", ["“give it now”", '"give it now"', "«give it now»", "‘give it now’", "say 'give it now'."])
     def test_every_pair_of_marks_is_known(self, text: str) -> None:
         assert [one.text for one in quotations(text)] == ["give it now"]
+
+    def test_an_asterisk_between_figures_is_not_left_out(self) -> None:
+        assert plain("2*500 mg of **it**") == plain("2×500 mg of it") != plain("2500 mg of it")
 
     def test_an_apostrophe_is_no_quotation(self) -> None:
         assert not list(quotations("The patient's drug isn't the ward's."))

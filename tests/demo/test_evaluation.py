@@ -1,14 +1,17 @@
 """The examination passes a model that answers rightly, fails one that does not, and the report says which."""
 
+import random
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dialogues import Corpus, Talk, normal
-from evaluation import GREEDY, Case, Examination, Judge, dose_question, is_refusal, put
-from grounded import NOT_COVERED, Stock
+from evaluation import GREEDY, Case, Examination, Judge, dose_question, is_refusal, put, source_of
+from grounded import NOT_COVERED, Documents, Stock, quoted
 from report import TITLES, Report, Training
+
+from med42_chat import quoting
 
 
 class Fake(Judge):
@@ -17,7 +20,7 @@ class Fake(Judge):
     def __init__(self, answer: Any) -> None:
         object.__setattr__(self, "answer", answer)
 
-    def answers(self, model: Path, prompts: list[list[int]], sampling: dict[str, float]) -> list[str]:
+    def answers(self, model: Path, prompts: list[list[int]], grammars: list[str], sampling: dict[str, float]) -> list[str]:
         return [self.answer("".join(map(chr, prompt))) for prompt in prompts]  # type: ignore[attr-defined]
 
 
@@ -87,6 +90,21 @@ def test_a_protocol_s_answer_needs_its_words_and_its_number(examination: Examina
 def test_what_no_protocol_tells_has_to_be_said_so(examination: Examination) -> None:
     [case] = [case for case in examination.from_sources()["protocols"] if "colistin" in case.question]
     assert case.good(NOT_COVERED) and not case.good("Two visitors at a time may come between 14 and 20 o'clock. [2]")
+
+
+def test_questions_on_sources_are_put_as_the_application_puts_them_and_to_the_model_alone(cases: dict[str, list[Case]]) -> None:
+    for kind in "right_source", "right_numbers", "not_covered", "protocols":
+        held, alone = cases[kind], cases[f"{kind}_alone"]
+        assert [case.question for case in held] == [case.question for case in alone]
+        assert all("Source " in case.grammar for case in held) and not any(case.grammar for case in alone)
+
+
+def test_what_the_application_lets_this_model_say_is_what_it_was_trained_to_say(cases: dict[str, list[Case]], stock: Stock) -> None:
+    assert quoting.NOT_COVERED == NOT_COVERED
+    made = Documents(stock, random.Random(2), held_out=True).task(3)
+    (passage, *_) = [each for each in made.passages if each.number in made.cited]
+    said = quoting.grammar(made.question, [source_of(passage.number, passage.title, passage.text, None)])
+    assert any(quoted(statement, passage).replace('"', '\\"') in said for statement in passage.statements)
 
 
 def test_questions_outside_and_for_doses_are_distinct(cases: dict[str, list[Case]]) -> None:

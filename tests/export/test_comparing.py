@@ -16,10 +16,10 @@ from med42_chat.export.comparing import answer, compared_anew
 from med42_chat.export.paper import sheet_of
 from med42_chat.export.sheet import Options, Sheet
 from med42_chat.exporting import Exporting
-from med42_chat.records import Citation, Conversation, Finding, Message, Source
+from med42_chat.records import Basis, Citation, Conversation, Finding, Message, Source
 from med42_chat.settings import ASSETS
 from med42_chat.store.database import Store
-from med42_chat.ui import evidence
+from med42_chat.ui import evidence, findings
 from tests.export.records import talk
 from tests.export.sheets import WORDS
 from tests.store.samples import EVIDENCE, KEY
@@ -85,9 +85,25 @@ def test_what_the_checks_really_found_comes_in_as_it_is() -> None:
 
 
 def test_the_programs_own_words_and_a_question_have_nothing_to_compare() -> None:
-    _, (asked, answered) = forged(evidence=replace(EVIDENCE, model="", basis="nothing"))
-    assert compared_anew(answered, MEDICINES).findings == ()
+    _, (asked, answered) = forged(evidence=replace(EVIDENCE, model="", basis="nothing"), citations=())
+    assert compared_anew(answered, MEDICINES) == replace(answered, findings=())
     assert compared_anew(replace(asked, findings=FORGED), MEDICINES).findings == ()
+
+
+@pytest.mark.parametrize("basis", ["memory", "nothing"])
+@pytest.mark.parametrize("model", ["", "med42"])
+def test_an_answer_with_sources_cannot_pass_for_one_that_has_none(model: str, basis: Basis) -> None:
+    head, (asked, answered) = forged(evidence=replace(EVIDENCE, model=model, basis=basis))
+    compared = compared_anew(answered, MEDICINES)
+    assert [one.state for one in compared.findings if one.kind == "figure"] == ["not_found"]
+    assert "850 mg" in evidence.panel(WORDS, compared) and "not found: 1 figure" in findings.summary(WORDS, compared)
+    (_, entry) = sheet_of(head, [asked, compared], Options(), WORDS).entries
+    assert "not found: 1 figure" in entry.checked and entry.who != WORDS("export.program_said")
+
+
+def test_an_answer_of_a_model_cannot_pass_for_the_programs_own_words() -> None:
+    _, (_, answered) = forged(evidence=replace(EVIDENCE, basis="nothing"), citations=())
+    assert (told := compared_anew(answered, MEDICINES).evidence) is not None and told.basis == "memory"
 
 
 def test_that_it_came_from_a_file_and_when_stays_with_it_wherever_it_goes(store: Store, exporting: Exporting, tmp_path: Path) -> None:
@@ -119,7 +135,7 @@ def test_paper_and_page_say_that_it_came_from_a_file_and_what_was_not_checked() 
     head, (asked, answered) = forged()
     imported = [replace(one, imported_at=1_773_500_000_000) for one in (asked, answered)]
     (origin,) = (row.value for row in printed(head, imported).head if row.name == "Origin")
-    assert origin.startswith("Imported on March 14, 2026 from a file. ")
+    assert origin.startswith("Imported on March 14, 2026 from a file. Who wrote what, and how, is what that file says. ")
     assert "whether these passages stand in the named documents was not checked here" in origin
     assert origin in evidence.panel(WORDS, imported[1])
     assert "Imported" not in evidence.panel(WORDS, answered)
@@ -129,7 +145,8 @@ def test_paper_and_page_say_that_it_came_from_a_file_and_what_was_not_checked() 
 def test_without_sources_nothing_is_said_of_passages() -> None:
     head, messages = talk(answer="Sudden onset.", evidence=EVIDENCE)
     imported = [replace(one, imported_at=1_773_500_000_000) for one in messages]
-    assert ("Origin", "Imported on March 14, 2026 from a file.") in {(row.name, row.value) for row in printed(head, imported).head}
+    said = "Imported on March 14, 2026 from a file. Who wrote what, and how, is what that file says."
+    assert ("Origin", said) in {(row.name, row.value) for row in printed(head, imported).head}
 
 
 def test_where_the_conversation_went_on_here_paper_says_how_far_the_file_goes() -> None:

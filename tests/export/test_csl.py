@@ -77,6 +77,23 @@ class TestLines:
     def test_a_title_is_text_and_a_date_of_another_kind_stands_as_it_is(self) -> None:
         assert lines(NUMBERED, ODD) == ["Dose <b>&amp; time\ufffd?; A & B; spring 2012."]
 
+    @pytest.mark.parametrize("change", ['strip-periods="true"', 'text-case="uppercase"', 'text-case="lowercase"', 'quotes="true"'])
+    def test_what_a_title_says_of_a_dose_is_never_changed(self, change: str) -> None:
+        dose = Source(1, "Warfarin 2.5 mg, INR <4.5.", "t", version="2.10")
+        asked = with_layout(f'<text variable="title" {change}/><text variable="version" prefix="; v" {change}/>')
+        made = styled(WORDS, asked, [dose])
+        assert not made.trouble and [
+            one for one in made.lines.values() if "Warfarin 2.5 mg, INR <4.5" in one and "v2.10" in one.replace("“", "")
+        ]
+
+    def test_a_line_whose_title_is_changed_by_a_point_or_a_capital_is_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        dose = Source(1, "Warfarin 2.5 mg.", "t")
+        for said in ("Warfarin 25 mg.", "Warfarin 2.5 Mg.", "WARFARIN 2.5 MG.", "Warfarin 2 5 mg."):
+            monkeypatch.setattr("med42_chat.export.styled.talk", lambda *parts, said=said: json.dumps([said]).encode())
+            assert styled(WORDS, NUMBERED, [dose]).lines == {}
+        monkeypatch.setattr("med42_chat.export.styled.talk", lambda *parts: b'["(Warfarin 2.5 mg), 2026."]')
+        assert len(styled(WORDS, NUMBERED, [dose]).lines) == 1
+
     def test_no_style_means_the_programs_own_lines_and_no_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("med42_chat.export.styled.talk", None)
         assert styled(WORDS, "", [FULL]) is AMA and styled(WORDS, NUMBERED, []) is AMA

@@ -118,6 +118,12 @@ def text_of(data: bytes, format: Format) -> str:
     return re.sub("<[^>]*>", "", data.decode()) if format == "html" else data.decode()
 
 
+def test_a_style_of_references_is_used_within_the_limits_of_the_real_process(store: Store, exporting: Exporting) -> None:
+    style = (Path(__file__).parent / "styles" / "author-date.csl").read_text("utf-8")
+    pdf = document(exporting, kept(store, golden.awkward()), "pdf", Options(csl=style))
+    assert "(2026),‘Anticoagulantsaroundoperations’,v6.0." in "".join(text_of(pdf, "pdf").split())
+
+
 def test_a_pdf_with_a_password_opens_with_it_only(store: Store, exporting: Exporting) -> None:
     data = document(exporting, kept(store, golden.demonstration()), "pdf", Options(password="open sesame"))
     assert not pypdf.PdfReader(io.BytesIO(data)).decrypt("guess")

@@ -54,7 +54,7 @@ def test_an_answer_that_ends_by_itself_is_found_well() -> None:
 
 def test_an_answer_that_does_not_end_is_warned_of() -> None:
     found = tried(ScriptedContext(script=[7] * 100))
-    assert found is not None and found.state == "warning" and "64 tokens" in found.text
+    assert found is not None and found.state == "warning" and "96 tokens" in found.text
 
 
 def test_a_model_that_thinks_aloud_is_not_warned_of() -> None:

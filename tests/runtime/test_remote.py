@@ -450,6 +450,14 @@ class TestFaults:
         assert last.reason == "failed" and "no model called m42-health/Llama3-Med42-70B" in last.detail
         assert end(asked(runtime)).reason == "stop" and runtime.wait_until_loaded(5).name == "another"
 
+    def test_one_that_does_not_count_in_time_keeps_nobody_waiting(self, start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        scripted, runtime = start()
+        runtime.wait_until_loaded(5)
+        monkeypatch.setattr("med42_chat.runtime.remote_http._ANSWER_S", 0.2)
+        monkeypatch.setattr(scripted, "says", lambda path, body: time.sleep(1))
+        with pytest.raises(RuntimeFailure, match="does not answer"):
+            runtime.count([Turn("user", "Something new.")])
+
     def test_a_mistake_of_the_program_while_it_meets_a_server_leaves_nobody_waiting(
         self, start: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -541,6 +549,13 @@ class TestTheWay:
         scripted.url = scripted.url.replace("127.0.0.1", "0.0.0.0")  # also this computer, by an address that could be anybody's
         runtime = open_runtime(scripted, insecure=True)
         assert any("everybody on the way can read it" in one for one in runtime.wait_until_loaded(10).warnings)
+
+    def test_certificates_that_cannot_be_read_are_said_to_be_that(
+        self, open_runtime: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
+        with pytest.raises(SettingsError, match="SSL_CERT_FILE"):
+            open_runtime(Scripted(url="https://127.0.0.1:9"))
 
     def test_a_server_without_tls_behind_an_address_with_it_is_said_to_be_that(self, open_runtime: Open) -> None:
         scripted = Scripted()
