@@ -2,8 +2,8 @@
 
 Requests come in by `submit` and `cancel`; `step` decodes once and gives what happened. As many answers as the context has sequences
 are made at once, the others wait in the order in which they came. One decode takes the next token of every answer that is being
-written; between two of these a piece of a prompt is read, that of the oldest that is not yet read, so nobody who reads his answer
-waits longer than that piece takes. What of a prompt stands in the cache is not read again (`strands`).
+written; between two of these a piece of a prompt is read, one prompt after the other, so nobody who reads his answer waits longer
+than that piece takes. What of a prompt stands in the cache is not read again (`strands`).
 
 The same request gives the same tokens whether or not its beginning was cached, as long as its answer is written alone. That is not
 free: on a CPU llama.cpp's last bits depend on how many tokens are computed together. Prompts are therefore read in pieces of their
@@ -111,7 +111,7 @@ class Scheduler:
             return []
         events = self._start()
         writing = [(answer, answer.writer) for answer in self._running if answer.writer is not None]
-        reading = next((answer for answer in self._running if answer.writer is None), None)
+        reading = self._reading
         if reading is not None and not (writing and self._has_read):
             return events + self._read(reading, beside=bool(writing))
         return events + self._write(writing) if writing else events
@@ -124,12 +124,16 @@ class Scheduler:
             return "The request leaves no room for an answer."
         return f"The prompt is {length:,} tokens long, and the model's context holds {size:,}." if length > size else ""
 
+    @property
+    def _reading(self) -> _Answer | None:
+        """Whose prompt is being read."""
+        return next((answer for answer in self._running if answer.writer is None), None)
+
     def _start(self) -> Events:
-        """Gives free sequences to those next in line."""
-        events: Events = []
-        while self._waiting and self._strands.free:
-            events += self._begin(self._waiting.popleft())
-        return [*events, *self._positions()] if events else []
+        """Gives a free sequence to the next in line, but not before the last prompt is read: theirs may begin in the same way."""
+        if not self._waiting or not self._strands.free or self._reading is not None:
+            return []
+        return [*self._begin(self._waiting.popleft()), *self._positions()]
 
     def _begin(self, waiting: _Waiting) -> Events:
         """Makes an answer a running one, on top of whatever its prompt shares with the cache."""

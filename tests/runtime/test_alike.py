@@ -164,6 +164,12 @@ def test_answers_that_are_written_together_say_so_and_come_out_the_same_when_it_
     assert not shared.answers(SAMPLINGS[1], prompts[0])[0][1].together
 
 
+def test_a_prompt_that_is_asked_for_thrice_at_once_is_read_once(shared: Model) -> None:
+    shared.restart()
+    ends = [finished for _, finished in shared.answers(SAMPLINGS[1], *[prompt_of(300)] * 3)]
+    assert [one.usage.cached_tokens for one in ends] == [0, 236, 236]
+
+
 def test_log_probabilities_are_the_model_s_own(shared: Model) -> None:
     shared.restart()
     greedy = shared.answers(Sampling(temperature=0, max_tokens=4), prompt_of(90))[0][1].log_probabilities

@@ -424,6 +424,15 @@ def test_a_prompt_is_begun_from_one_that_is_just_being_answered() -> None:
     assert text(of(events, "b")) == "x" * 30
 
 
+def test_the_same_prompt_asked_for_four_times_at_once_is_read_once() -> None:
+    context = ScriptedContext(sequences=4, script=[1] * 10)
+    names = "abcd"
+    scheduler, _ = started(context, *(request(name, range(200)) for name in names))
+    events = run(scheduler)
+    assert [ending(of(events, name)).usage.cached_tokens for name in names] == [0, 199, 199, 199]
+    assert all(text(of(events, name)) == "x" * 10 for name in names)
+
+
 def test_log_probabilities_are_told_of_every_token_where_they_were_asked_for() -> None:
     context = ScriptedContext(sequences=2, script=[1, 2, 3])
     asked = Request("a", (1, 2), Sampling(max_tokens=10), 1, log_probabilities=True)
