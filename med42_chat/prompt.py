@@ -16,6 +16,7 @@ from med42_chat.errors import InputError
 from med42_chat.records import Attachment, ContextUse, LeftOut, Message, Source, Turn
 
 _MARK = re.compile(r" ?\[\s*\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\s*\]")
+_RANGE = re.compile(r"\[(\s*\d{1,3}\s*[–-]\s*\d{1,3}\s*)\]")
 _PREVIEW = 80  # characters by which a person recognises what was left out
 
 
@@ -192,8 +193,14 @@ def _source_text(source: Source) -> str:
     return f"[{source.number}] {title}{page}\n{unmarked(source.text)}"
 
 
+def with_ranges(text: str) -> str:
+    """A document's words, as many as before, in which '[135-145]' is '(135-145)': a range of values would else pass for a mark and go."""
+    return _RANGE.sub(r"(\1)", text)
+
+
 def unmarked(text: str) -> str:
     """A document's own words without numbers in brackets, which would pass for ours: also those that come about as others are taken out."""
+    text = with_ranges(text)
     while (left := _MARK.sub("", text)) != text:
         text = left
     return text

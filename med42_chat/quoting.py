@@ -2,8 +2,8 @@
 
 Such a model can choose among sentences, but not copy each of their figures without fail. So `grammar` leaves it a choice and takes the
 copying away. It declines, where no sentence has half of the question's words, or it says those that share most with the question, and
-of a few others that share much those that it wants, each as it stands and with its number. A table is said whole: one row alone, and the
-wrong one, would be a wrong dose that looks right.
+of a few others that share much those that it wants, each as it stands and with its number. A table is said whole, and a list with what
+announces it: one row alone, and the wrong one, would be a wrong dose that looks right.
 """
 
 import math
@@ -23,6 +23,7 @@ NOT_COVERED = "**The sources do not answer this.** I am a small demonstration mo
 _SAYS = "Source {number} says: {words} [{number}]"
 _SHOWS = "Source {number} says:\n\n{rows}"
 _BETWEEN = "\n\n"
+_ITEM = re.compile(r"(?:[-*+•–]|\d{1,2}[.)])\s*$")  # in front of a list's item
 
 _MOST = 3  # quotations that may be said, and what stands between those that must be
 _GAP = 3  # sentences apart: what stands between two of one source belongs to what they say
@@ -148,16 +149,50 @@ def _worth(question: str, quotation: _Quotation, shares: Sequence[float], whole:
 def _quotations(source: Source) -> Iterator[_Quotation]:
     """The sentences and tables of a source."""
     number, over = source.number, stems(" ".join([source.title, *source.heading_path]))
-    for is_table, group in groupby(unmarked(source.text).split("\n"), key=lambda line: "|" in line):
-        lines = list(group)
+    for is_table, lines in _blocks(unmarked(source.text)):
         if is_table:
             rows = [_row(line) for line in lines if re.search(r"\w", line)]
             yield _Quotation(_table(number, rows), number, tuple(rows[1:] or rows), over | stems(rows[0]))
         else:
-            texts = (" ".join(sentence.text.split()) for sentence in sentences("\n".join(lines)))
-            yield from (
-                _Quotation(_SAYS.format(number=number, words=text), number, (text,), over) for text in texts if re.search(r"\w", text)
-            )
+            groups = _with_items("\n".join(lines))
+            yield from (_Quotation(_sentence(number, group), number, tuple(group), over) for group in groups)
+
+
+def _blocks(text: str) -> list[tuple[bool, list[str]]]:
+    """The text's tables (True) and what stands between them, as lines.
+
+    Where one goes on in small letters, a sentence was taken for a table, and is put together again: 'Never' above 'give it | at once' must
+    not become 'give it'.
+    """
+    blocks: list[tuple[bool, list[str]]] = []
+    for is_table, group in groupby(text.split("\n"), key=lambda line: "|" in line):
+        lines = list(group)
+        words = "".join(lines).strip()
+        if blocks and words[:1].islower() and not "".join(blocks[-1][1]).rstrip().endswith((".", ":", "!", "?")):
+            blocks[-1] = (False, [line for line in (*blocks[-1][1], *lines) if line.strip()])
+        elif words:
+            blocks.append((is_table, lines))
+    return blocks
+
+
+def _with_items(text: str) -> list[list[str]]:
+    """The sentences, and with one that announces a list all that the list has: alone it says nothing, and they do not say of what."""
+    groups: list[list[str]] = []
+    end = 0
+    for sentence in sentences(text):
+        words, lead = " ".join(sentence.text.split()), text[end : sentence.start]
+        end = sentence.end
+        if groups and groups[-1][0].endswith(":") and _ITEM.search(lead):
+            groups[-1].append(words)
+        elif re.search(r"\w", words):
+            groups.append([words])
+    return groups
+
+
+def _sentence(number: int, group: Sequence[str]) -> str:
+    """A sentence, or a list with what announces it, the number behind each part. Dots, since after '- ' a '> 50' would be a quotation."""
+    first, *items = group
+    return _BETWEEN.join([_SAYS.format(number=number, words=first), *(f"• {item} [{number}]" for item in items)])
 
 
 def _row(line: str) -> str:
@@ -167,6 +202,5 @@ def _row(line: str) -> str:
 def _table(number: int, rows: Sequence[str]) -> str:
     """The rows as Markdown has them, with the number in each: whoever reads one knows where it is from."""
     head, *others = rows
-    first = f"{head} [{number}]" if re.search(r"\d", head) else head  # it has doses, or is no head: a long table was cut above it
-    marked = [f"| {first} |", "|---" * (head.count("|") + 1) + "|", *(f"| {row} [{number}] |" for row in others)]
+    marked = [f"| {head} |", "|---" * (head.count("|") + 1) + "|", *(f"| {row} [{number}] |" for row in others)]
     return _SHOWS.format(number=number, rows="\n".join(marked)) if others else _SAYS.format(number=number, words=head)

@@ -143,12 +143,12 @@ class Services:
             return self._change(chosen, changes, reload)
 
     def style(self) -> str:
-        """What the style calls itself in which exports have their references, or why it cannot be used; empty for the program's own."""
+        """What the style calls itself in which exports have their references; empty for the program's own.
+
+        Raises InputError where it has been spoilt since it was chosen.
+        """
         text = styles.kept(self.settings.home)
-        try:
-            return (style.title(style.read_style(text.encode())) or styles.FILE) if text else ""
-        except InputError as error:
-            return error.message
+        return (style.title(style.read_style(text.encode())) or styles.FILE) if text else ""
 
     def use_style(self, text: str | None) -> None:
         """Takes a CSL style for the references of every export from here on, or the program's own for None.

@@ -13,7 +13,7 @@ from med42_chat.checks.medicines import Medicines
 from med42_chat.checks.passages import Nearest, Passage, Statement, exchanged, nearest, negation_before, read, stands_in, statement
 from med42_chat.checks.polarity import contradiction, wording
 from med42_chat.checks.references import Reference, names, references
-from med42_chat.checks.text import MARK, Span, marked, plain, quotations, sentences, without_names
+from med42_chat.checks.text import MARK, Span, marked, plain, quotations, row_below, sentences, without_names
 from med42_chat.checks.words import elsewhere, listed, out_of_place, place, written
 from med42_chat.records import Finding, FindingKind, FindingState, Source
 
@@ -48,16 +48,18 @@ class _Sentence:
 def check(answer: str, sources: Sequence[Source], medicines: Medicines) -> tuple[Finding, ...]:
     """Every finding on the answer, in the order of its text.
 
-    A sentence is compared with the sources whose marks it has. Marks are the program's own numbers, `[1]` for `sources`' number 1.
+    A sentence is compared with the sources whose marks it has, a table's head without any with those of its first row. Marks are the
+    program's own numbers, `[1]` for `sources`' number 1.
     """
     passages = tuple(read(source, medicines) for source in sources)
-    found = [finding for span in sentences(answer) for finding in _findings(_sentence(span, passages, medicines), passages)]
+    found = [finding for span in sentences(answer) for finding in _findings(_sentence(answer, span, passages, medicines), passages)]
     return tuple(sorted(found, key=lambda finding: (finding.start, finding.end)))
 
 
-def _sentence(span: Span, passages: Sequence[Passage], medicines: Medicines) -> _Sentence:
+def _sentence(answer: str, span: Span, passages: Sequence[Passage], medicines: Medicines) -> _Sentence:
     marks = [marked(mark[1]) for mark in MARK.finditer(span.text)]
-    named = frozenset[int]().union(*marks)
+    below = [marked(mark[1]) for mark in MARK.finditer(row_below(answer, span) or "")]
+    named = frozenset[int]().union(*(marks or below))
     return _Sentence(
         span,
         statement(without_names(span.text), medicines),
@@ -79,7 +81,7 @@ def _findings(sentence: _Sentence, passages: Sequence[Passage]) -> Iterator[Find
     near = nearest(sentence.said, sentence.cited)
     compared = [*_measures(sentence, near), *_codes(sentence), *_medicines(sentence, near), *_polarity(sentence, near)]
     yield from compared
-    if not (compared or quoted or sentence.references):
+    if sentence.marks and not (compared or quoted or sentence.references):
         yield _bare(sentence)
 
 

@@ -10,6 +10,7 @@ from med42_chat.checks.figures import Measure, codes, measures
 from med42_chat.checks.medicines import Medicines, Named
 from med42_chat.checks.polarity import Wording, negated, stem, wording
 from med42_chat.checks.text import MARK, plain, sentences, unbroken
+from med42_chat.prompt import with_ranges
 from med42_chat.records import Source
 
 Key = tuple[Fraction, str]
@@ -89,7 +90,7 @@ def _token(name: str) -> str:
 def read(source: Source, medicines: Medicines) -> Passage:
     """Reads a source's text, and its title and headings for figures and names."""
     # A row of a table, as documents are read, ends with its line: what stands in the next one is not said of it.
-    rows = _ROW.sub(r"| \1 |", source.text)
+    rows = _ROW.sub(r"| \1 |", with_ranges(source.text))
     text = unbroken(rows)
     statements = tuple(statement(sentence.text.rstrip("| "), medicines) for sentence in sentences(text))
     above = [statement(heading, medicines) for heading in (source.title, *source.heading_path)]

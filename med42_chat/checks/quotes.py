@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from med42_chat.checks.medicines import Medicines
 from med42_chat.checks.passages import Passage, nearest, read, statement
 from med42_chat.checks.text import MARK, marked, sentences
+from med42_chat.prompt import with_ranges
 from med42_chat.records import Citation, Finding, Source, Verdict
 
 _GAP = re.compile(r"\[?(?:…|\.\.\.)\]?")
@@ -19,7 +20,10 @@ def cited(answer: str, sources: Sequence[Source], findings: Sequence[Finding], m
 
 
 def verbatim(words: str, text: str) -> str:
-    """The stretch of `text` that says these words, as it stands there; '' where it does not. Layout and punctuation make no difference."""
+    """The stretch of `text` that says these words, as it stands there; '' where it does not.
+
+    Layout, punctuation and marks make no difference.
+    """
     found = list(_in_order([_squashed(part)[0] for part in _GAP.split(words)], text))
     if not found:
         return ""
@@ -29,7 +33,7 @@ def verbatim(words: str, text: str) -> str:
 
 def _in_order(parts: Sequence[str], text: str) -> list[tuple[int, int]]:
     """Where each part stands in the text, one after the other; nothing where one of them does not."""
-    letters, places = _squashed(text)
+    letters, places = _squashed(with_ranges(text))
     found: list[tuple[int, int]] = []
     position = 0
     for part in filter(None, parts):
@@ -82,8 +86,9 @@ def _verdict(source: Source, findings: Sequence[Finding]) -> Verdict:
 
 
 def _squashed(text: str) -> tuple[str, list[int]]:
-    """Letters, digits and the signs that make a figure another one, each with its place in the text."""
+    """Letters, digits and the signs that make a figure another one, each with its place in the text. Marks are no figures."""
     letters, places = [], []
+    text = MARK.sub(lambda mark: " " * len(mark[0]), text)
     for place, character in enumerate(text):
         decimal = character in ".,:/" and text[place - 1 : place].isdigit() and text[place + 1 : place + 2].isdigit()
         for one in unicodedata.normalize("NFKD", character).casefold():

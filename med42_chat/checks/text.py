@@ -20,6 +20,8 @@ _BLOCK = re.compile(r"\n(?=[ \t]*(?:\n|[-*+•][ \t]|\d{1,2}[.)][ \t]|#|\||>))|(
 # A quotation's sign before a figure is rather 'more than': '- > 50 ml/min' is not '50 ml/min'.
 _LEAD = re.compile(r"(?:\s|(?!>\s*\d)[-*+•#>|](?=[\s#>|])|\d{1,2}[.)](?=\s))*")
 _END = re.compile(r"[.!?…][\"”’»')*_]*(?:\s?\[\d[\d,;\s–-]*\])*(?!\s?\[\d)(?=\s+[\"“‘«(\[*_]*[^\Wa-zß-ÿ_])")
+# From the end of a table's head over the line below it to the first row.
+_UNDER_HEAD = re.compile(r"[ |]*\n[ \t|:]*-[ \t|:-]*(?:\n([^\n]*)|\Z)")
 # What a full stop may follow without ending a sentence.
 _SHORT = re.compile(
     r"(?:^|[\s(])(?:e\.g|i\.e|i\.[mv]|p\.[or]|s\.c|b\.[di]\.?d?|t\.[di]\.?[ds]|vs|cf|approx|fig|dr|mr|mrs|prof|st|et al|resp|[A-Z])$",
@@ -95,6 +97,12 @@ def _cut(text: str, offset: int, ends: list[int]) -> Iterator[Span]:
         words = text[begin:end].rstrip()
         if words:
             yield Span(offset + begin, words)
+
+
+def row_below(text: str, span: Span) -> str | None:
+    """The first row of the table whose head this sentence of the text is; None for what is no table's head."""
+    found = _UNDER_HEAD.match(text, span.end) if "|" in span.text else None
+    return (found[1] or "") if found else None
 
 
 def quotations(text: str) -> Iterator[Span]:

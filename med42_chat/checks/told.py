@@ -1,11 +1,10 @@
 """What is told of an answer's findings wherever it is shown, on the page and on paper: the same ones, in the same words. Pure."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from med42_chat.checks.text import MARK, Span, marked, sentences
+from med42_chat.checks.text import MARK, Span, marked, row_below, sentences
 from med42_chat.records import Citation, Finding, FindingState, Message
 from med42_chat.words import Words
 
@@ -13,7 +12,6 @@ CLOSERS = "*_`~ \n|"  # Markdown after a sentence's last word
 AMBER: frozenset[FindingState] = frozenset(("not_found", "doubtful"))
 
 _FEWEST = 3  # words of a sentence: what has fewer and no figure is a label
-_RULE = re.compile(r"[\s|:-]*")  # the line between a table's head and its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +73,8 @@ def _says_something(text: str, span: Span) -> bool:
     """Not a heading, a label, a table's head or a line that only announces a list."""
     words = span.text.strip(CLOSERS)
     line = text[text.rfind("\n", 0, span.start) + 1 : span.start].lstrip()
-    is_head = "|" in span.text and _RULE.fullmatch(text[span.end :].lstrip(" |").lstrip("\n").partition("\n")[0])
     is_label = len(words.split()) < _FEWEST and not any(map(str.isdigit, words))
-    return not (line.startswith("#") or is_head or is_label or words.endswith(":"))
+    return not (line.startswith("#") or row_below(text, span) is not None or is_label or words.endswith(":"))
 
 
 def counted(words: Words, findings: Sequence[Finding]) -> Iterator[Told]:

@@ -7,6 +7,7 @@ list of references; what makes lines of it (csl.py) runs in a process of its own
 from typing import TYPE_CHECKING
 
 from med42_chat.errors import InputError
+from med42_chat.markup import clean
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -33,7 +34,7 @@ def read_style(data: bytes) -> "_Element":
 
 def title(root: "_Element") -> str:
     """What the style calls itself."""
-    return " ".join((root.findtext(f"{NAMESPACE}info/{NAMESPACE}title") or "").split())[:_LONGEST_TITLE]
+    return " ".join(clean(root.findtext(f"{NAMESPACE}info/{NAMESPACE}title") or "").split())[:_LONGEST_TITLE]
 
 
 def _parsed(data: bytes) -> "_Element":

@@ -21,6 +21,11 @@ _REFERS = re.compile(
 )
 # 'Is it safe to …': this 'it' stands for nothing.
 _DUMMY = re.compile(r"\b(?:is|was|does|would|will) it (?:\w+ ){0,2}?(?:to|that|if|when|take)\b|\bthere (?:is|are)\b|\b(?:is|are) there\b")
+# No question at all: 'Thank you' is not about the medicine of the question before.
+_COURTESY = re.compile(
+    r"(?:\W*\b(?:many thanks|thanks?|thank you|thx|cheers|ok(?:ay)?|hello|hi|hey|good (?:morning|afternoon|evening|night)|(?:good)?bye"
+    r"|great|perfect|got it|(?:very|so) much|a lot|for (?:your|the) help|that helps|you are welcome)\b)+\W*"
+)
 _DETERMINED = re.compile(r"\bthis (?:patient|man|woman|person|case)\b")
 
 
@@ -54,6 +59,8 @@ def readings(question: str, earlier: Sequence[str]) -> Iterator[Asked]:
 
 def leans(question: str) -> bool:
     """Whether a question cannot be understood without the one before it."""
+    if _is_courtesy(question):
+        return False
     plain = _DETERMINED.sub(" ", _DUMMY.sub(" ", question.casefold()))
     own = telling(plain)
     joins = _JOINS.search(plain)
@@ -68,8 +75,12 @@ def _base(earlier: Sequence[str]) -> str:
     """The last question that stands by itself, asked of what has been named in the place of something there since."""
     base = ""
     for one in earlier:
-        base = _exchanged(one, base) or (base if base and leans(one) else one)
+        base = _exchanged(one, base) or (base if base and (leans(one) or _is_courtesy(one)) else one)
     return base
+
+
+def _is_courtesy(question: str) -> bool:
+    return _COURTESY.fullmatch(question.casefold()) is not None
 
 
 def _exchanged(question: str, base: str) -> str:

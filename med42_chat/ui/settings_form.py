@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
-from med42_chat import __version__
+from med42_chat import __version__, styles
+from med42_chat.errors import InputError
 from med42_chat.export.style import MOST_BYTES
 from med42_chat.loading import model_file
 from med42_chat.meaning import State
@@ -114,9 +115,13 @@ class Form:
 
     def _style(self) -> str:
         """Which style writes the references, a way to choose another file, and one back."""
-        words, now = self._words, self._services.style()
+        words = self._words
+        try:
+            now = self._services.style()
+            named = words("settings.style_now", title=now) if now else words("settings.style_none")
+        except InputError as error:
+            now, named = styles.FILE, words("settings.style_spoilt", why=error.message)
         button = _button("no-style", words("settings.style_ama"), plain=True) if now else ""
-        named = words("settings.style_now", title=now) if now else words("settings.style_none")
         return (
             f'<div class="field"><label for="style-file">{escape(words("settings.style_choose"))}</label>'
             f'<input id="style-file" type="file" accept=".csl" data-file="style" data-most="{MOST_BYTES}" aria-describedby="style-now">'

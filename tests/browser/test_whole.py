@@ -64,8 +64,8 @@ def test_a_newcomer_asks_the_sample_library_sees_each_page_with_the_words_marked
         page.keyboard.press("Escape")
         page.get_by_role("button", name="six invented examples").first.click()
         page.wait_for_function(f"document.querySelectorAll('.greeting .from ~ .examples .example').length === {len(offered)}")
-        page.wait_for_selector("#library .outcome, #library .queue", state="attached")
         page.keyboard.press("Escape")
+        page.wait_for_selector('[data-live="adding"]:empty', state="attached")
         for number, question in enumerate(offered):
             page.get_by_role("button", name="New conversation").click()
             page.wait_for_function("!med42.conversation() && document.querySelector('.greeting')")

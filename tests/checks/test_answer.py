@@ -241,6 +241,26 @@ def test_a_medicine_that_only_the_heading_over_a_passage_names_is_found(listed: 
     assert ("drug", "found") in [one[:2] for one in told("Apixaban is last taken 48 hours before [1].", listed, (passage,))]
 
 
+@pytest.mark.parametrize(
+    ("head", "row", "kind", "state"),
+    [
+        ("Sign | 3 points", "Pulse | 40 or less [1]", "figure", "found"),
+        ("Sign | 7 points", "Pulse | 40 or less [1]", "figure", "not_found"),
+        ("Sign | 3 points", "Pulse | 40 or less", "unsourced", "not_checked"),
+    ],
+)
+def test_a_tables_head_is_compared_with_the_source_of_its_first_row(head: str, row: str, kind: str, state: str, listed: Medicines) -> None:
+    source = Source(1, "Score", "| Sign | 3 points |\n|---|---|\n| Pulse | 40 or less |\n| Voice | none |")
+    answer = f"Source 1 says:\n\n| {head} |\n| :-- | --- |\n| {row} |\n| Voice | none [1] |"
+    findings = [one for one in check(answer, (source,), listed) if one.start < answer.index(":--") and one.kind != "quotation"]
+    assert [(one.kind, one.state) for one in findings] == [(kind, state)]
+
+
+def test_a_tables_head_with_nothing_to_compare_has_no_finding_of_its_own(listed: Medicines) -> None:
+    answer = "| Sign | Meaning |\n|---|---|\n| Potassium as a bolus | never [1] |"
+    assert all(one.start > answer.index("---") for one in check(answer, SOURCES, listed))
+
+
 def test_a_sentence_with_nothing_to_compare_is_said_to_be_unchecked(listed: Medicines) -> None:
     assert told("The renal team is kind [1].", listed) == [("sentence", "not_checked", "The renal team is kind [1].", 1)]
 

@@ -24,6 +24,8 @@ def citation(answer: str, text: str = TEXT) -> Citation:
         ("the sixth day before the operation", "the sixth day before the opera-\ntion"),
         ("HEPARIN at 2.5 mg", "Heparin, at 2.5 mg"),
         ("stopped on … the operation", "stopped on the sixth day before the opera-\ntion"),
+        ("is not needed. Take blood", "is not needed [4]. Take blood"),
+        ("is not needed [1]", "is not needed"),
         ("5 mg", ""),
         ("2.5 mg", "2.5 mg"),
         ("25 mg", "25 mg"),
@@ -46,6 +48,12 @@ def test_what_is_found_always_stands_in_the_text(words: str, text: str) -> None:
 def test_the_longest_quotation_that_was_found_is_the_sources_quote() -> None:
     one = citation("It is “stopped on the sixth day” [1]. So it is “stopped on the sixth day before the operation” [1].")
     assert (one.quote, one.verdict) == ("stopped on the sixth day before the opera-\ntion", "found")
+
+
+def test_the_longest_row_of_a_table_that_is_said_is_the_sources_quote() -> None:
+    table = "Reversal\n\nDrug | Reversal\nWarfarin | Vitamin K\nDabigatran | Idarucizumab 5 g"
+    said = "Source 1 says:\n\n| Drug | Reversal |\n|---|---|\n| Warfarin | Vitamin K [1] |\n| Dabigatran | Idarucizumab 5 g [1] |"
+    assert citation(said, table).quote == "Dabigatran | Idarucizumab 5 g"
 
 
 def test_without_a_quotation_it_is_the_sentence_that_says_nearly_the_same() -> None:

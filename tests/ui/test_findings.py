@@ -171,6 +171,11 @@ class TestSummary:
         text = "# What to do\n\nDo it in this order:\n\n- Stop apixaban 48 hours before an operation [1]."
         assert "1 of 1 sentence carries a source" in summary(WORDS, answer(text, *SOURCES))
 
+    def test_the_rows_of_a_table_are_sentences_its_last_one_too_and_its_head_is_none(self) -> None:
+        text = "| Before | Stop |\n|---|:-:|\n| a small operation | 24 hours |\n| an operation | 48 hours [1] |"
+        for end in ("", "\n", "\n\nWait."):
+            assert "1 of 2 sentences carry a source" in summary(WORDS, answer(text + end, *SOURCES))
+
     def test_never_is_anything_called_verified_or_right(self) -> None:
         shown = summary(WORDS, answer("Stop apixaban 48 hours before an operation [1].", *SOURCES))
         assert not re.search(r"verified|correct|true|safe", shown)

@@ -113,7 +113,13 @@ def test_what_is_no_style_is_said_and_the_one_before_stays(dialog: SettingsDialo
 
 def test_a_style_that_has_been_spoilt_is_told_and_closes_no_dialog(opened: Services) -> None:
     (opened.settings.home / styles.FILE).write_text("<spoilt><b>")
-    assert "is no XML" in Form(WORDS, opened).html()
+    html = Form(WORDS, opened).html()
+    assert "Now: the program’s own, after the AMA, because" in html and "is no XML" in html and 'data-act="no-style"' in html
+
+
+def test_a_style_cannot_turn_the_words_around_its_name(dialog: SettingsDialog) -> None:
+    drawn = acted(dialog, do="style", text=STYLE.replace("Numbered, for tests", "Odd \u202e\u2067name &lt;b&gt;"))
+    assert "Now: Odd \ufffd\ufffdname &lt;b&gt;." in str(drawn["html"])
 
 
 def test_who_exports_is_kept_where_the_person_wants_it(dialog: SettingsDialog, opened: Services) -> None:
