@@ -39,6 +39,7 @@ from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, Runt
 _QUOTES_ONLY = (
     "The demonstration model cannot be trusted with words of its own: it could only choose among whole sentences of these sources."
 )
+_TOGETHER = "Other answers were written at the same time. Asked for alone, the same answer may come out in other words."
 _SAVE_EVERY_S = 0.25
 _SEEDS = 2**32 - 1
 _STATUS_OF: Mapping[FinishReason, Status] = {
@@ -265,6 +266,8 @@ class Answering:
     def _take_end(self, end: Finished) -> None:
         self._status = _STATUS_OF[end.reason]
         self._evidence = replace(self._evidence, usage=end.usage, timings=end.timings, finish_reason=end.reason)
+        if end.together:
+            self._notes_before += (_TOGETHER,)
         if end.reason in ("died", "failed"):
             self._problem = WorkerDied(end.detail, "What was written so far is kept. Ask again when the model is ready.")
 

@@ -59,6 +59,7 @@ def ways_to_load(settings: Settings, found: Found) -> tuple[Load, ...]:
         findings=tuple(Health(one.name, one.state, one.text, one.hint) for one in examined.findings),
         warnings=tuple(_warnings(settings, made, here)),
         demonstration=is_demonstration(file),
+        parallel=made.way.parallel,
     )
     return first, *_more_modest(first, made)
 
@@ -83,7 +84,7 @@ def way_of(model: ModelInfo | None) -> Way | None:
     """How a model was really loaded, in a plan's words; None while none is, or where it takes nothing of this computer."""
     if model is None or model.server:
         return None
-    return Way(model.layers_offloaded, model.context, "f16" if model.cache_type == "f16" else "q8_0")
+    return Way(model.layers_offloaded, model.context, "f16" if model.cache_type == "f16" else "q8_0", max(model.parallel, 1))
 
 
 def _entries(settings: Settings) -> tuple[Entry, ...]:
@@ -125,8 +126,8 @@ def _planned(settings: Settings, model: plan.Model, here: Hardware) -> Plan:
             "Choose a smaller model (8B instead of 70B) or a stronger quantisation (Q4_K_M).",
         )
     if settings.gpu_layers is None:
-        return made
-    return replace(made, way=replace(made.way, gpu_layers=min(settings.gpu_layers, made.layers)))
+        return plan.at_once(made, here)
+    return plan.at_once(replace(made, way=replace(made.way, gpu_layers=min(settings.gpu_layers, made.layers))), here)
 
 
 def _warnings(settings: Settings, made: Plan, here: Hardware) -> Iterator[str]:
@@ -156,7 +157,12 @@ def _more_modest(first: Load, made: Plan) -> Iterator[Load]:
     before = made.way
     for way in dict.fromkeys(plan.back_off(made.way, plan.cache_types(made.model.shape))):
         yield replace(
-            first, context=way.context, gpu_layers=way.gpu_layers, cache_type=way.cache_type, note=_note(way, before, made.layers)
+            first,
+            context=way.context,
+            gpu_layers=way.gpu_layers,
+            cache_type=way.cache_type,
+            parallel=way.parallel,
+            note=_note(way, before, made.layers),
         )
         before = way
 
@@ -164,6 +170,8 @@ def _more_modest(first: Load, made: Plan) -> Iterator[Load]:
 def _note(way: Way, before: Way, layers: int) -> str:
     """What `way` gives up against the one before, in a sentence."""
     parts = []
+    if way.parallel != before.parallel:
+        parts.append("one question is answered at a time")
     if way.gpu_layers != before.gpu_layers:
         on_cards = f"{way.gpu_layers} of {layers} layers are on the graphics card instead of {before.gpu_layers}"
         parts.append(on_cards if way.gpu_layers else "the whole model is on the processor, which is slower")

@@ -204,6 +204,7 @@ class ModelInfo:
     backed_off: tuple[str, ...] = ()  # what did not work while loading and what was done instead, a sentence or two each
     findings: tuple[Health, ...] = ()  # what was looked at in the file and in the loaded model
     examined: bool = True  # false while the short test question, the last finding, has not been answered
+    parallel: int = 0  # answers that it makes at once; 0 where that is not known
     server: str = ""  # 'host:port' of another computer's that runs the model; of it, what it does not say is empty or 0
 
 

@@ -83,15 +83,18 @@ class TestWays:
         return ways_to_load(settings, found)[0]
 
     def test_on_a_processor_context_is_what_is_given_up_bit_by_bit(self, chosen: Settings) -> None:
-        first, *rest = ways_to_load(chosen, PROCESSOR)
+        first, second, *rest = ways_to_load(chosen, PROCESSOR)
+        assert (first.parallel, second.parallel, second.note) == (2, 1, "One question is answered at a time.")
+        assert replace(second, parallel=2, note="") == first
         assert (first.context, first.gpu_layers, first.cache_type, first.note, first.warnings) == (8192, 0, "f16", "", ())
         assert [(way.context, way.cache_type) for way in rest] == [(8192, "q8_0"), (4096, "q8_0"), (2048, "q8_0")]
         assert rest[1].note == "The context is 4,096 tokens instead of 8,192."
-        assert all(way.file == first.file and way.findings == first.findings for way in rest)
+        assert all(way.parallel == 1 and way.file == first.file and way.findings == first.findings for way in rest)
 
     def test_on_a_card_layers_are_given_up_first(self, chosen: Settings) -> None:
-        first, *rest = ways_to_load(chosen, with_card(24 * GB))
-        assert (first.gpu_layers, first.warnings) == (17, ())
+        first, second, *rest = ways_to_load(chosen, with_card(24 * GB))
+        assert (first.gpu_layers, first.warnings, first.parallel) == (17, (), 4)
+        assert (second.gpu_layers, second.parallel) == (17, 1)
         assert [way.gpu_layers for way in rest] == [12, 8, 4, 0, 0, 0, 0]
         assert rest[0].note == "12 of 17 layers are on the graphics card instead of 17."
         assert "the whole model is on the processor" in rest[3].note.lower()

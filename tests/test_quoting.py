@@ -149,7 +149,7 @@ class Writer:
 
     def write(self, grammar: str, seed: int = 1, prompt: Sequence[int] = (257, 65, 66), penalty: float = 1.0) -> tuple[str, Finished]:
         scheduler = Scheduler(self.context)
-        self.context.forget(0)
+        self.context.forget(0, 0)
         sampling = Sampling(temperature=1.5, top_k=0, top_p=1.0, repeat_penalty=penalty, max_tokens=900)
         scheduler.submit(Request("a", tuple(prompt), sampling, seed, grammar))
         text = ""

@@ -72,6 +72,15 @@ def used(opened: Services, name: str) -> ModelInfo:
     return opened.runtime.wait_until_loaded(30)
 
 
+def test_two_conversations_are_answered_at_once(opened: Services) -> None:
+    assert used(opened, "slow.gguf").parallel == 2
+    jobs = [ask(opened), ask(opened)]
+    until(lambda: all(job.state().text and not job.state().answered for job in jobs))
+    assert [answered(job) for job in jobs] == ["length", "length"]
+    ends = [job.state().answer.evidence for job in jobs]
+    assert all(end is not None and any("Other answers were written at the same time" in note for note in end.notes) for end in ends)
+
+
 def test_a_model_takes_the_place_of_another_after_the_answer_under_way(opened: Services) -> None:
     slow = used(opened, "slow.gguf")
     assert slow.path.endswith("slow.gguf")

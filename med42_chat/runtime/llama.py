@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import llama_cpp
+import numpy as np
 from llama_cpp import llama_cpp as native
 
 from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
 from med42_chat.records import Sampling
+from med42_chat.runtime.context import Part
 from med42_chat.runtime.protocol import Load, Override, Request
 
 BUILD = str(llama_cpp.__version__)
@@ -35,6 +37,8 @@ _CACHE_TYPES = {"f16": native.GGML_TYPE_F16, "q8_0": native.GGML_TYPE_Q8_0, "q4_
 # token's values are the same bits in every batch that respects both (measured with 0.3.36, held by a test). On graphics cards
 # no such rule is known, and nothing is promised there.
 _GRAIN, _LEAST = 4, 64
+# What others wait for between two tokens of theirs. Shorter pieces would cost whoever reads his prompt more time than they give.
+_BESIDE_ON_CPU, _BESIDE_ON_CARD = 64, 128
 
 
 class Log:
@@ -162,7 +166,7 @@ class LlamaVocabulary:
 
 
 class Model:
-    """Weights and vocabulary in memory, with one context that holds the conversation's KV cache."""
+    """Weights and vocabulary in memory, with one context that holds the conversations' KV caches."""
 
     def __init__(self, model: Any, context: Any, log: Log, stop: Stop) -> None:
         self.vocabulary = LlamaVocabulary(model)
@@ -183,10 +187,15 @@ def load(wanted: Load, log: Log, progress: Callable[[float], None]) -> Model:
     if not context:
         why = "There is not enough memory for" if log.short_of_memory else "llama.cpp cannot make"
         raise ModelTooLarge(
-            f"{why} a context of {wanted.context:,} tokens ({log.last()}).",
+            f"{why} {_in_words(wanted)} ({log.last()}).",
             "Close other programs, or choose a smaller context.",
         )
     return Model(model, context, log, stop)
+
+
+def _in_words(wanted: Load) -> str:
+    size = f"a context of {wanted.context:,} tokens"
+    return size if wanted.parallel == 1 else f"{size} for each of {wanted.parallel} answers at once"
 
 
 def _load_model(wanted: Load, log: Log, progress: Callable[[float], None]) -> Any:
@@ -229,7 +238,11 @@ def _overrides(overrides: Sequence[Override]) -> Any:
 
 def _context_params(wanted: Load, stop: Stop) -> Any:
     params = native.llama_context_default_params()
-    params.n_ctx = wanted.context
+    params.n_ctx = wanted.context * wanted.parallel
+    params.n_seq_max = wanted.parallel
+    # A cache for each sequence, and not one for all: what comes out for a sequence depends, in its last bits, on the cells that it
+    # lies in, so in a shared cache it would depend on what else was ever asked.
+    params.kv_unified = False
     params.n_batch = params.n_ubatch = BATCH
     params.n_threads = params.n_threads_batch = wanted.threads
     params.type_k = params.type_v = _CACHE_TYPES[wanted.cache_type]
@@ -239,7 +252,7 @@ def _context_params(wanted: Load, stop: Stop) -> Any:
 
 
 class LlamaContext:
-    """One sequence of tokens in the KV cache, and the sampling that follows it. For one thread, but for `interrupt`."""
+    """Sequences of tokens, each with its KV cache, and the sampling that follows them. For one thread, but for `interrupt`."""
 
     def __init__(self, context: Any, vocabulary: LlamaVocabulary, stop: Stop, log: Log, *, on_cpu: bool) -> None:
         self._context = context
@@ -247,13 +260,14 @@ class LlamaContext:
         self._vocabulary = vocabulary
         self._stop = stop
         self._log = log
-        self._batch = _one_sequence_batch()
-        # ctypes makes a new object each time that a structure's pointer is read, which shows in a loop over tokens.
-        self._tokens, self._positions, self._wanted = self._batch.token, self._batch.pos, self._batch.logits
-        self.size: int = native.llama_n_ctx(context)
+        self._batch = Batch()
+        self.sequences: int = native.llama_n_seq_max(context)
+        self.size: int = native.llama_n_ctx_seq(context)
         self.batch = BATCH
+        self.beside = _BESIDE_ON_CPU if on_cpu else _BESIDE_ON_CARD
         self.grain, self.least = (_GRAIN, _LEAST) if on_cpu else (1, 1)
         self.stop_ids = vocabulary.stop_ids()
+        self._room = np.empty(vocabulary.size, np.float32)  # for sums over all tokens
 
     def interrupt(self) -> None:
         """Ends the decode that is running, from any thread."""
@@ -263,19 +277,15 @@ class LlamaContext:
         """Takes back interruptions that came so far."""
         self._stop.down()
 
-    def decode(self, tokens: Sequence[int], position: int) -> bool:
-        """Adds `tokens` (at most `batch`) at `position`; the last one's logits can then be sampled. False when interrupted.
+    def decode(self, parts: Sequence[Part]) -> bool:
+        """Adds each part (at most `batch` tokens in all); what follows its last token can then be sampled. False when interrupted.
 
-        After False nothing of `tokens` is kept. Raises RuntimeFailure when llama.cpp cannot.
+        After False nothing of any part is kept. Raises RuntimeFailure when llama.cpp cannot.
         """
-        self._batch.n_tokens = count = len(tokens)
-        for index, token in enumerate(tokens):
-            self._tokens[index] = token
-            self._positions[index] = position + index
-            self._wanted[index] = index == count - 1
-        code = native.llama_decode(self._context, self._batch)
+        code = native.llama_decode(self._context, self._batch.of(parts))
         if code == _ABORTED:
-            self.forget(position)
+            for part in parts:
+                self.forget(part.sequence, part.position)
             return False
         if code != 0:
             raise RuntimeFailure(
@@ -283,42 +293,78 @@ class LlamaContext:
             )
         return True
 
-    def forget(self, position: int) -> None:
-        """Removes everything from `position` on."""
-        if not native.llama_memory_seq_rm(self._memory, 0, position, -1):
+    def forget(self, sequence: int, position: int) -> None:
+        """Removes everything of a sequence from `position` on."""
+        if not native.llama_memory_seq_rm(self._memory, sequence, position, -1):
             raise RuntimeFailure("This model's memory cannot be shortened.", "Choose another model.")
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Puts the first `length` tokens of one sequence in the place of all that another held."""
+        native.llama_memory_seq_cp(self._memory, source, target, -1, -1)  # between caches of their own only wholly
+        self.forget(target, length)
 
     def sampler(self, request: Request) -> "LlamaSampler":
         """A chain that chooses tokens as the request says. Raises RuntimeFailure where its grammar cannot be read."""
         penalties = _penalties(request, self._vocabulary.size)
         held = [self._vocabulary.grammar(request.grammar)] if request.grammar else []
-        return LlamaSampler(self._context, [*held, *penalties, *_links(request.sampling, request.seed)])
+        return LlamaSampler(self._context, self._batch, [*held, *penalties, *_links(request.sampling, request.seed)])
+
+    def log_probability(self, place: int, token: int) -> float:
+        """How likely the model itself held `token` after the part at `place` in the last decode: a natural logarithm."""
+        pointer = native.llama_get_logits_ith(self._context, self._batch.ends[place])
+        logits = np.ctypeslib.as_array(pointer, (self._vocabulary.size,))
+        highest = logits.max()
+        # Into memory that is there: half a megabyte of new memory for each token would cost more than the arithmetic.
+        np.subtract(logits, highest, out=self._room)
+        np.exp(self._room, out=self._room)
+        return float(logits[token] - highest - np.log(self._room.sum()))
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token writes."""
         return self._vocabulary.piece(token)
 
 
-def _one_sequence_batch() -> Any:
-    batch = native.llama_batch_init(BATCH, 0, 1)
-    for index in range(BATCH):
-        batch.n_seq_id[index] = 1
-        batch.seq_id[index][0] = 0
-    return batch
+class Batch:
+    """The tokens of one decode as llama.cpp reads them. `ends` are the places of each part's last token."""
+
+    def __init__(self) -> None:
+        self._batch = native.llama_batch_init(BATCH, 0, 1)
+        # ctypes makes a new object each time that a structure's pointer is read, which shows in a loop over tokens.
+        self._tokens, self._positions, self._wanted = self._batch.token, self._batch.pos, self._batch.logits
+        self._sequences = [self._batch.seq_id[index] for index in range(BATCH)]
+        for index in range(BATCH):
+            self._batch.n_seq_id[index] = 1
+        self.ends: list[int] = []
+
+    def of(self, parts: Sequence[Part]) -> Any:
+        """The batch, filled with `parts`."""
+        index, self.ends = 0, []
+        for part in parts:
+            for position, token in enumerate(part.tokens, part.position):
+                self._tokens[index] = token
+                self._positions[index] = position
+                self._sequences[index][0] = part.sequence
+                self._wanted[index] = False
+                index += 1
+            self._wanted[index - 1] = True
+            self.ends.append(index - 1)
+        self._batch.n_tokens = index
+        return self._batch
 
 
 class LlamaSampler:
     """llama.cpp's own sampler chain. Must be closed: the chain lives outside Python's memory."""
 
-    def __init__(self, context: Any, links: Sequence[Any]) -> None:
+    def __init__(self, context: Any, batch: Batch, links: Sequence[Any]) -> None:
         self._context = context
+        self._batch = batch
         self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
         for link in links:
             native.llama_sampler_chain_add(self._chain, link)
 
-    def sample(self) -> int:
-        """The next token after the last decode."""
-        return int(native.llama_sampler_sample(self._chain, self._context, -1))
+    def sample(self, place: int) -> int:
+        """The next token after the part that stood at `place` in the last decode."""
+        return int(native.llama_sampler_sample(self._chain, self._context, self._batch.ends[place]))
 
     def close(self) -> None:
         """Frees the chain."""

@@ -49,7 +49,7 @@ class Load:
     """
 
     file: str
-    context: int  # tokens
+    context: int  # tokens, for each of the answers that are made at once
     threads: int | None = None  # None: as many as there are physical cores
     gpu_layers: int = 0
     cache_type: CacheType = "f16"
@@ -60,6 +60,7 @@ class Load:
     findings: tuple[Health, ...] = ()
     warnings: tuple[str, ...] = ()
     demonstration: bool = False
+    parallel: int = 1  # answers that are made at once; each has a KV cache of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class Request:
     """One answer to be generated from `prompt` (token ids, exactly one BOS at the start where the model has one).
 
     `id` is the caller's, unique among running requests; it is what `cancel` names. `seed` is 0 to 2**32 - 2. The answer can only be
-    a text of `grammar` (GBNF, its first rule is `root`); without one it is free.
+    a text of `grammar` (GBNF, its first rule is `root`); without one it is free. With `log_probabilities` the end tells how likely the
+    chosen tokens were, where the runtime can tell.
     """
 
     id: str
@@ -75,11 +77,12 @@ class Request:
     sampling: Sampling
     seed: int
     grammar: str = ""
+    log_probabilities: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The request waits. `position` counts those before it; `progress` (0 to 1) is the model's loading, where that is the reason."""
+    """The request waits. `position` counts those that must end before it begins; `progress` (0 to 1) is the loading, if that is why."""
 
     reason: Literal["loading", "queue", "restarting"]
     position: int = 0
@@ -103,12 +106,18 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of a request. `detail` says in plain words what went wrong when `reason` is 'died' or 'failed'."""
+    """The last event of a request. `detail` says in plain words what went wrong when `reason` is 'died' or 'failed'.
+
+    `together`: some of it was computed in one go with other answers, so alone other tokens may come out of the same request.
+    `log_probabilities` are those of the answer's tokens in the model's own distribution, before any sampling: natural logarithms.
+    """
 
     reason: FinishReason
     usage: Usage
     timings: Timings
     detail: str = ""
+    together: bool = False
+    log_probabilities: tuple[float, ...] = ()
 
 
 RuntimeEvent = Queued | Prefill | Text | Finished

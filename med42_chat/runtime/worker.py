@@ -124,6 +124,7 @@ class Loaded:
             load_s=round(time.monotonic() - started, 3),
             warnings=(*load.warnings, *warnings, *_card_warnings(load, model)),
             demonstration=load.demonstration,
+            parallel=model.context.sequences,
             cache_type=model.cache_type,
             findings=(*load.findings, *findings(self.template, model.vocabulary, model.vocabulary.size, stop_ids)),
             examined=False,
@@ -208,7 +209,7 @@ class Worker:
             if finding is not None:
                 self._reports.send(Examined(finding, finding is not UNTRIED))
             if events:
-                self._reports.send(*(Happened(name, event, scheduler.completed) for name, event in events))
+                self._reports.send(*(Happened(name, event, scheduler.completed(name)) for name, event in events))
 
     def _take_commands(self, scheduler: Scheduler, trial: Trial) -> Events:
         events: Events = []

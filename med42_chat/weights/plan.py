@@ -36,6 +36,7 @@ _CACHE_BLOCK = 32  # numbers that share a scale in a cache of eight bits
 _CONTEXTS = (8192, 4096, 2048)
 _CACHE_TYPES: tuple[CacheType, ...] = ("f16", "q8_0")
 FIRST_CHOICE = "med42-v2"  # what this program is for
+_AT_ONCE, _AT_ONCE_ON_CARDS = 2, 4  # answers: each takes a cache from other programs, and few share a computer without a card
 _LARGE_LAYERS = 60  # more than these make a 70B
 _LEAST_BITS, _GOOD_BITS, _MOST_BITS = 3.5, 4.5, 9.0  # for each weight: below, answers suffer; above, they no longer gain
 _READING_SPEED = 6.0  # tokens a second
@@ -99,6 +100,7 @@ class Way:
     gpu_layers: int
     context: int
     cache_type: CacheType
+    parallel: int = 1  # answers at once, each with a cache of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ def memory(model: Model, hardware: Hardware, way: Way, known: Footprint | None =
     With `known`, caches and the cards' work buffers are what llama.cpp itself says.
     """
     shape = model.shape
-    cache = known.cache if known else cache_bytes(shape, way.context, way.cache_type)
+    cache = way.parallel * (known.cache if known else cache_bytes(shape, way.context, way.cache_type))
     if way.gpu_layers > 0:
         placed = min(way.gpu_layers - 1, shape.layers)
         moved = model.output_bytes + placed * model.layer_bytes + cache * placed // shape.layers
@@ -227,6 +229,13 @@ def make(model: Model, hardware: Hardware, context: int = _CONTEXTS[0], cache_ty
     return fitting or _planned(model, hardware, ways[-1])
 
 
+def at_once(made: Plan, hardware: Hardware) -> Plan:
+    """The same, with caches for several answers at once where they fit without a squeeze."""
+    most = _AT_ONCE_ON_CARDS if made.way.gpu_layers == made.layers else _AT_ONCE
+    wider = (_planned(made.model, hardware, replace(made.way, parallel=count)) for count in range(most, 1, -1))
+    return next((plan for plan in wider if plan.fit == "yes"), made)
+
+
 def ladder(model: Model, hardware: Hardware, context: int = _CONTEXTS[0]) -> Iterator[Way]:
     """Ways to run `model`, the best first: all of it on the graphics cards, most of it there, none of it; then with less context."""
     widest = min(context, model.context)
@@ -244,11 +253,15 @@ def cache_types(shape: Shape) -> tuple[CacheType, ...]:
 
 
 def back_off(way: Way, possible: Sequence[CacheType] = _CACHE_TYPES) -> Iterator[Way]:
-    """What to try after loading failed in this way, each more modest than the last: fewer layers on the cards, then less context.
+    """What to try after loading failed in this way, each more modest than the last: one answer at a time, fewer layers on the cards,
+    then less context.
 
     Estimates play no part: they have just been wrong. `possible` are the model's `cache_types`.
     """
     smallest = possible[-1]
+    if way.parallel > 1:
+        way = replace(way, parallel=1)
+        yield way
     for share in (3, 2, 1, 0) if way.gpu_layers > 0 else ():
         yield replace(way, gpu_layers=way.gpu_layers * share // 4)
     if way.cache_type != smallest:

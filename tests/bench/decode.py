@@ -4,6 +4,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from llama_cpp import llama_cpp as native
@@ -11,8 +14,10 @@ from llama_cpp import llama_cpp as native
 from med42_chat.chat import Chat
 from med42_chat.events import Delta
 from med42_chat.records import Sampling, Turn
+from med42_chat.runtime import llama
 from med42_chat.runtime.local import LocalRuntime
-from med42_chat.runtime.protocol import Finished, Request
+from med42_chat.runtime.protocol import Finished, Load, Request
+from med42_chat.runtime.scheduler import Scheduler
 from med42_chat.store.database import Store
 from tests.bench.rows import Row
 from tests.runtime.ways import one_way
@@ -29,11 +34,12 @@ _SAMPLING = Sampling(max_tokens=_TOKENS)
 def measure(model: Path) -> list[Row]:
     """Rows for `model`, a random-weight file of the 100m shape."""
     with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder), bytes(32)) as store:
-        return [_decoding(model, store, Path(folder)), _second_turn(model, store, Path(folder))]
+        rows = [_decoding(model, store, Path(folder)), _second_turn(model, store, Path(folder))]
+        return [*rows, _together(model, Path(folder)), _stall(model), _log_probabilities(model, Path(folder))]
 
 
-def _runtime(model: Path, cache: Path) -> LocalRuntime:
-    runtime = LocalRuntime(one_way(model, _CONTEXT, _THREADS), cache)
+def _runtime(model: Path, cache: Path, parallel: int = 1) -> LocalRuntime:
+    runtime = LocalRuntime(one_way(model, _CONTEXT, _THREADS, parallel), cache)
     runtime.wait_until_loaded()
     return runtime
 
@@ -95,6 +101,65 @@ def _first_token(runtime: LocalRuntime, prompt: tuple[int, ...]) -> float:
     *_, end = runtime.generate(Request("cold", prompt, Sampling(max_tokens=16), 1))
     assert isinstance(end, Finished) and end.usage.cached_tokens == 0
     return end.timings.first_token_s
+
+
+def _together(model: Path, cache: Path) -> Row:
+    """Tokens per second of four answers at once, over those of the same four one after another."""
+    with closing(_runtime(model, cache, parallel=4)) as runtime, ThreadPoolExecutor(4) as pool:
+        asked = [Request(str(salt), _bytes(64, salt), Sampling(max_tokens=_TOKENS), 1) for salt in range(4)]
+        ratios = []
+        for _ in range(4):
+            began = time.perf_counter()
+            for one in asked:
+                _answered(runtime, one)
+            middle = time.perf_counter()
+            list(pool.map(lambda one: _answered(runtime, one), asked))
+            ratios.append((middle - began) / (time.perf_counter() - middle))
+    return Row("four answers at once / one after another", statistics.median(ratios[1:]), "×", 1.1, ">=")
+
+
+def _stall(model: Path) -> Row:
+    """The most decodes from one token of an answer to its next while another's 4,000 tokens are read."""
+    context = llama.load(Load(str(model), _CONTEXT, _THREADS, parallel=2), llama.Log(), lambda _: None).context
+    context.stop_ids = frozenset()
+    scheduler = Scheduler(context)
+    scheduler.submit(Request("written", _bytes(64, 1), Sampling(max_tokens=4000), 1))
+    while not scheduler.completed("written"):
+        scheduler.step()
+    scheduler.submit(Request("read", _bytes(4000, 2), Sampling(max_tokens=1), 1))
+    steps, stalls, longest = 0, [0], 0.0
+    before, since, ended = scheduler.completed("written"), time.perf_counter(), False
+    while not ended:
+        ended = any(name == "read" and isinstance(event, Finished) for name, event in scheduler.step())
+        steps += 1
+        if (now := scheduler.completed("written")) > before:
+            stalls.append(steps)
+            longest = max(longest, time.perf_counter() - since)
+            before, steps, since = now, 0, time.perf_counter()
+    note = f"{len(stalls) - 1} tokens written meanwhile, the longest pause {longest * 1000:.0f} ms"
+    return Row("longest stall while 4,000 tokens are read beside", max(stalls), "decodes", 2, "<=", note)
+
+
+def _log_probabilities(model: Path, cache: Path) -> Row:
+    """Decoding speed with the log-probabilities of the chosen tokens over that without, in turn."""
+    with closing(_runtime(model, cache)) as runtime:
+        asked = Request("a", _bytes(64, 1), Sampling(max_tokens=_TOKENS), 1)
+        pairs = [
+            tuple(_answered(runtime, replace(asked, log_probabilities=wanted)).timings.tokens_per_s for wanted in (True, False))
+            for _ in range(_ROUNDS)
+        ]
+    return Row("decoding with log-probabilities / without", statistics.median(one / other for one, other in pairs), "×", 0.98, ">=")
+
+
+def _bytes(length: int, salt: int) -> tuple[int, ...]:
+    """A prompt of tokens that a random model answers at full length as well as any."""
+    return tuple((index * 7 + salt) % 250 for index in range(length))
+
+
+def _answered(runtime: LocalRuntime, asked: Request) -> Finished:
+    *_, end = runtime.generate(asked)
+    assert isinstance(end, Finished) and end.usage.completion_tokens == asked.sampling.max_tokens, "a random model does not stop by itself"
+    return end
 
 
 class BareLoop:

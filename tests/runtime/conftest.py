@@ -40,8 +40,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., LocalRuntime]]:
     """Starts runtimes, and closes them after the test."""
     runtimes = []
 
-    def make(model: Path, context: int = 8192) -> LocalRuntime:
-        runtimes.append(LocalRuntime(one_way(model, context), tmp_path / "cache"))
+    def make(model: Path, context: int = 8192, parallel: int = 1) -> LocalRuntime:
+        runtimes.append(LocalRuntime(one_way(model, context, parallel=parallel), tmp_path / "cache"))
         return runtimes[-1]
 
     yield make

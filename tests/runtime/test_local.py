@@ -128,6 +128,51 @@ def test_answers_wait_for_one_another_in_order(start: Start, medium: Path) -> No
     assert Queued("queue", 1) in followers[2].events
 
 
+def test_two_answers_come_at_once_and_a_third_waits_for_one_of_them(start: Start, medium: Path) -> None:
+    runtime = start(medium, parallel=2)
+    assert runtime.wait_until_loaded(20).parallel == 2
+    one, other = (Follower(runtime, request(name, prompt_of(60, salt))) for salt, name in enumerate("ab"))
+    for follower in (one, other, one, other):  # whoever of them wrote alone would keep the other waiting
+        follower.until(is_text)
+    third = Follower(runtime, request("c", prompt_of(60, 2), Sampling(max_tokens=3)))
+    assert third.until(lambda event: True) == Queued("queue", 1)
+    assert runtime.status().waiting == 1
+    runtime.cancel("a")
+    assert one.finish().reason == "cancelled"
+    assert third.finish().reason == "length"
+    other.until(is_text)
+    runtime.cancel("b")
+    finished = other.finish()
+    assert finished.reason == "cancelled" and finished.together
+
+
+def test_killed_in_the_middle_of_two_answers_both_texts_stay(start: Start, medium: Path) -> None:
+    runtime = start(medium, parallel=2)
+    runtime.wait_until_loaded(20)
+    both = [Follower(runtime, request(name, prompt_of(60, salt))) for salt, name in enumerate("ab")]
+    for follower in both:
+        follower.until(is_text)
+    assert runtime.worker_pid is not None
+    os.kill(runtime.worker_pid, signal.SIGKILL)
+    for follower in both:
+        finished = follower.finish()
+        assert finished.reason == "died" and finished.usage.completion_tokens and text(follower.events)
+
+
+def test_stopping_the_reading_of_a_long_prompt_leaves_the_answer_beside_it_as_it_was(start: Start, medium: Path) -> None:
+    asked = request("a", prompt_of(203), Sampling(temperature=0.8, max_tokens=60), seed=5)
+    alone = text(list(start(medium).generate(asked)))
+    runtime = start(medium, parallel=2)
+    runtime.wait_until_loaded(20)
+    writing = Follower(runtime, asked)
+    writing.until(is_text)
+    reading = Follower(runtime, request("b", prompt_of(6000, 3)))
+    reading.until(lambda event: isinstance(event, Prefill) and event.done > 0)
+    runtime.cancel("b")
+    assert reading.finish().usage.completion_tokens == 0
+    assert not writing.finish().together and text(writing.events) == alone
+
+
 def test_a_long_prefill_stops_within_a_second(start: Start, medium: Path) -> None:
     runtime = start(medium)
     runtime.wait_until_loaded(20)

@@ -6,6 +6,6 @@ from pathlib import Path
 from med42_chat.runtime.protocol import Found, Load
 
 
-def one_way(model: Path, context: int = 8192, threads: int = 1) -> Callable[[Found], list[Load]]:
+def one_way(model: Path, context: int = 8192, threads: int = 1, parallel: int = 1) -> Callable[[Found], list[Load]]:
     """The only way to load `model`: on the processor."""
-    return lambda found: [Load(str(model), context, threads)]
+    return lambda found: [Load(str(model), context, threads, parallel=parallel)]

@@ -16,9 +16,9 @@ OF_1B = Shape(2048, 16, 32, 8, 8192, quantised=True)
 OF_8B = Shape(4096, 32, 32, 8, 14336, quantised=True)  # Med42 8B's own
 
 
-def resident(model: Path, context: int, cache: Path) -> int:
+def resident(model: Path, context: int, cache: Path, parallel: int = 1) -> int:
     """Bytes that the worker really holds after a long prompt."""
-    runtime = LocalRuntime(one_way(model, context), cache)
+    runtime = LocalRuntime(one_way(model, context, parallel=parallel), cache)
     try:
         runtime.wait_until_loaded(300)
         list(runtime.generate(Request("1", (128000, *([5] * 63)), Sampling(max_tokens=1), 0)))

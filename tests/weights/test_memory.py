@@ -10,10 +10,12 @@ from med42_chat.gguf import read_header
 from med42_chat.runtime.embedder import LocalEmbedder
 from med42_chat.weights import hardware, plan
 from tests.embedding_shapes import Sizes, write_embedding
+from tests.shapes import Shape
 from tests.vocabulary import llama3_vocabulary
 from tests.weights.resident import OF_1B, OF_100M, TINY, resident
 from tests.weights.sparse import write_sparse
 
+WIDE = Shape(1024, 8, 16, 16, 2816, quantised=True)  # with a cache that is large for its weights
 SHAPES = {"tiny": TINY, "100m": OF_100M, "1b": OF_1B}
 
 
@@ -37,6 +39,15 @@ def test_what_a_plan_says_of_memory_is_within_ten_per_cent_of_what_the_worker_ta
     planned = plan.memory(plan.of_header(read_header(model), here.features), here, plan.Way(0, 8192, "f16"))
     measured = resident(model, 8192, tmp_path / "cache")
     assert planned.seen == pytest.approx(measured, rel=0.10)
+
+
+@pytest.mark.model
+def test_room_for_answers_at_once_is_planned_within_ten_per_cent(here: hardware.Hardware, tmp_path: Path) -> None:
+    model = write_sparse(tmp_path / "wide.gguf", WIDE, llama3_vocabulary())
+    described = plan.of_header(read_header(model), here.features)
+    planned, alone = (plan.memory(described, here, plan.Way(0, 8192, "f16", parallel)).seen for parallel in (4, 1))
+    assert planned > 1.3 * alone
+    assert planned == pytest.approx(resident(model, 8192, tmp_path / "cache", 4), rel=0.10)
 
 
 @pytest.mark.model

@@ -204,6 +204,19 @@ def test_what_the_loaded_model_takes_is_free_for_the_next_one(usual: plan.Model)
     assert back == min(plan.memory(usual, SMALL, on_processor).cache + usual.copies, SMALL.memory_total - SMALL.memory_free)
 
 
+def test_as_many_answers_are_made_at_once_as_have_room_and_the_first_of_them_costs_nothing_more(usual: plan.Model) -> None:
+    roomy = replace(SMALL, memory_total=32 * GB, memory_free=16 * GB)
+    alone = plan.make(usual, roomy)
+    assert plan.at_once(alone, roomy).way == replace(alone.way, parallel=2)
+    assert plan.at_once(alone, roomy).memory.host == alone.memory.host + alone.memory.cache
+    full = replace(roomy, memory_free=alone.memory.host + alone.memory.cache - 1)
+    assert plan.at_once(alone, full) == alone
+    on_card, (device,) = plan.at_once(plan.make(usual, CUDA), CUDA), CUDA.devices
+    assert on_card.way.parallel == 4
+    tight = replace(CUDA, devices=(replace(device, free=on_card.memory.cards + plan._DRIVER - 1),))
+    assert plan.at_once(plan.make(usual, tight), tight).way == replace(on_card.way, parallel=3)
+
+
 def test_the_embedding_models_memory_is_no_room_for_another_and_that_is_said(usual: plan.Model, large: plan.Model) -> None:
     beside = replace(SMALL, aside=GB)
     assert plan.room_for_models(beside) == plan.room_for_models(SMALL) - GB
@@ -221,6 +234,13 @@ def test_two_cards_get_back_what_each_can_hold(large: plan.Model) -> None:
     empty = replace(WORKSTATION, devices=tuple(replace(one, free=0) for one in WORKSTATION.devices))
     taken = plan.memory(large, empty, way).cards
     assert sum(one.free for one in plan.freed(empty, large, way).devices) == min(taken, sum(one.total for one in empty.devices))
+
+
+def test_when_a_load_failed_several_answers_at_once_are_given_up_first(usual: plan.Model) -> None:
+    wide = Way(usual.shape.layers + 1, 8192, "f16", 4)
+    first, *rest = plan.back_off(wide)
+    assert first == replace(wide, parallel=1)
+    assert rest == list(plan.back_off(first))
 
 
 def test_a_cache_that_llama_cpp_cannot_halve_is_not_planned_halved(usual: plan.Model) -> None:

@@ -1,0 +1,64 @@
+"""What the scheduler drives: a model's context with room for several sequences of tokens. Knows nothing of llama.cpp."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from med42_chat.runtime.protocol import Request
+
+
+class Part(NamedTuple):
+    """What one sequence has in a decode: `tokens`, from `position` on."""
+
+    sequence: int
+    position: int
+    tokens: Sequence[int]
+
+
+class Sampler(Protocol):
+    """Chooses tokens for one answer."""
+
+    def sample(self, place: int) -> int:
+        """The next token after the part that stood at `place` in the last decode."""
+        ...
+
+    def close(self) -> None:
+        """Gives its memory back."""
+        ...
+
+
+class Context(Protocol):
+    """Sequences of tokens with a model behind them. They don't see one another."""
+
+    sequences: int  # how many; they are numbered from 0
+    size: int  # tokens that each can hold
+    batch: int  # tokens that one decode takes
+    beside: int  # tokens of a prompt that are read at once while others wait for their next token; at most `batch`
+    stop_ids: frozenset[int]
+    # Tokens come out alike in all pieces of at least `least` tokens, but for the last `len(piece) % grain`. Both are 1 where
+    # that is so, or not to be had, for pieces of any length.
+    grain: int
+    least: int
+
+    def decode(self, parts: Sequence[Part]) -> bool:
+        """Adds every part to its sequence. False when it was interrupted and nothing of any was kept. Raises RuntimeFailure."""
+        ...
+
+    def forget(self, sequence: int, position: int) -> None:
+        """Removes everything of a sequence from `position` on. Raises RuntimeFailure where the model's kind cannot."""
+        ...
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Puts the first `length` tokens of one sequence in the place of all that another held. Raises like `forget`."""
+        ...
+
+    def sampler(self, request: Request) -> Sampler:
+        """A sampler for one answer. Raises RuntimeFailure where the request's grammar cannot be read."""
+        ...
+
+    def log_probability(self, place: int, token: int) -> float:
+        """How likely the model itself held `token` after the part at `place` in the last decode: a natural logarithm."""
+        ...
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token writes, perhaps half a character."""
+        ...
