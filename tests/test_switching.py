@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-import psutil
 import pytest
 
 from med42_chat.errors import Med42Error, NotFound
@@ -14,6 +13,7 @@ from med42_chat.jobs import Job
 from med42_chat.records import ModelInfo, Sampling
 from med42_chat.services import Services, open_services
 from med42_chat.settings import Settings
+from tests.children import running
 from tests.shapes import MEDIUM, TINY, write_shape
 
 pytestmark = pytest.mark.model
@@ -98,8 +98,7 @@ def test_a_model_takes_the_place_of_another_after_the_answer_under_way(opened: S
 
 def test_nothing_is_left_of_the_model_that_was_replaced(opened: Services) -> None:
     used(opened, "slow.gguf")
-    workers = [one for one in psutil.Process().children() if "med42_chat.runtime.worker" in one.cmdline()]
-    assert len(workers) == 1
+    assert len(running("med42_chat.runtime.worker")) == 1
 
 
 def test_a_file_that_does_not_load_says_so_and_another_can_be_taken(opened: Services) -> None:

@@ -18,6 +18,7 @@ from med42_chat.library import read
 from med42_chat.library.formats import Fault, extract
 from med42_chat.library.read import MOST_BYTES, MOST_CHARACTERS, read_text, text_of
 from med42_chat.records import Attachment
+from tests.children import running
 from tests.library import pdfs
 
 LETTER = ("Discharge letter", "Metformin 1 g (twice a day), eGFR 34 ml/min", "No allergies; potassium 5.9 mmol/l")
@@ -131,7 +132,7 @@ class TestHarm:
         with pytest.raises(UnreadableFile, match=r"took more than 0\.02 seconds"):
             opened(pdfs.letter(LETTER), "slow.pdf", time_s=0.02)
         assert time.monotonic() - began < 2
-        assert not [child for child in psutil.Process().children() if "library.child" in " ".join(child.cmdline())]
+        assert not running("med42_chat.library.child")
 
     def test_the_process_is_told_neither_name_nor_path(self, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         commands: list[list[str]] = []

@@ -13,6 +13,7 @@ from gguf import PoolingType
 
 from med42_chat.errors import ModelFileError, RuntimeFailure, WorkerDied
 from med42_chat.runtime.embedder import LocalEmbedder, Vector
+from tests.children import running
 from tests.embedding_shapes import write_embedding
 from tests.shapes import write_shape
 
@@ -46,7 +47,7 @@ def alike(one: Vector, other: Vector) -> float:
 
 
 def processes() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "med42_chat.runtime.embedding" in " ".join(one.cmdline())]
+    return running("med42_chat.runtime.embedding")
 
 
 def check(vectors: Sequence[Vector], size: int = 64) -> None:

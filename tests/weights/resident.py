@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import psutil
-
 from med42_chat.records import Sampling
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Request
+from tests.children import running
 from tests.runtime.ways import one_way
 from tests.shapes import Shape
 
@@ -22,7 +21,12 @@ def resident(model: Path, context: int, cache: Path, parallel: int = 1) -> int:
     try:
         runtime.wait_until_loaded(300)
         list(runtime.generate(Request("1", (128000, *([5] * 63)), Sampling(max_tokens=1), 0)))
-        worker = next(child for child in psutil.Process().children(recursive=True) if "med42_chat.runtime.worker" in child.cmdline())
-        return worker.memory_info().rss
+        return held_by("med42_chat.runtime.worker")
     finally:
         runtime.close()
+
+
+def held_by(module: str) -> int:
+    """Bytes that our child process which runs `module` holds."""
+    (process,) = running(module)
+    return process.memory_info().rss

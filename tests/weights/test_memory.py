@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from med42_chat.gguf import read_header
@@ -12,7 +11,7 @@ from med42_chat.weights import hardware, plan
 from tests.embedding_shapes import Sizes, write_embedding
 from tests.shapes import Shape
 from tests.vocabulary import llama3_vocabulary
-from tests.weights.resident import OF_1B, OF_100M, TINY, resident
+from tests.weights.resident import OF_1B, OF_100M, TINY, held_by, resident
 from tests.weights.sparse import write_sparse
 
 WIDE = Shape(1024, 8, 16, 16, 2816, quantised=True)  # with a cache that is large for its weights
@@ -57,7 +56,6 @@ def test_what_is_set_aside_for_an_embedding_model_is_within_ten_per_cent_of_what
     embedder = LocalEmbedder(file, 1, tmp_path / "cache")
     try:
         embedder.embed(["a b c d " * 200] * 16)
-        held = (one for one in psutil.Process().children(recursive=True) if "med42_chat.runtime.embedding" in one.cmdline())
-        assert plan.beside(read_header(file)) == pytest.approx(next(held).memory_info().rss, rel=0.10)
+        assert plan.beside(read_header(file)) == pytest.approx(held_by("med42_chat.runtime.embedding"), rel=0.10)
     finally:
         embedder.close()
