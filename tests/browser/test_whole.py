@@ -121,3 +121,31 @@ def test_an_answer_read_one_stopped_one_cut_by_the_models_death_and_all_are_ther
             page.get_by_role("button", name=title).first.click()
             page.wait_for_selector(f'.question:has-text("{title}")')
             page.wait_for_selector(f'.answer[data-status="{status}"] .block')
+
+
+def test_two_windows_ask_at_once_and_both_answers_come_in_together(browser: Any, tmp_path: Path) -> None:
+    with started(tmp_path, "--model", str(llama3_shape())) as (program, address):
+        one = open_page(browser, address)
+        one.click("#safe-use dialog .primary")
+        one.keyboard.press("Escape")
+        other = one.context.new_page()  # the same person's second window
+        other.set_default_timeout(60_000)
+        other.goto(address)
+        other.wait_for_selector(".greeting")
+        ask_anew(one, "From one window")
+        ask_anew(other, "From the other window")
+
+        def written(page: Any) -> int:
+            return len(page.inner_text(".answer .blocks"))
+
+        for _ in range(3):  # again and again, each has gone on since the last look
+            before = written(one), written(other)
+            for page, length in zip((one, other), before, strict=True):
+                page.wait_for_function(f"document.querySelector('.answer .blocks').innerText.length > {length}")
+        assert one.locator('.answer[data-status="streaming"]').count() == other.locator('.answer[data-status="streaming"]').count() == 1
+        for page in (one, other):
+            page.bring_to_front()
+            page.keyboard.press("Escape")
+            page.wait_for_selector('.answer[data-status="stopped"]')
+        program.terminate()
+        assert program.wait(10) == 0
