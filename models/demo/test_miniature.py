@@ -20,27 +20,15 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # the recipe's scripts import each other by bare names
 
 from align import chat_tokenizer  # noqa: E402
+from batches import LEAD, LEAD_WEIGHT, MARK_WEIGHT, ChatFormat, Example, alike, batch_of  # noqa: E402
 from dialogues import Conversation, Turn, load  # noqa: E402
 from grounded import Documents, load_stock  # noqa: E402
 from preferences import Preferences  # noqa: E402
-from recipe import (  # noqa: E402
-    LEAD,
-    LEAD_WEIGHT,
-    MARK_WEIGHT,
-    MINIATURE,
-    ChatFormat,
-    Example,
-    Material,
-    alike,
-    batch_of,
-    elsewhere,
-    hidden_states,
-    new_model,
-    second_model,
-    train_tokenizer,
-)
+from quantities import MINIATURE, Material, elsewhere  # noqa: E402
 from towers import Towers, joined  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM  # noqa: E402
+from tuning import hidden_states, new_model, second_model  # noqa: E402
+from vocabulary import train_tokenizer  # noqa: E402
 
 JUDGE = os.environ.get("LLAMA_PYTHON", sys.executable)
 
