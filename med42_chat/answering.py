@@ -40,6 +40,7 @@ _QUOTES_ONLY = (
     "The demonstration model cannot be trusted with words of its own: it could only choose among whole sentences of these sources."
 )
 _TOGETHER = "Other answers were written at the same time. Asked for alone, the same answer may come out in other words."
+_ASK_AGAIN = "Ask again when the model is ready."
 _SAVE_EVERY_S = 0.25
 _SEEDS = 2**32 - 1
 _STATUS_OF: Mapping[FinishReason, Status] = {
@@ -269,7 +270,7 @@ class Answering:
         if end.together:
             self._notes_before += (_TOGETHER,)
         if end.reason in ("died", "failed"):
-            self._problem = WorkerDied(end.detail, "What was written so far is kept. Ask again when the model is ready.")
+            self._problem = WorkerDied(end.detail, f"What was written so far is kept. {end.hint or _ASK_AGAIN}")
 
     def _finish(self) -> Answered:
         """Stores the end. If even that fails, the text still reaches the person, and what was saved of it is found at the next start."""

@@ -1,7 +1,7 @@
-"""The model in a process of its own: starts it, speaks with it, starts it again when it dies.
+"""The model in a process of its own: starts it, speaks with it, starts it again when it dies, ends it when it hangs.
 
 Knows `wire`'s lines and processes, nothing of llama.cpp. A supervisor thread reads what the process reports and hands it to
-whoever waits for it; nobody's slowness reaches the process, because every request has an unbounded queue.
+whoever waits for it; another one looks now and then whether a process that is waited for still does anything (`watchdog`).
 """
 
 import itertools
@@ -10,55 +10,23 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from med42_chat.errors import Med42Error, ModelTooLarge, RuntimeFailure, WorkerDied, places
-from med42_chat.records import Health, ModelInfo, Timings, Turn, Usage
-from med42_chat.runtime.process import Process
-from med42_chat.runtime.protocol import Finished, Found, Load, Prefill, Queued, Request, RuntimeEvent, RuntimeStatus, Text
+from med42_chat.errors import ModelTooLarge, RuntimeFailure, WorkerDied, places
+from med42_chat.records import Health, ModelInfo, Turn
+from med42_chat.runtime.pending import Pending
+from med42_chat.runtime.process import GARBLED, WORKER, Process
+from med42_chat.runtime.protocol import Finished, Found, Load, Queued, Request, RuntimeEvent, RuntimeStatus, Text
+from med42_chat.runtime.watchdog import Patience, Signs, Watchdog, signs_of
+from med42_chat.runtime.ways import Phase, Ways, cause_of, mistaken
 from med42_chat.runtime.wire import Begin, Cancel, Examined, Failure, Happened, Loading, Ready, Report, Submit, Tokenise, Tokens
 
 _log = logging.getLogger(__name__)
 
-_DEATHS_ALLOWED = 5  # in a row, with no answer finished between them
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0  # before a new process is started
 _CLOSE_S = 5.0  # how long the supervisor may take to bury an ended process
-
-
-@dataclass(slots=True)
-class _Job:
-    """A request between `generate` and its last event."""
-
-    request: Request
-    events: "queue.SimpleQueue[RuntimeEvent]" = field(default_factory=queue.SimpleQueue)
-    arrived: float = field(default_factory=time.monotonic)
-    process: Process | None = None  # where it was sent
-    started: bool = False  # the model has begun with it
-    cancelled: bool = False
-    cached: int = 0
-    completed: int = 0
-    first_text: float = 0.0
-    last_text: float = 0.0
-
-    def take(self, happened: Happened) -> None:
-        """Passes an event on, and remembers what would be lost with the process."""
-        event, now = happened.event, time.monotonic()
-        if isinstance(event, Prefill) and not self.started:
-            self.started, self.cached = True, event.done
-        if isinstance(event, Text):
-            self.completed, self.last_text = happened.completed, now
-            self.first_text = self.first_text or now
-        self.events.put(event)
-
-    def end(self, reason: Literal["cancelled", "died", "failed"], detail: str = "") -> None:
-        """Ends it from this side, with what is known of it."""
-        usage = Usage(len(self.request.prompt), self.cached, self.completed)
-        elapsed = self.last_text - self.first_text
-        speed = (self.completed - 1) / elapsed if elapsed > 0 else 0.0
-        timings = Timings(self.first_text - self.arrived, speed) if self.completed else Timings()
-        self.events.put(Finished(reason, usage, timings, detail))
+_TRIES = 3  # processes that may end over a request before any has begun to answer it
 
 
 class LocalRuntime:
@@ -66,11 +34,15 @@ class LocalRuntime:
 
     `plan` is asked once, when it is known what devices there are, and gives the ways to load the model: the next one is tried where
     memory was short, or where the process died while loading or at its first work. It may raise RuntimeFailure's kinds. `cache` is a
-    folder for what may be lost: the files' hashes and the worker's log, neither of which holds a word of any conversation.
+    folder for what may be lost: the files' hashes and the worker's log, neither of which holds a word of any conversation. `patience`
+    says how long the process may seem to hang; `module` is what runs in it.
     """
 
-    def __init__(self, plan: Callable[[Found], Sequence[Load]], cache: Path) -> None:
+    def __init__(
+        self, plan: Callable[[Found], Sequence[Load]], cache: Path, patience: Patience | None = None, module: str = WORKER
+    ) -> None:
         self._plan = plan
+        self._patience, self._module = patience or Patience(), module
         self._hashes, self._log = cache / "model-hashes.json", cache / "worker.log"
         self._changed = threading.Condition()  # guards everything below
         self._state: Literal["loading", "ready", "restarting", "failed", "closed"] = "loading"
@@ -78,16 +50,17 @@ class LocalRuntime:
         self._model: ModelInfo | None = None
         self._error: RuntimeFailure | None = None
         self._process: Process | None = None
-        self._deaths = 0
-        self._ways: tuple[Load, ...] = ()  # to load the model, the present one first
-        self._backed_off: tuple[str, ...] = ()
-        # Of the process: 'fresh' when it has the model and has done nothing with it, 'over' when another way is to be tried.
-        self._phase: Literal["loading", "fresh", "proven", "over"] = "loading"
-        self._jobs: dict[str, _Job] = {}
+        self._ways = Ways()
+        self._phase: Phase = "loading"
+        self._watchdog = Watchdog(self._patience)
+        self._jobs: dict[str, Pending] = {}
+        self._owed: set[str] = set()  # ids of requests of which the process has not said the last word
         self._calls: dict[int, queue.SimpleQueue[Tokens | Failure | WorkerDied]] = {}
         self._call_numbers = itertools.count()
         self._supervisor = threading.Thread(target=self._supervise, name="model", daemon=True)
         self._supervisor.start()
+        self._closing = threading.Event()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     @property
     def worker_pid(self) -> int | None:
@@ -123,7 +96,7 @@ class LocalRuntime:
 
     def generate(self, request: Request) -> Iterator[RuntimeEvent]:
         """Events as they happen, ending with exactly one Finished; raises nothing. Closing the iterator cancels the request."""
-        job = _Job(request)
+        job = Pending(request)
         self._enlist(job)
         try:
             while True:
@@ -140,14 +113,14 @@ class LocalRuntime:
             job = self._jobs.get(request_id)
             if job is None or job.cancelled:
                 return
-            job.cancelled = True
+            job.cancelled = time.monotonic()
             process = job.process
             if process is None:
                 del self._jobs[request_id]
                 job.end("cancelled")
                 self._announce_positions()
-        if process is not None:
-            process.send(Cancel(request_id))
+            else:
+                process.send(Cancel(request_id))
 
     def close(self) -> None:
         """Ends the runtime and leaves no process behind."""
@@ -157,30 +130,31 @@ class LocalRuntime:
             self._state = "closed"
             process = self._process
             self._changed.notify_all()
+        self._closing.set()
         if process is not None:
             process.end()
         self._supervisor.join(_CLOSE_S)
 
     # Requests
 
-    def _enlist(self, job: _Job) -> None:
+    def _enlist(self, job: Pending) -> None:
         with self._changed:
             if self._state in ("failed", "closed"):
-                job.end("failed", _detail(self._error))
+                error = self._error or RuntimeFailure("")
+                job.end("failed", error.message, error.hint)
                 return
             self._jobs[job.request.id] = job
-            process = job.process = self._process if self._state == "ready" else None
-            if process is None:
+            if self._state == "ready" and self._process is not None:
+                self._submit(job, self._process)
+            else:
                 self._announce_positions()
-        if process is not None:
-            self._submit(job, process)
 
-    def _submit(self, job: _Job, process: Process) -> None:
+    def _submit(self, job: Pending, process: Process) -> None:
+        job.sent_to(process)
+        self._owed.add(job.request.id)
         process.send(Submit(job.request))
-        if job.cancelled:  # asked for before the process knew the request, which it would then not have heard
-            process.send(Cancel(job.request.id))
 
-    def _retire(self, job: _Job) -> None:
+    def _retire(self, job: Pending) -> None:
         if self._jobs.get(job.request.id) is job:
             self.cancel(job.request.id)
             with self._changed:
@@ -207,9 +181,9 @@ class LocalRuntime:
         with self._changed:
             if self._state != "ready" or self._process is None:
                 raise WorkerDied("The model's process ended.", "Try again in a moment.")
-            number, process = next(self._call_numbers), self._process
+            number = next(self._call_numbers)
             self._calls[number] = answer
-        process.send(Tokenise(number, tuple(turns), count))
+            self._process.send(Tokenise(number, tuple(turns), count))
         reply = answer.get()
         if isinstance(reply, Tokens):
             return reply.numbers
@@ -218,27 +192,43 @@ class LocalRuntime:
     # The supervisor's thread
 
     def _supervise(self) -> None:
-        while (process := self._start()) is not None:
-            for report in process.reports():
-                self._take(report, process)
-            self._bury(process.end())
+        try:
+            while (process := self._start()) is not None:
+                self._listen(process)
+                status = process.end()
+                self._bury(process.fault or cause_of(status))
+        except Exception as error:  # noqa: BLE001
+            # The edge: without this thread everybody would wait for ever.
+            self._give_up(mistaken(error, "while it started the model"))
         with self._changed:
             self._end_jobs("died", "The program was closed.")
 
     def _start(self) -> Process | None:
         """The next process, after a pause if others died; None when there is to be no other."""
-        pause = min(_FIRST_PAUSE_S * 2 ** (self._deaths - 1), _LONGEST_PAUSE_S) if self._deaths else 0
         with self._changed:
-            if self._changed.wait_for(lambda: self._state in ("failed", "closed"), pause):
+            if self._changed.wait_for(lambda: self._state in ("failed", "closed"), self._ways.pause_s):
                 return None
             try:
-                self._process, self._phase = Process(self._log), "loading"
+                self._process, self._phase = Process(self._log, self._module), "loading"
             except OSError as error:
                 self._fail(
                     RuntimeFailure(f"The model's process cannot be started: {error.strerror}.", "Check the data folder and free space.")
                 )
                 return None
+            self._watchdog.rest()
             return self._process
+
+    def _listen(self, process: Process) -> None:
+        """Takes what a process reports, until it ends."""
+        try:
+            for report in process.reports():
+                with self._changed:
+                    self._watchdog.heard()
+                self._take(report, process)
+        except Exception as error:  # noqa: BLE001
+            # The edge: what a process says that has lost its mind can be wrong in any way. Another one is started.
+            _log.error("the model's process reported what cannot be taken: %s", places(error))
+            process.kill(GARBLED)
 
     def _take(self, report: Report, process: Process) -> None:
         match report:
@@ -262,35 +252,27 @@ class LocalRuntime:
 
     def _begin(self, found: Found, process: Process) -> None:
         """Tells a new process what to load."""
+        self._phase = "planning"
         try:
-            self._ways = self._ways or tuple(self._plan(found))
-        except Exception as error:  # noqa: BLE001
-            # The edge: without an end of this kind, everybody would wait for ever for a model that nobody loads.
-            with self._changed:
-                self._fail(_unplanned(error))
+            load = self._ways.present(lambda: self._plan(found))
+        except RuntimeFailure as error:
+            self._give_up(error)
             process.end()
             return
-        process.send(Begin(self._ways[0], str(self._hashes)))
+        process.send(Begin(load, str(self._hashes)))
+        self._phase = "loading"
 
     def _not_loaded(self, error: RuntimeFailure) -> None:
         with self._changed:
-            if isinstance(error, ModelTooLarge) and self._back_off(error.message):
-                return
-            tried = len(self._backed_off) + 1
-            more = f" It was tried in {tried} ways, each more modest than the one before." if tried > 1 else ""
-            self._fail(type(error)(error.message, error.hint + more))
-
-    def _back_off(self, reason: str) -> bool:
-        """Takes the next way to load the model; False where there is none."""
-        if len(self._ways) < 2:
-            return False
-        self._ways = self._ways[1:]
-        self._backed_off = (*self._backed_off, f"{reason} {self._ways[0].note}".strip())
-        self._phase, self._progress = "over", 0.0
-        return True
+            if isinstance(error, ModelTooLarge) and self._ways.back_off(error.message):
+                self._phase, self._progress = "over", 0.0
+            else:
+                self._fail(self._ways.not_loaded(error))
 
     def _pass_on(self, happened: Happened) -> None:
         with self._changed:
+            if isinstance(happened.event, Finished):
+                self._owed.discard(happened.id)
             job = self._jobs.get(happened.id)
             if job is None:
                 return
@@ -298,7 +280,8 @@ class LocalRuntime:
             self._phase = "proven" if isinstance(happened.event, Text) else self._phase
             if isinstance(happened.event, Finished):
                 del self._jobs[happened.id]
-                self._deaths = self._deaths if happened.event.reason == "failed" else 0
+                if happened.event.reason != "failed":
+                    self._ways.worked()
 
     def _note_progress(self, progress: float) -> None:
         with self._changed:
@@ -311,13 +294,10 @@ class LocalRuntime:
             if self._state == "closed":
                 return
             self._state, self._progress, self._phase = "ready", 1.0, "fresh"
-            self._model = replace(model, backed_off=self._backed_off)
-            jobs = list(self._jobs.values())
-            for job in jobs:
-                job.process = process
+            self._model = replace(model, backed_off=self._ways.backed_off)
+            for job in self._jobs.values():
+                self._submit(job, process)
             self._changed.notify_all()
-        for job in jobs:
-            self._submit(job, process)
 
     def _add(self, finding: Health, tried: bool) -> None:
         with self._changed:
@@ -326,64 +306,81 @@ class LocalRuntime:
                 others = (one for one in self._model.findings if one.name != finding.name)
                 self._model = replace(self._model, findings=(*others, finding), examined=True)
 
-    def _bury(self, status: int) -> None:
-        """A process has ended: its running answer ends with it, the others wait for the next one."""
+    def _bury(self, cause: str) -> None:
+        """A process has ended: its running answers end with it, the others wait for the next one."""
         with self._changed:
             self._process = None
-            for answer in self._calls.values():
-                answer.put(WorkerDied("The model's process ended.", "Try again in a moment."))
-            self._calls.clear()
+            self._end_calls()
+            self._owed.clear()
             if self._state in ("failed", "closed") or self._phase == "over":
                 return
-            if self._phase == "loading" and self._back_off(f"The model's process ended while it was loading ({_cause(status)})."):
+            modest = self._ways.died(self._phase, cause)
+            if modest and self._phase == "loading":
+                self._progress = 0.0
                 return
-            # Memory that was promised is only taken at the first work; a system without enough of it kills the process then.
-            backs_off = self._phase == "fresh" and self._back_off(f"The model's process ended at its first work ({_cause(status)}).")
-            self._deaths += not backs_off
             self._state, self._progress = "restarting", 0.0
-            self._end_jobs(
-                "died", f"The model's process ended unexpectedly ({_cause(status)}). It is being started again.", started_only=True
-            )
-            if self._deaths >= _DEATHS_ALLOWED:
-                self._fail(_hopeless(status))
+            self._end_jobs("died", f"The model's process ended unexpectedly ({cause}). {_next_one(modest)}", begun_only=True)
+            if (hopeless := self._ways.hopeless(cause)) is not None:
+                self._fail(hopeless)
             self._announce_positions()
 
-    def _end_jobs(self, reason: Literal["died", "failed"], detail: str, *, started_only: bool = False) -> None:
+    def _end_calls(self) -> None:
+        for answer in self._calls.values():
+            answer.put(WorkerDied("The model's process ended.", "Try again in a moment."))
+        self._calls.clear()
+
+    def _end_jobs(self, reason: Literal["died", "failed"], detail: str, hint: str = "", *, begun_only: bool = False) -> None:
+        """Ends requests; with `begun_only` not those that another process may answer. One that none has survived is not tried for ever."""
         for name, job in list(self._jobs.items()):
-            job.process = None
-            if job.started or job.cancelled or not started_only:
-                job.end("cancelled" if job.cancelled else reason, detail)
+            job.sent_to(None)
+            if job.started or job.cancelled or job.tries >= _TRIES or not begun_only:
+                job.end("cancelled" if job.cancelled else reason, detail, hint)
                 del self._jobs[name]
 
     def _fail(self, error: RuntimeFailure) -> None:
         """Nothing will load without the person."""
         self._state, self._error = "failed", error
-        self._end_jobs("failed", _detail(error))
+        self._end_jobs("failed", error.message, error.hint)
+        self._end_calls()
         self._changed.notify_all()
 
+    def _give_up(self, error: RuntimeFailure) -> None:
+        with self._changed:
+            self._fail(error)
 
-def _detail(error: RuntimeFailure | None) -> str:
-    return f"{error.message} {error.hint}".strip() if error is not None else ""
+    # The watchdog's thread
+
+    def _watch(self) -> None:
+        """Looks after those who wait for a process that does not answer; ends with the runtime."""
+        while not self._closing.wait(self._patience.look_every_s):
+            with self._changed:
+                process, waited_for = self._process, self._is_waited_for()
+            signs = signs_of(process.pid) if process is not None and waited_for else None
+            with self._changed:
+                if process is not None and process is self._process:
+                    self._look_at(process, signs)
+                self._release_cancelled()
+
+    def _is_waited_for(self) -> bool:
+        loading = self._state in ("loading", "restarting") and self._phase != "planning"
+        return loading or bool(self._owed or self._calls)
+
+    def _look_at(self, process: Process, signs: Signs | None) -> None:
+        if signs is None or not self._is_waited_for():
+            self._watchdog.rest()
+        elif why := self._watchdog.look(signs, self._model if self._state == "ready" else None):
+            _log.warning("the model's process hung and was ended: %s", why)
+            process.kill(why)
+
+    def _release_cancelled(self) -> None:
+        """Ends those that were stopped, and that the process does not let go of: no one shall wait for that."""
+        now = time.monotonic()
+        for name, job in list(self._jobs.items()):
+            if job.cancelled and now - job.cancelled > self._patience.cancel_s:
+                job.end("cancelled")
+                del self._jobs[name]
 
 
-def _unplanned(error: Exception) -> RuntimeFailure:
-    """What a person is told of an error that kept the ways to load from being found."""
-    if isinstance(error, RuntimeFailure):
-        return error
-    if isinstance(error, Med42Error):
-        return RuntimeFailure(error.message, error.hint)
-    if isinstance(error, OSError):
-        return RuntimeFailure(f"The model's file or folder cannot be read: {error}.", "Check that it is there, and its permissions.")
-    _log.error("no way to load the model was found for a fault of the program: %s", places(error))
-    return RuntimeFailure("The program made a mistake while it looked at the model.", "Choose another model; the log says where.")
-
-
-def _cause(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"exit status {status}"
-
-
-def _hopeless(status: int) -> RuntimeFailure:
-    return WorkerDied(
-        f"The model's process ended {_DEATHS_ALLOWED} times in a row ({_cause(status)}).",
-        "Close other programs if memory is short, choose a smaller model or context, then start the program again.",
-    )
+def _next_one(modest: str) -> str:
+    """What happens now that a process has ended. `modest` says what its follower gives up, if anything."""
+    return f"It is being started again, with less: {modest}" if modest else "It is being started again."

@@ -1,22 +1,31 @@
-"""A model's process and the two pipes to it: starts it, writes commands, reads reports, ends it."""
+"""A model's process and the two pipes to it: starts it, writes commands, reads reports, ends it.
 
-import contextlib
+Nothing here waits for the process but `reports`, and `end`, which does so for a few seconds: a process that has stopped reading
+holds up no one.
+"""
+
 import os
+import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from med42_chat.runtime.wire import Command, Report, pack, unpack
 
-_CLOSE_S = 2.0  # how long a process may take to end by itself
+GARBLED = "what it reported made no sense"
+WORKER = "med42_chat.runtime.worker"
+_CLOSE_S = 2.0  # how long a process may take to end by itself, and to end when it is made to
+_LONGEST_REPORT = 1 << 26  # bytes; the vectors of many texts have a few millions, and what never ends must not fill the memory
+_KILLED = -9  # the exit status of a process that was made to end
 
 
 class Process:
     """One process and the two pipes to it. `module` is what it runs."""
 
-    def __init__(self, log: Path, module: str = "med42_chat.runtime.worker") -> None:
+    def __init__(self, log: Path, module: str = WORKER) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as errors:
             self._popen = subprocess.Popen(
@@ -29,38 +38,69 @@ class Process:
                 start_new_session=True,  # Ctrl+C in the terminal is for the program alone
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
-        self._lock = threading.Lock()
+        self.fault = ""  # why it was made to end, in words for a person
+        self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        threading.Thread(target=self._write, name="commands", daemon=True).start()
 
     @property
     def pid(self) -> int:
         return self._popen.pid
 
     def send(self, command: Command) -> None:
-        """Writes a command. One that reaches nobody is no error here: the end of the process is noticed where its reports are read."""
-        stdin = self._popen.stdin
-        with self._lock, contextlib.suppress(OSError, ValueError):
-            if stdin is not None:
-                stdin.write(pack(command))
-                stdin.flush()
+        """Has a command written; never waits. One that reaches nobody is no error here: the process's end is noticed by its reports."""
+        self._commands.put(command)
 
     def reports(self) -> Iterator[Report]:
-        """What the process says, until it ends."""
-        with contextlib.suppress(ValueError):  # a line that the process's death cut off, or one that is none
-            for line in self._popen.stdout or ():
-                yield unpack(line)
+        """What the process says, until it ends. One that says what is no report is made to end."""
+        stdout = self._popen.stdout
+        assert stdout is not None
+        for line in iter(partial(stdout.readline, _LONGEST_REPORT), b""):
+            if (report := _report(line)) is not None:
+                yield report
+                continue
+            if line.endswith(b"\n") or len(line) == _LONGEST_REPORT:  # else the process's death cut it off
+                self.kill(GARBLED)
+            return
+
+    def kill(self, why: str = "") -> None:
+        """Makes the process end at once."""
+        self.fault = self.fault or why
+        self._popen.kill()
 
     def end(self) -> int:
         """Asks the process to end, makes it end if it does not, and gives its exit status."""
-        if self._lock.acquire(timeout=_CLOSE_S):  # not to be had when a send is stuck in a full pipe
-            with contextlib.suppress(OSError):
-                if self._popen.stdin is not None:
-                    self._popen.stdin.close()
-            self._lock.release()
+        self._commands.put(None)
         try:
             return self._popen.wait(_CLOSE_S)
         except subprocess.TimeoutExpired:
-            self._popen.kill()
-            return self._popen.wait()
+            self.kill()
+        try:
+            return self._popen.wait(_CLOSE_S)
+        except subprocess.TimeoutExpired:  # it waits within the system, as for a drive that is gone, and ends when that lets go of it
+            return _KILLED
+
+    def _write(self) -> None:
+        stdin = self._popen.stdin
+        assert stdin is not None
+        try:
+            with stdin:
+                while (command := self._commands.get()) is not None:
+                    stdin.write(pack(command))
+                    stdin.flush()
+        except OSError:
+            try:
+                self._popen.wait(_CLOSE_S)
+            except subprocess.TimeoutExpired:  # it lives on and does not listen any more, which would never be noticed
+                self.kill("it did not listen any more")
+
+
+def _report(line: bytes) -> Report | None:
+    """The report of a line, None where it is none."""
+    try:
+        message = unpack(line)
+    except (ValueError, LookupError, TypeError, RecursionError):  # no JSON, no such kind, not its fields, or one in another without end
+        return None
+    return message if isinstance(message, Report) else None
 
 
 def _environment() -> dict[str, str]:

@@ -106,7 +106,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of a request. `detail` says in plain words what went wrong when `reason` is 'died' or 'failed'.
+    """The last event of a request. `detail` says in plain words what went wrong when `reason` is 'died' or 'failed', `hint` what to do.
 
     `together`: some of it was computed in one go with other answers, so alone other tokens may come out of the same request.
     `log_probabilities` are those of the answer's tokens in the model's own distribution, before any sampling: natural logarithms.
@@ -118,6 +118,7 @@ class Finished:
     detail: str = ""
     together: bool = False
     log_probabilities: tuple[float, ...] = ()
+    hint: str = ""
 
 
 RuntimeEvent = Queued | Prefill | Text | Finished

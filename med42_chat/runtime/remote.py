@@ -62,7 +62,7 @@ class _Job:
         most = self.request.sampling.max_tokens
         return self.pieces > most or self.characters > most * _LONGEST_TOKEN
 
-    def end(self, reason: FinishReason, detail: str = "") -> None:
+    def end(self, reason: FinishReason, detail: str = "", hint: str = "") -> None:
         """Says the last word, once. What the server did not count was counted here: a piece of text is a token, or more."""
         if self.ended:
             return
@@ -71,7 +71,7 @@ class _Job:
         elapsed = self.last_text - self.first_text
         measured = (max(usage.completion_tokens, self.pieces) - 1) / elapsed if elapsed > 0 else 0.0
         timings = Timings(self.first_text - self.arrived, self.speed or measured) if self.pieces else Timings()
-        self.events.put(Finished(reason, usage, timings, detail))
+        self.events.put(Finished(reason, usage, timings, detail, hint=hint))
 
 
 class RemoteRuntime:
@@ -201,7 +201,7 @@ class RemoteRuntime:
                 future = self._line.begin(self._answer(job, self._met(timeout_s=0)))
                 self._jobs[job.request.id] = job, future
         except RuntimeFailure as error:
-            job.end("failed", _detail(error))
+            job.end("failed", error.message, error.hint)
             return
         future.add_done_callback(lambda ended: self._retire(job, ended))
 
@@ -225,7 +225,7 @@ class RemoteRuntime:
         except RuntimeFailure as error:
             if isinstance(error, Unreachable | Garbled | NotLetIn | Absent):
                 self._lose()
-            job.end("died" if job.pieces else "failed", _detail(error))
+            job.end("died" if job.pieces else "failed", error.message, error.hint)
 
     def _before(self, job: _Job) -> int:
         with self._changed:
@@ -251,7 +251,7 @@ class RemoteRuntime:
             job.end("stop" if job.reason == "stop" else "length")
             return
         why = f" ({job.reason})" if job.reason else ""
-        raise RuntimeFailure(f"{server.model.server} ended the answer before its end{why}.", "Ask again; what came is kept.")
+        raise RuntimeFailure(f"{server.model.server} ended the answer before its end{why}.", "Ask again.")
 
 
 def _looking() -> RuntimeFailure:
@@ -263,7 +263,3 @@ def _understood(event: dict[str, object], server: Server) -> Said:
         return said(event)
     except ValueError as error:
         raise Garbled(f"{server.model.server} answers with what no such server says.", "Ask who runs the server.") from error
-
-
-def _detail(error: RuntimeFailure) -> str:
-    return f"{error.message} {error.hint}".strip()

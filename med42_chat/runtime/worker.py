@@ -6,6 +6,8 @@ scheduler, which puts a short test question to the model while nobody else asks 
 started us is gone, and so are we, even in mid-decode.
 """
 
+import contextlib
+import ctypes
 import os
 import queue
 import signal
@@ -47,6 +49,7 @@ from med42_chat.runtime.wire import (
 )
 
 _LEAST_CONTEXT = 128  # tokens
+_PR_SET_PDEATHSIG = 1
 
 
 class Reports:
@@ -278,6 +281,16 @@ def _found() -> Found:
     return Found(devices, tuple(features()))
 
 
+def _end_with_the_program() -> None:
+    """Has the system end this process with the program, even while it stands still and cannot notice. On Linux; elsewhere it notices.
+
+    Linux means the program's thread that started us, which lives as long as we are wanted.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _private_output() -> BinaryIO:
     """The pipe to the program, out of reach of anything that prints: from here on that goes to the log."""
     pipe = os.dup(1)
@@ -288,6 +301,7 @@ def _private_output() -> BinaryIO:
 def main() -> None:
     """The process, from its first line to its end."""
     with _Edge():
+        _end_with_the_program()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the program, which ends us in its own time
         Worker(sys.stdin.buffer, Reports(_private_output())).run()
     os._exit(0)

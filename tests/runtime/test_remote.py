@@ -196,7 +196,7 @@ class TestPrompts:
         first = runtime.encode([Turn("user", "0")])
         assert len({runtime.encode([Turn("user", str(at))]) for at in range(100)}) == 100
         last = end(list(runtime.generate(Request("one", first, SAMPLING, 1))))
-        assert last.reason == "failed" and "Ask again" in last.detail
+        assert last.reason == "failed" and "Ask again" in last.hint
 
     def test_a_text_is_counted_by_the_server_once(self, start: Any) -> None:
         scripted, runtime = start("vllm")

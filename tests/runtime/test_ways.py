@@ -106,7 +106,9 @@ def test_a_process_that_dies_while_loading_is_followed_by_another_way_at_once(tr
     runtime = trying(plan=plan)
     info = runtime.wait_until_loaded(20)
     assert info.context == 1024
-    assert info.backed_off == ("The model's process ended while it was loading (signal 9). The context is smaller.",)
+    assert info.backed_off == (
+        "The model's process ended while it was loading (signal 9, as when memory is short). The context is smaller.",
+    )
 
 
 def test_a_process_that_dies_before_it_has_written_a_word_is_followed_by_another_way(trying: Try, medium: Path) -> None:
@@ -117,7 +119,7 @@ def test_a_process_that_dies_before_it_has_written_a_word_is_followed_by_another
     until(lambda: runtime.status().state == "restarting")
     info = runtime.wait_until_loaded(20)
     assert info.context == 1024
-    assert info.backed_off == ("The model's process ended at its first work (signal 9). The context is smaller.",)
+    assert info.backed_off == ("The model's process ended at its first work (signal 9, as when memory is short). The context is smaller.",)
 
 
 def test_a_process_that_dies_later_is_started_in_the_way_that_worked(trying: Try, vast: Path) -> None:

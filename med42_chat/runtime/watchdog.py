@@ -1,0 +1,105 @@
+"""Whether a process still works while somebody waits for it, judged from outside: by what it reports and what it uses of the computer.
+
+It hangs in one of two ways. It stands still: no time on the processor, nothing read from the disk. Or it turns in circles: it
+works, and for far longer than one step of this model could take here nothing comes of it. Slow is neither: a large model on a
+processor, a first look at a file on a slow disk, a computer that is busy with something else or was asleep.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+
+from med42_chat.records import ModelInfo
+
+_LATE_S = 5.0  # a look that comes so much later than it should: this process stood still too, so nothing is to be concluded
+_LONGEST_STEP = 512  # tokens that are computed in one go
+_SLOWEST = 2e9  # multiplications and additions that a processor's core does in a second, at the very least
+_FAR = 20  # times the longest step that was ever seen
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a process is waited for, in seconds."""
+
+    still_s: float = 30.0  # that it stands still
+    loading_s: float = 600.0  # that it works on loading with nothing to say: a graphics card's driver may compile its programs first
+    step_s: float = 60.0  # that it works on one step, on top of what the model's size asks for
+    cancel_s: float = 0.7  # that it does not answer a request to stop, of which a person shall not wait for the end
+    look_every_s: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What the system says of a process at a moment. `held` when it waits within the system, mostly for a disk or a network drive."""
+
+    processor_s: float
+    read: int  # bytes, as far as the system counts them
+    held: bool = False
+
+
+def signs_of(pid: int) -> Signs | None:
+    """What the system says of a process; None where there is none, or where that is kept secret."""
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            used = process.cpu_times()
+            read = process.io_counters().read_bytes if hasattr(process, "io_counters") else 0
+            return Signs(used.user + used.system, read, process.status() == psutil.STATUS_DISK_SLEEP)
+    except psutil.Error:
+        return None
+
+
+class Watchdog:
+    """Watches one process after the other. For one thread at a time."""
+
+    def __init__(self, patience: Patience, clock: Callable[[], float] = time.monotonic) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._looked = clock()
+        self._before: Signs | None = None
+        self._alive = 0.0  # when it last did anything
+        self._worked = 0.0  # seconds without a report in which it did something
+        self._longest = 0.0  # such a stretch that did end with a report
+
+    def heard(self) -> None:
+        """It has reported something."""
+        self._longest = max(self._longest, self._worked)
+        self._alive, self._worked = self._clock(), 0.0
+
+    def rest(self) -> None:
+        """Nobody waits for it, or it is another one: what it did before counts for nothing."""
+        self._before, self._worked = None, 0.0
+
+    def look(self, signs: Signs | None, model: ModelInfo | None) -> str:
+        """Why it must be taken for hanging, in words for a person; empty where it need not. `model` is None while it is loaded."""
+        now, before, looked = self._clock(), self._before, self._looked
+        self._looked, self._before = now, signs
+        if signs is None or before is None or now - looked > self._patience.look_every_s + _LATE_S:
+            self._alive, self._worked = now, 0.0
+            return ""
+        used = signs.processor_s - before.processor_s
+        if used > 0 or signs.read != before.read or signs.held:
+            self._alive = now
+        self._worked += min(used, now - looked)  # that several cores worked must not make it the longer
+        return self._judgement(now, model)
+
+    def _judgement(self, now: float, model: ModelInfo | None) -> str:
+        if now - self._alive >= self._patience.still_s:
+            return f"it gave no sign of life for {_in_words(now - self._alive)}"
+        if self._worked >= self._most(model):
+            return f"it worked for {_in_words(self._worked)} and nothing came of it"
+        return ""
+
+    def _most(self, model: ModelInfo | None) -> float:
+        """Seconds that one step may take."""
+        if model is None:
+            return self._patience.loading_s
+        by_size = model.parameters * _LONGEST_STEP / (_SLOWEST * max(model.threads, 1))
+        return max(self._patience.step_s + by_size, _FAR * self._longest)
+
+
+def _in_words(seconds: float) -> str:
+    return f"{math.floor(seconds)} seconds" if seconds < 120 else f"{math.floor(seconds / 60)} minutes"
