@@ -126,8 +126,9 @@ def _planned(settings: Settings, model: plan.Model, here: Hardware) -> Plan:
             "Choose a smaller model (8B instead of 70B) or a stronger quantisation (Q4_K_M).",
         )
     if settings.gpu_layers is None:
-        return plan.at_once(made, here)
-    return plan.at_once(replace(made, way=replace(made.way, gpu_layers=min(settings.gpu_layers, made.layers))), here)
+        return plan.at_once(made, here, settings.parallel)
+    forced = replace(made, way=replace(made.way, gpu_layers=min(settings.gpu_layers, made.layers)))
+    return plan.at_once(forced, here, settings.parallel)
 
 
 def _warnings(settings: Settings, made: Plan, here: Hardware) -> Iterator[str]:
@@ -137,6 +138,8 @@ def _warnings(settings: Settings, made: Plan, here: Hardware) -> Iterator[str]:
     wanted = min(settings.context, made.model.context)
     if made.way.context < wanted:
         yield f"The context is {made.way.context:,} tokens instead of {wanted:,}: there is no memory for more."
+    if settings.parallel is not None and made.way.parallel < settings.parallel:
+        yield f"Answers made at once: {made.way.parallel} instead of {settings.parallel}; there is no memory for more."
     if made.fit != "yes":
         yield (
             f"The model needs {gigabytes(made.memory.host)} of the {gigabytes(plan.free_for_models(here))} of memory that are free"

@@ -45,7 +45,7 @@ _LOOK_EVERY_S = 0.1  # whether something that is waited for has happened
 _PATIENCE_S = 20.0  # how long a change of model waits for a moment in which nobody asks anything
 _TEST_ENDS_S = 2.0  # within which a speed test that was stopped has ended, and another one may begin
 _EXAMINATION_S = 30.0  # how long `check` waits for the answer to the test question
-_FOR_THE_MODEL = frozenset({"model", "context", "threads", "gpu_layers", "kv_type"})  # what it is loaded with
+_FOR_THE_MODEL = frozenset({"model", "context", "threads", "gpu_layers", "kv_type", "parallel"})  # what it is loaded with
 _AT_THE_START_ALONE = frozenset({"runtime", "runtime_model", "runtime_insecure"})  # nothing in a page may decide where words are sent
 _FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language")
 

@@ -33,7 +33,7 @@ _LONGEST_AUTHOR = 200  # characters: what fits on the head of a document
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting, checked. `threads`, `gpu_layers` and `kv_type` None mean: as many as this computer has, as fits best."""
+    """Every setting, checked. `threads`, `gpu_layers`, `kv_type` and `parallel` None mean: as many as this computer has, as fits best."""
 
     home: Path
     places: Mapping[str, str] = field(default_factory=dict)  # of what the command line or the environment has set: which of them
@@ -57,6 +57,7 @@ class Settings:
     threads: int | None = None
     gpu_layers: int | None = None
     kv_type: Literal["f16", "q8_0"] | None = None
+    parallel: int | None = None  # answers that are made at once, where memory allows
     seed: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
 
@@ -283,6 +284,7 @@ _PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "threads": (_whole(1, 512), "a whole number from 1 to 512"),
     "gpu_layers": (_whole(0, 10_000), "a whole number; 0 keeps the model off the GPU"),
     "kv_type": (_one_of("f16", "q8_0"), "'f16' or 'q8_0', which takes half the memory"),
+    "parallel": (_whole(1, 16), "a whole number of answers from 1 to 16"),
     "seed": (_whole(0, 2**32 - 2), "a whole number from 0 to 4294967294"),
     "temperature": (_number(0.0, 2.0), "a number from 0 to 2; Med42's card says 0.4"),
     "top_k": (_whole(0, 200_000), "a whole number; Med42's card says 150"),

@@ -118,6 +118,13 @@ class TestWays:
         assert self.first(replace(chosen, kv_type="q8_0")).cache_type == "q8_0"
         assert self.first(replace(chosen, kv_type="q8_0"), with_card(24 * GB)).gpu_layers == 17
         assert self.first(replace(chosen, context=1024, threads=3)).context == 1024
+        assert self.first(replace(chosen, parallel=1)).parallel == 1
+        assert self.first(replace(chosen, parallel=3)).parallel == 3
+
+    def test_more_answers_at_once_than_memory_holds_are_fewer_and_that_is_said(self, chosen: Settings) -> None:
+        way = self.first(replace(chosen, parallel=16), with_card(3 * GB))
+        assert way.parallel < 16
+        assert f"Answers made at once: {way.parallel} instead of 16; there is no memory for more." in way.warnings
         assert self.first(replace(chosen, threads=3)).threads == 3
 
     def test_a_model_that_cannot_fit_is_refused_with_figures_and_a_way_out(self, chosen: Settings, computer: SimpleNamespace) -> None:

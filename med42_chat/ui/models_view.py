@@ -116,6 +116,7 @@ class Sheet:
             yield words("server.context", n=model.context)
             return
         yield words("models.context", n=model.context, cache=model.cache_type)
+        yield words("models.at_once", n=model.parallel)
         yield words("models.file", name=Path(model.path).name, kind=model.quantization, size=size(model.size_bytes))
 
     def _findings(self, model: ModelInfo) -> str:

@@ -229,9 +229,9 @@ def make(model: Model, hardware: Hardware, context: int = _CONTEXTS[0], cache_ty
     return fitting or _planned(model, hardware, ways[-1])
 
 
-def at_once(made: Plan, hardware: Hardware) -> Plan:
-    """The same, with caches for several answers at once where they fit without a squeeze."""
-    most = _AT_ONCE_ON_CARDS if made.way.gpu_layers == made.layers else _AT_ONCE
+def at_once(made: Plan, hardware: Hardware, wanted: int | None = None) -> Plan:
+    """The same, with caches for several answers at once, as many as `wanted` or usual, where they fit without a squeeze."""
+    most = wanted or (_AT_ONCE_ON_CARDS if made.way.gpu_layers == made.layers else _AT_ONCE)
     wider = (_planned(made.model, hardware, replace(made.way, parallel=count)) for count in range(most, 1, -1))
     return next((plan for plan in wider if plan.fit == "yes"), made)
 
