@@ -249,7 +249,7 @@ class Answering:
             left_out=built.left_out,
             basis=basis,
         )
-        return Request(task.answer.id, built.tokens, sampling, seed, held)
+        return Request(task.answer.id, built.tokens, sampling, seed, held, conversation=task.conversation.id)
 
     def _held(self, model: ModelInfo, built: Prompt) -> str:
         """The grammar of what the demonstration model may say of sources: it is too small to be trusted with words of its own."""

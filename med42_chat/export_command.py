@@ -15,9 +15,9 @@ from med42_chat.errors import InputError, Med42Error
 from med42_chat.export import record, style
 from med42_chat.export.sheet import Format, Options, PaperSize
 from med42_chat.exporting import Exporting, ExportState
+from med42_chat.private import PART, cannot_write, new_private_file, put_in_place
 from med42_chat.settings import Settings
 from med42_chat.store.database import Store
-from med42_chat.store.private import PART, cannot_write, new_private_file, put_in_place
 from med42_chat.store.transfer import Restored
 from med42_chat.terminal import say, say_json
 

@@ -115,11 +115,15 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer. `cached_tokens` of `prompt_tokens` came from the KV cache and were not decoded again."""
+    """Tokens of one answer. `cached_tokens` of `prompt_tokens` came from the KV cache and were not decoded again.
+
+    `restored_tokens` of these were read back from what was kept of the conversation on this computer's disk.
+    """
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    restored_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from med42_chat.jobs import Jobs
 from med42_chat.loading import model_file, open_embedder, server_of, way_of, ways_to_load
 from med42_chat.lookup import Lookup
 from med42_chat.meaning import Meaning
+from med42_chat.private import cannot_write, make_private_folder, write_private
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
 from med42_chat.reference import Library
 from med42_chat.runtime.local import LocalRuntime
@@ -34,7 +35,6 @@ from med42_chat.store.database import Store
 from med42_chat.store.erase import erase
 from med42_chat.store.keys import Key, load_or_create, set_passphrase, wrapped_key
 from med42_chat.store.lock import FolderLock
-from med42_chat.store.private import cannot_write, make_private_folder, write_private
 from med42_chat.weights.inventory import own_catalogue, set_aside
 from med42_chat.weights.models import Models
 

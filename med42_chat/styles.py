@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from med42_chat.export.style import read_style
-from med42_chat.store.private import cannot_write, write_private
+from med42_chat.private import cannot_write, write_private
 
 FILE = "references.csl"
 

@@ -49,6 +49,7 @@ class ScriptedRuntime:
     failure: RuntimeFailure | None = None
     requests: list[Request] = field(default_factory=list)
     encoded: list[list[Turn]] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._cancelled: set[str] = set()
@@ -86,6 +87,9 @@ class ScriptedRuntime:
 
     def cancel(self, request_id: str) -> None:
         self._cancelled.add(request_id)
+
+    def forget(self, conversation: str) -> None:
+        self.forgotten.append(conversation)
 
     def close(self) -> None:
         self.state = "closed"

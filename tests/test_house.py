@@ -15,7 +15,7 @@ PACKAGE = ROOT / "med42_chat"
 FLOORS = [
     {"__init__", "__version__"},
     {"records", "errors"},
-    {"events", "settings", "markup", "gguf", "presets", "words", "children"},
+    {"events", "settings", "markup", "gguf", "presets", "words", "children", "private"},
     {"prompt", "terminal"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
     {"lookup", "loading", "reference", "evaluate_command", "export", "meaning", "quoting"},

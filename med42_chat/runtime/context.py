@@ -51,6 +51,18 @@ class Context(Protocol):
         """Puts the first `length` tokens of one sequence in the place of all that another held. Raises like `forget`."""
         ...
 
+    def state_size(self, sequence: int) -> int:
+        """Bytes that `state` gives."""
+        ...
+
+    def state(self, sequence: int) -> bytearray:
+        """All that a sequence holds, for `restore`. Raises RuntimeFailure where there is no such thing."""
+        ...
+
+    def restore(self, sequence: int, state: bytearray) -> None:
+        """Puts what a sequence once held in the place of all that this one holds. Raises RuntimeFailure where it does not fit."""
+        ...
+
     def sampler(self, request: Request) -> Sampler:
         """A sampler for one answer. Raises RuntimeFailure where the request's grammar cannot be read."""
         ...
@@ -61,4 +73,28 @@ class Context(Protocol):
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token writes, perhaps half a character."""
+        ...
+
+
+class Keeper(Protocol):
+    """Keeps what a sequence held for a conversation, beyond the context's life."""
+
+    def tokens(self, conversation: str) -> Sequence[int]:
+        """What it has of a conversation, which may be nothing."""
+        ...
+
+    def state(self, conversation: str) -> bytearray | None:
+        """The state behind `tokens`; None where it is spoilt."""
+        ...
+
+    def drop(self, conversation: str) -> None:
+        """Removes what it has."""
+        ...
+
+    def wants(self, size: int) -> bool:
+        """Whether it takes a state of so many bytes now."""
+        ...
+
+    def keep(self, conversation: str, tokens: Sequence[int], state: bytearray, age_s: float) -> None:
+        """Takes a state in the place of what it has. It was last used so long ago."""
         ...

@@ -303,6 +303,24 @@ class LlamaContext:
         native.llama_memory_seq_cp(self._memory, source, target, -1, -1)  # between caches of their own only wholly
         self.forget(target, length)
 
+    def state_size(self, sequence: int) -> int:
+        """Bytes that `state` gives."""
+        return int(native.llama_state_seq_get_size(self._context, sequence))
+
+    def state(self, sequence: int) -> bytearray:
+        """All that a sequence holds, for `restore`."""
+        state = bytearray(self.state_size(sequence))
+        room = (ctypes.c_uint8 * len(state)).from_buffer(state)
+        if native.llama_state_seq_get_data(self._context, room, len(state), sequence) != len(state):
+            raise RuntimeFailure("llama.cpp cannot give out what it holds.", "Nothing is lost: it is read anew when it is needed.")
+        return state
+
+    def restore(self, sequence: int, state: bytearray) -> None:
+        """Puts what a sequence once held in the place of all that this one holds."""
+        room = (ctypes.c_uint8 * len(state)).from_buffer(state)
+        if not native.llama_state_seq_set_data(self._context, room, len(state), sequence):
+            raise RuntimeFailure("llama.cpp cannot take back what it once held.", "Nothing is lost: it is read anew.")
+
     def sampler(self, request: Request) -> "LlamaSampler":
         """A chain that chooses tokens as the request says. Raises RuntimeFailure where its grammar cannot be read."""
         penalties = _penalties(request, self._vocabulary.size)

@@ -18,13 +18,28 @@ from med42_chat.errors import ModelTooLarge, RuntimeFailure, WorkerDied, places
 from med42_chat.records import Health, ModelInfo, Turn
 from med42_chat.runtime.pending import Pending
 from med42_chat.runtime.process import GARBLED, WORKER, Process
-from med42_chat.runtime.protocol import Finished, Found, Load, Queued, Request, RuntimeEvent, RuntimeStatus, Text
+from med42_chat.runtime.protocol import Finished, Found, Load, Queued, Request, RuntimeEvent, RuntimeStatus, Shelf, Text
 from med42_chat.runtime.watchdog import Patience, Signs, Watchdog, signs_of
 from med42_chat.runtime.ways import Phase, Ways, cause_of, mistaken
-from med42_chat.runtime.wire import Begin, Cancel, Examined, Failure, Happened, Loading, Ready, Report, Submit, Tokenise, Tokens
+from med42_chat.runtime.wire import (
+    Begin,
+    Cancel,
+    Examined,
+    Failure,
+    Forget,
+    Happened,
+    Leave,
+    Loading,
+    Ready,
+    Report,
+    Submit,
+    Tokenise,
+    Tokens,
+)
 
 _log = logging.getLogger(__name__)
 
+_KEEP_S = 6.0  # how long a process that is to end may take to write down what is worth keeping
 _CLOSE_S = 5.0  # how long the supervisor may take to bury an ended process
 _TRIES = 3  # processes that may end over a request before any has begun to answer it
 
@@ -35,13 +50,20 @@ class LocalRuntime:
     `plan` is asked once, when it is known what devices there are, and gives the ways to load the model: the next one is tried where
     memory was short, or where the process died while loading or at its first work. It may raise RuntimeFailure's kinds. `cache` is a
     folder for what may be lost: the files' hashes and the worker's log, neither of which holds a word of any conversation. `patience`
-    says how long the process may seem to hang; `module` is what runs in it.
+    says how long the process may seem to hang; `module` is what runs in it. On the `shelf` conversations' caches outlive the process;
+    without one they don't.
     """
 
     def __init__(
-        self, plan: Callable[[Found], Sequence[Load]], cache: Path, patience: Patience | None = None, module: str = WORKER
+        self,
+        plan: Callable[[Found], Sequence[Load]],
+        cache: Path,
+        patience: Patience | None = None,
+        module: str = WORKER,
+        shelf: Shelf | None = None,
     ) -> None:
         self._plan = plan
+        self._shelf = shelf
         self._patience, self._module = patience or Patience(), module
         self._hashes, self._log = cache / "model-hashes.json", cache / "worker.log"
         self._changed = threading.Condition()  # guards everything below
@@ -122,8 +144,13 @@ class LocalRuntime:
             else:
                 process.send(Cancel(request_id))
 
+    def forget(self, conversation: str) -> None:
+        """Nothing that was read or written for this conversation is kept from here on. Does not wait for that."""
+        if (process := self._process) is not None:
+            process.send(Forget(conversation))
+
     def close(self) -> None:
-        """Ends the runtime and leaves no process behind."""
+        """Ends the runtime and leaves no process behind. What is worth keeping is written first, which may take some seconds."""
         with self._changed:
             if self._error is None:
                 self._error = RuntimeFailure("The program is closing.", "Start it again.")
@@ -132,7 +159,8 @@ class LocalRuntime:
             self._changed.notify_all()
         self._closing.set()
         if process is not None:
-            process.end()
+            process.send(Leave(_KEEP_S))
+            process.end(_KEEP_S)
         self._supervisor.join(_CLOSE_S)
 
     # Requests
@@ -259,7 +287,7 @@ class LocalRuntime:
             self._give_up(error)
             process.end()
             return
-        process.send(Begin(load, str(self._hashes)))
+        process.send(Begin(load, str(self._hashes), self._shelf))
         self._phase = "loading"
 
     def _not_loaded(self, error: RuntimeFailure) -> None:

@@ -4,11 +4,13 @@ Nothing here waits for the process but `reports`, and `end`, which does so for a
 holds up no one.
 """
 
+import contextlib
 import os
 import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -38,6 +40,7 @@ class Process:
                 start_new_session=True,  # Ctrl+C in the terminal is for the program alone
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
+        self._heard = 0.0  # when it last said something
         self.fault = ""  # why it was made to end, in words for a person
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         threading.Thread(target=self._write, name="commands", daemon=True).start()
@@ -56,6 +59,7 @@ class Process:
         assert stdout is not None
         for line in iter(partial(stdout.readline, _LONGEST_REPORT), b""):
             if (report := _report(line)) is not None:
+                self._heard = time.monotonic()
                 yield report
                 continue
             if line.endswith(b"\n") or len(line) == _LONGEST_REPORT:  # else the process's death cut it off
@@ -67,13 +71,17 @@ class Process:
         self.fault = self.fault or why
         self._popen.kill()
 
-    def end(self) -> int:
-        """Asks the process to end, makes it end if it does not, and gives its exit status."""
+    def end(self, within_s: float = _CLOSE_S) -> int:
+        """Asks the process to end, makes it end if it does not, and gives its exit status.
+
+        It has `within_s` seconds as long as it says that it is doing something, else two.
+        """
         self._commands.put(None)
-        try:
-            return self._popen.wait(_CLOSE_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        asked = time.monotonic()
+        while (left := min(max(asked, self._heard) + _CLOSE_S, asked + within_s) - time.monotonic()) > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._popen.wait(left)
+        self.kill()
         try:
             return self._popen.wait(_CLOSE_S)
         except subprocess.TimeoutExpired:  # it waits within the system, as for a drive that is gone, and ends when that lets go of it

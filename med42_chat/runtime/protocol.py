@@ -4,7 +4,7 @@ Knows nothing of llama.cpp, pipes or HTTP.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from med42_chat.records import FinishReason, Health, ModelInfo, Sampling, Timings, Turn, Usage
@@ -69,7 +69,8 @@ class Request:
 
     `id` is the caller's, unique among running requests; it is what `cancel` names. `seed` is 0 to 2**32 - 2. The answer can only be
     a text of `grammar` (GBNF, its first rule is `root`); without one it is free. With `log_probabilities` the end tells how likely the
-    chosen tokens were, where the runtime can tell.
+    chosen tokens were, where the runtime can tell. What is read and written for a `conversation` may be kept, so that its next request
+    need not read it again; of a request without one nothing is.
     """
 
     id: str
@@ -78,6 +79,19 @@ class Request:
     seed: int
     grammar: str = ""
     log_probabilities: bool = False
+    conversation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where what was read and written for conversations is kept between two starts, and under which key (32 bytes as hexadecimal text).
+
+    At most `limit` bytes lie there. Several programs may not use one folder at once.
+    """
+
+    folder: str
+    key: str = field(repr=False)
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +178,10 @@ class Runtime(Protocol):
 
     def cancel(self, request_id: str) -> None:
         """Stops a request within a second, prefill included; its iterator ends with Finished("cancelled"). Unknown ids do nothing."""
+        ...
+
+    def forget(self, conversation: str) -> None:
+        """Nothing that was read or written for this conversation is kept from here on. Does not wait for that."""
         ...
 
     def close(self) -> None:

@@ -134,6 +134,9 @@ class RemoteRuntime:
             job.end("cancelled")
             future.cancel()
 
+    def forget(self, conversation: str) -> None:
+        """Nothing of any conversation is kept on this side, and what a server keeps is the server's business."""
+
     def close(self) -> None:
         """Ends the runtime, and every connection with it."""
         with self._changed:

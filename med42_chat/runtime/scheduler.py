@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from med42_chat.errors import RuntimeFailure
 from med42_chat.records import FinishReason, Timings, Usage
-from med42_chat.runtime.context import Context, Part
+from med42_chat.runtime.context import Context, Keeper, Part
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
 from med42_chat.runtime.strands import Strand, Strands
 from med42_chat.runtime.writer import Writer
@@ -45,13 +45,14 @@ class _Answer(_Waiting):
 
     strand: Strand
     cached: int
+    restored: int
     writer: Writer | None = None  # once the prompt is read
     together: bool = False  # some of it was written in one decode with other answers
     log_probabilities: list[float] = field(default_factory=list)
 
     def finished(self, reason: FinishReason, detail: str) -> Finished:
         completed = self.writer.completed if self.writer is not None else 0
-        usage = Usage(len(self.request.prompt), self.cached, completed)
+        usage = Usage(len(self.request.prompt), self.cached, completed, self.restored)
         return Finished(reason, usage, self._timings(), detail, self.together, tuple(self.log_probabilities))
 
     def _timings(self) -> Timings:
@@ -63,10 +64,10 @@ class _Answer(_Waiting):
 class Scheduler:
     """Runs requests on a context. For one thread, but for the properties."""
 
-    def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic, keeper: Keeper | None = None) -> None:
         self._context = context
         self._clock = clock
-        self._strands = Strands(context)
+        self._strands = Strands(context, keeper, clock)
         self._running: list[_Answer] = []  # the oldest first
         self._waiting: deque[_Waiting] = deque()
         self._has_read = False  # the last decode was a piece of a prompt, so the next is for the answers
@@ -104,10 +105,27 @@ class Scheduler:
                 return [(request_id, _unstarted(waiting.request, "cancelled")), *self._positions()]
         return []
 
+    def forget(self, conversation: str) -> None:
+        """Nothing that was read or written for it is used again."""
+        self._strands.forget(conversation)
+
+    def pause(self) -> float | None:
+        """Seconds after which a `step` has something to do though nobody asked for anything; None for never."""
+        return self._strands.pause()
+
+    def keep_next(self) -> bool:
+        """Hands over the conversation that was left last of those that are worth keeping. False where there is none."""
+        return self._strands.keep_next()
+
+    def end(self) -> Events:
+        """Ends all requests."""
+        ids = [*(one.id for one in self._waiting), *(one.id for one in self._running)]
+        return [event for id in ids for event in self.cancel(id)]
+
     def step(self) -> Events:
         """Decodes once, for those running or next in line. May do nothing if it was interrupted: call it again."""
         if self.idle:
-            self._read_again()
+            self._rest()
             return []
         events = self._start()
         writing = [(answer, answer.writer) for answer in self._running if answer.writer is not None]
@@ -138,14 +156,9 @@ class Scheduler:
     def _begin(self, waiting: _Waiting) -> Events:
         """Makes an answer a running one, on top of whatever its prompt shares with the cache."""
         prompt = waiting.request.prompt
-        strand, source, cached = self._strands.find(prompt)
-        try:
-            strand.begin(source, cached)
-        except RuntimeFailure:  # this model's kind of memory holds a whole text or none: all of it is read
-            strand.clear()
-        cached, strand.taken = len(strand.tokens), True
-        self._running.append(_Answer(waiting.request, waiting.arrived, strand, cached))
-        return [(waiting.id, Prefill(cached, len(prompt)))]
+        start = self._strands.take(prompt, waiting.request.conversation)
+        self._running.append(_Answer(waiting.request, waiting.arrived, *start))
+        return [(waiting.id, Prefill(start.cached, len(prompt)))]
 
     def _read(self, answer: _Answer, *, beside: bool) -> Events:
         """One piece of a prompt; after the last one, the first token."""
@@ -205,10 +218,15 @@ class Scheduler:
             return min(remaining, most)
         return remaining if remaining <= batch else (remaining - least) // self._context.grain * self._context.grain
 
-    def _read_again(self) -> None:
+    def _rest(self) -> None:
+        """What there is to do while nobody waits for anything."""
+        if (strand := self._strands.unread) is not None:
+            self._read_again(strand)
+        else:
+            self._strands.keep_due()
+
+    def _read_again(self, strand: Strand) -> None:
         """A piece of an answer that has ended, small enough that whoever asks now hardly waits for it."""
-        if (strand := self._strands.unread) is None:
-            return
         piece = strand.again[: self._context.least]
         try:
             strand.shorten(strand.alike)

@@ -1,10 +1,20 @@
-"""What the KV cache holds, and where a new prompt goes: which of it is used again, and what has to leave for it. Pure logic."""
+"""What the KV cache holds, and where a new prompt goes: which of it is used again, and what has to leave for it. Pure logic.
 
-from collections.abc import Sequence
+What was read and written for a conversation is handed to a keeper when its place is given to another, before the program ends, and in
+between when nothing else is to be done: a small one at once, a large one after the longer a rest, so that not every answer writes half a
+gigabyte. A prompt that shares more with what the keeper has than with anything here begins from that.
+"""
 
-from med42_chat.runtime.context import Context, Part
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from med42_chat.errors import RuntimeFailure
+from med42_chat.runtime.context import Context, Keeper, Part
 
 _WORTH_COPYING = 32  # tokens: a copy moves all the room of a sequence, which takes about as long as reading a few tokens
+_WORTH_KEEPING = 32  # tokens more than the keeper has, or than are cached
+_BYTES_PER_IDLE_S = 4 << 20  # of a second in which a sequence rests: what keeping it may write
 
 
 class Strand:
@@ -16,6 +26,9 @@ class Strand:
         self.again: list[int] = []  # the end of the last answer, to be read again when there is time
         self.taken = False  # an answer is being made in it
         self.left = 0  # the higher, the later it was left
+        self.left_at = 0.0
+        self.conversation = ""  # for which it was read and written; empty where nothing of it is to be kept
+        self.kept = 0  # how many of its tokens, from the start, the keeper has
         self._number = number
         self._context = context
 
@@ -43,7 +56,7 @@ class Strand:
         if source is self or not length:
             self.shorten(length)
             return
-        self.tokens, self.alike = [], 0
+        self.tokens, self.alike, self.kept = [], 0, 0
         self._context.copy(source._number, self._number, length)
         self.tokens, self.alike = source.tokens[:length], length
 
@@ -52,23 +65,54 @@ class Strand:
         if length < len(self.tokens):
             self._context.forget(self._number, length)
             del self.tokens[length:]
-            self.alike = min(self.alike, length)
+            self.alike, self.kept = min(self.alike, length), min(self.kept, length)
 
     def clear(self) -> None:
         """Forgets everything, also what a failed decode may have left."""
         self._context.forget(self._number, 0)
-        self.tokens, self.again, self.alike = [], [], 0
+        self.tokens, self.again, self.alike, self.kept = [], [], 0, 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that a keeper is asked to take."""
+        return self._context.state_size(self._number)
+
+    def state(self) -> bytearray:
+        """What a keeper takes: of the tokens that may be used again, and no others. Raises RuntimeFailure where there is no such thing."""
+        self.shorten(self.alike)
+        return self._context.state(self._number)
+
+    def restore(self, tokens: Sequence[int], state: bytearray) -> None:
+        """Holds what was kept, and nothing else. Raises RuntimeFailure, and holds nothing then."""
+        self.clear()
+        try:
+            self._context.restore(self._number, state)
+        except RuntimeFailure:
+            self.clear()
+            raise
+        self.tokens, self.alike, self.kept = list(tokens), len(tokens), len(tokens)
 
     def _whole(self, count: int) -> int:
         return count // self._context.grain * self._context.grain
 
 
+class Start(NamedTuple):
+    """Where an answer is made: `cached` tokens of its prompt stand there, of which `restored` came from the keeper."""
+
+    strand: Strand
+    cached: int
+    restored: int
+
+
 class Strands:
     """All sequences of a context."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, keeper: Keeper | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._all = [Strand(number, context) for number in range(context.sequences)]
+        self._least = context.least
         self._leavings = 0
+        self._keeper = keeper
+        self._clock = clock
 
     @property
     def free(self) -> list[Strand]:
@@ -79,6 +123,19 @@ class Strands:
     def unread(self) -> Strand | None:
         """One with something to read again."""
         return next((one for one in self._all if one.again), None)
+
+    def take(self, prompt: Sequence[int], conversation: str) -> Start:
+        """The sequence in which an answer to `prompt` is to be made, with all of the prompt that need not be read. One must be free."""
+        strand, source, cached = self.find(prompt)
+        if strand.conversation != conversation:
+            self._keep(strand)
+        if restored := self._fetch(strand, prompt, conversation, cached):
+            source, cached = strand, restored
+        elif source is strand:
+            cached = min(cached, strand.alike)  # what was to be restored may have taken its place, and not come
+        self._begin(strand, source, cached)
+        self._own(strand, conversation)
+        return Start(strand, len(strand.tokens), min(restored, len(strand.tokens)))
 
     def find(self, prompt: Sequence[int]) -> tuple[Strand, Strand, int]:
         """A free one for `prompt`, one to begin it from, and with how many tokens. One must be free.
@@ -96,8 +153,81 @@ class Strands:
     def leave(self, strand: Strand) -> None:
         """The answer in it has ended."""
         self._leavings += 1
-        strand.taken, strand.left = False, self._leavings
+        strand.taken, strand.left, strand.left_at = False, self._leavings, self._clock()
         strand.again = strand.tokens[strand.alike :]
+
+    def forget(self, conversation: str) -> None:
+        """Nothing of it is kept from here on."""
+        for strand in self._all:
+            if conversation and strand.conversation == conversation:
+                strand.conversation = ""
+                if not strand.taken:
+                    strand.clear()
+
+    def pause(self) -> float | None:
+        """Seconds until there is something to keep, if nobody asks anything meanwhile; None where there is nothing."""
+        return min((self._due(strand) for strand in self.free if self._is_worth_keeping(strand)), default=None)
+
+    def keep_due(self) -> None:
+        """Keeps what has rested long enough for its size."""
+        for strand in self.free:
+            if self._is_worth_keeping(strand) and self._due(strand) <= 0:
+                self._keep(strand)
+
+    def keep_next(self) -> bool:
+        """Keeps the one that was left last of those that are worth it; False where there is none."""
+        strand = next((one for one in reversed(self.free) if self._is_worth_keeping(one)), None)
+        if strand is not None:
+            self._keep(strand)
+        return strand is not None
+
+    def _is_worth_keeping(self, strand: Strand) -> bool:
+        return self._keeper is not None and bool(strand.conversation) and strand.alike >= strand.kept + _WORTH_KEEPING
+
+    def _due(self, strand: Strand) -> float:
+        """Seconds until it has rested long enough."""
+        return strand.left_at + strand.size / _BYTES_PER_IDLE_S - self._clock()
+
+    def _keep(self, strand: Strand) -> None:
+        if self._keeper is None or not self._is_worth_keeping(strand):
+            return
+        try:
+            if self._keeper.wants(strand.size):
+                state = strand.state()
+                self._keeper.keep(strand.conversation, tuple(strand.tokens), state, self._clock() - strand.left_at)
+        except RuntimeFailure:  # this model's kind of memory cannot be cut, or not be given out
+            pass
+        strand.kept = strand.alike  # also where it was not wanted: it is not offered again and again
+
+    def _fetch(self, strand: Strand, prompt: Sequence[int], conversation: str, cached: int) -> int:
+        """Puts what the keeper has into a sequence, where that is clearly more than is cached. How many tokens of `prompt` that gives."""
+        if self._keeper is None or not conversation:
+            return 0
+        tokens = self._keeper.tokens(conversation)
+        if min(_common_prefix(tokens, prompt), len(prompt) - self._least) < cached + _WORTH_KEEPING:
+            return 0
+        if (state := self._keeper.state(conversation)) is None:
+            return 0
+        try:
+            strand.restore(tokens, state)
+        except RuntimeFailure:
+            self._keeper.drop(conversation)
+            return 0
+        return strand.reusable(prompt)
+
+    def _begin(self, strand: Strand, source: Strand, length: int) -> None:
+        try:
+            strand.begin(source, length)
+        except RuntimeFailure:  # this model's kind of memory holds a whole text or none: all of it is read
+            strand.clear()
+
+    def _own(self, strand: Strand, conversation: str) -> None:
+        """The one sequence of this conversation from here on: what another still holds of it is not kept."""
+        for one in self._all:
+            if one.conversation == conversation:
+                one.conversation = ""
+        strand.kept = strand.kept if conversation else 0
+        strand.conversation, strand.taken = conversation, True
 
 
 def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:

@@ -9,15 +9,19 @@ from typing import Any
 
 from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
 from med42_chat.records import Health, ModelInfo, Sampling, Timings, Turn, Usage
-from med42_chat.runtime.protocol import Device, Finished, Found, Load, Override, Prefill, Queued, Request, RuntimeEvent, Text
+from med42_chat.runtime.protocol import Device, Finished, Found, Load, Override, Prefill, Queued, Request, RuntimeEvent, Shelf, Text
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The first line, in answer to Found: what to load. In the file `hashes` the model files' SHA-256 are remembered."""
+    """The first line, in answer to Found: what to load. In the file `hashes` the model files' SHA-256 are remembered.
+
+    On the `shelf` conversations' caches are kept; without one none is.
+    """
 
     load: Load
     hashes: str
+    shelf: Shelf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,25 @@ class Tokenise:
     call: int
     turns: tuple[Turn, ...]
     count: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Keep nothing of this conversation any more."""
+
+    conversation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Keep what is worth it, within so many seconds, and end."""
+
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Something of what is to be kept has been written: the process that is to end is not idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +151,12 @@ class Embedded:
     vectors: str
 
 
-Command = Begin | Submit | Cancel | Tokenise | OpenEmbedding | Embed
-Report = Found | Loading | Ready | Examined | Failure | Tokens | Happened | Embedded
+Command = Begin | Submit | Cancel | Forget | Leave | Tokenise | OpenEmbedding | Embed
+Report = Found | Loading | Ready | Examined | Failure | Tokens | Happened | Keeping | Embedded
 
-_COMMANDS = (Begin, Submit, Cancel, Tokenise, OpenEmbedding, Embed)
-_REPORTS = (Found, Loading, Ready, Examined, Failure, Tokens, Happened, Embedded)
-_PARTS = (Device, Load, Override, Health, Request, Sampling, Turn, ModelInfo, Usage, Timings, Queued, Prefill, Text, Finished)
+_COMMANDS = (Begin, Submit, Cancel, Forget, Leave, Tokenise, OpenEmbedding, Embed)
+_REPORTS = (Found, Loading, Ready, Examined, Failure, Tokens, Happened, Keeping, Embedded)
+_PARTS = (Device, Load, Override, Shelf, Health, Request, Sampling, Turn, ModelInfo, Usage, Timings, Queued, Prefill, Text, Finished)
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in (*_COMMANDS, *_REPORTS, *_PARTS)}
 
 

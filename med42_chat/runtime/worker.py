@@ -8,6 +8,7 @@ started us is gone, and so are we, even in mid-decode.
 
 import contextlib
 import ctypes
+import json
 import os
 import queue
 import signal
@@ -25,6 +26,7 @@ from med42_chat.errors import ModelFileError, RuntimeFailure, places
 from med42_chat.gguf import Header, read_header
 from med42_chat.records import ModelInfo
 from med42_chat.runtime import llama
+from med42_chat.runtime.archive import Archive
 from med42_chat.runtime.examination import UNTRIED, Trial, findings
 from med42_chat.runtime.fingerprint import Fingerprints
 from med42_chat.runtime.probe import Ggml, features
@@ -37,7 +39,10 @@ from med42_chat.runtime.wire import (
     Command,
     Examined,
     Failure,
+    Forget,
     Happened,
+    Keeping,
+    Leave,
     Loading,
     Ready,
     Report,
@@ -132,6 +137,15 @@ class Loaded:
             findings=(*load.findings, *findings(self.template, model.vocabulary, model.vocabulary.size, stop_ids)),
             examined=False,
         )
+        self.made_with = _made_with(self.info, load, found)
+
+
+def _made_with(info: ModelInfo, load: Load, found: Found) -> str:
+    """All on which the values in a cache depend, down to their last bits: what was made with something else is not used again."""
+    names = ("sha256", "build", "template", "context", "cache_type", "device", "layers_offloaded", "threads")
+    values = {name: getattr(info, name) for name in names}
+    overrides = [[one.key, one.value] for one in load.overrides]
+    return json.dumps({**values, "batch": llama.BATCH, "processor": found.features, "overrides": overrides}, sort_keys=True)
 
 
 def _context_size(load: Load, header: Header) -> tuple[int, tuple[str, ...]]:
@@ -180,7 +194,9 @@ class Worker:
     def __init__(self, commands: BinaryIO, reports: Reports) -> None:
         self._commands = commands
         self._reports = reports
-        self._inbox: queue.SimpleQueue[Submit | Cancel] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Submit | Cancel | Forget | Leave] = queue.SimpleQueue()
+        self._leaves_within_s = 0.0  # once the main thread is told to leave
+        self._patience_s = 0.0  # how long it may take to do so after the input has ended
         self._loaded: Loaded | None = None
         self._scheduler: Scheduler | None = None
         self._trial: Trial | None = None
@@ -198,44 +214,64 @@ class Worker:
         except RuntimeFailure as failure:
             self._reports.send(Failure.of(failure))
             return
-        self._scheduler, self._trial = Scheduler(self._loaded.context), Trial(self._loaded.template)
+        archive = Archive(begin.shelf, self._loaded.made_with) if begin.shelf else None
+        self._scheduler, self._trial = Scheduler(self._loaded.context, keeper=archive), Trial(self._loaded.template)
         self._reports.send(Ready(self._loaded.info))
-        self._serve(self._scheduler, self._trial, self._loaded.context)
+        self._serve(self._scheduler, self._trial, self._loaded.context, archive)
 
-    def _serve(self, scheduler: Scheduler, trial: Trial, context: llama.LlamaContext) -> None:
-        while True:
+    def _serve(self, scheduler: Scheduler, trial: Trial, context: llama.LlamaContext, archive: Archive | None) -> None:
+        while not self._leaves_within_s:
             # In this order: an interruption that is taken back here belongs to a command that is already in the inbox.
             context.resume()
             events = trial.begin(scheduler) if self._inbox.empty() else []
-            events += self._take_commands(scheduler, trial)
+            events += self._take_commands(scheduler, trial, archive)
             events, finding = trial.take(events + scheduler.step())
             if finding is not None:
                 self._reports.send(Examined(finding, finding is not UNTRIED))
             if events:
                 self._reports.send(*(Happened(name, event, scheduler.completed(name)) for name, event in events))
 
-    def _take_commands(self, scheduler: Scheduler, trial: Trial) -> Events:
+        until = time.monotonic() + self._leaves_within_s
+        while archive is not None and scheduler.keep_next() and archive.wait(until, lambda: self._reports.send(Keeping())):
+            pass
+
+    def _take_commands(self, scheduler: Scheduler, trial: Trial, archive: Archive | None) -> Events:
         events: Events = []
         while not self._inbox.empty() or not (scheduler.busy or events):
-            command = self._inbox.get()
-            if isinstance(command, Submit):
-                events += trial.give_way(scheduler) + scheduler.submit(command.request)
-            else:
-                events += scheduler.cancel(command.id)
+            try:
+                command = self._inbox.get(timeout=scheduler.pause())
+            except queue.Empty:  # it is time to keep something
+                break
+            match command:
+                case Submit(request):
+                    events += trial.give_way(scheduler) + scheduler.submit(request)
+                case Cancel(id):
+                    events += scheduler.cancel(id)
+                case Forget(conversation):
+                    scheduler.forget(conversation)
+                    if archive is not None:
+                        archive.forget(conversation)
+                case Leave(within_s):
+                    self._leaves_within_s = within_s
+                    scheduler.end()  # nothing is said of it: the program ends what it has not ended itself
+                    break
         return events
 
     def _listen(self) -> None:
         with _Edge():
             for line in self._commands:
                 self._take(unpack(line))
+            time.sleep(self._patience_s)  # if need be: the main thread ends the process when it has kept what is worth it
         os._exit(0)
 
     def _take(self, command: Command) -> None:
         if isinstance(command, Tokenise):
             self._reports.send(self._tokenise(command))
-        elif isinstance(command, Submit | Cancel):
+        elif isinstance(command, Submit | Cancel | Forget | Leave):
+            if isinstance(command, Leave) and self._scheduler is not None:
+                self._patience_s = command.within_s
             self._inbox.put(command)
-            if isinstance(command, Cancel) or self._has_time():
+            if isinstance(command, Cancel | Leave) or self._has_time():
                 self._interrupt()
 
     def _has_time(self) -> bool:

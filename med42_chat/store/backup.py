@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from med42_chat.errors import NotFound, StoreCorrupt, StoreError, StoreKeyError, StoreTooNew
+from med42_chat.private import cannot_write, make_private_folder, new_private_file, put_in_place
 from med42_chat.store.connection import DATABASE, RESTORING, connect, plain_errors, writer
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create, wrapped_key
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import schema_version
-from med42_chat.store.private import cannot_write, make_private_folder, new_private_file, put_in_place
 from med42_chat.store.snapshot import check_file, keep_newest, remove_with_logs, snapshot
 from med42_chat.store.wrapping import Wrapped, unwrap, wrap
 

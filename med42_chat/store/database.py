@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from med42_chat.errors import StoreCorrupt, StoreError
+from med42_chat.private import cannot_write, keep_private, make_private_folder
 from med42_chat.records import Health
 from med42_chat.store.audit import Audit
 from med42_chat.store.connection import DATABASE, RESTORING, Connections, engine
@@ -14,7 +15,6 @@ from med42_chat.store.conversations import Conversations
 from med42_chat.store.documents import Documents
 from med42_chat.store.lock import FolderLock
 from med42_chat.store.migrations import STEPS, migrate, schema_version
-from med42_chat.store.private import cannot_write, keep_private, make_private_folder
 from med42_chat.store.snapshot import remove_with_logs
 from med42_chat.store.vectors import Vectors
 from med42_chat.store.waiting import Waiting

@@ -4,10 +4,10 @@ import shutil
 import time
 from pathlib import Path
 
+from med42_chat.private import PART, cannot_write
 from med42_chat.store.connection import DATABASE, RESTORING
 from med42_chat.store.keys import destroy_key
 from med42_chat.store.lock import FolderLock
-from med42_chat.store.private import PART, cannot_write
 
 # By name, because a data folder may be someone's Documents with other things in it.
 _FOLDERS = ("backups", "cache", "gradio", "window")

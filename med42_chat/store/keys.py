@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Literal
 
 from med42_chat.errors import StoreKeyError
+from med42_chat.private import PART, cannot_write, make_private_folder, write_private
 from med42_chat.store import vault
 from med42_chat.store.connection import DATABASE, KEY_BYTES
-from med42_chat.store.private import PART, cannot_write, make_private_folder, write_private
 from med42_chat.store.wrapping import Wrapped, unwrap, wrap
 
 _WRAPPED, _ENTRY, _PLAIN = "key.json", "key.entry", "key"

@@ -4,8 +4,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from med42_chat.errors import StoreCorrupt
+from med42_chat.private import cannot_write, make_private_folder, new_private_file, put_in_place
 from med42_chat.store.connection import connect, plain_errors
-from med42_chat.store.private import cannot_write, make_private_folder, new_private_file, put_in_place
 
 
 def snapshot(path: Path, key: bytes, target: Path) -> None:

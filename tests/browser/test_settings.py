@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from med42_chat import settings as reading
+from med42_chat.private import write_private
 from med42_chat.services import Services
 from med42_chat.settings import Settings
 from med42_chat.store.database import Store
-from med42_chat.store.private import write_private
 from tests.browser.conftest import Site, Turnstile
 from tests.conftest import serving
 from tests.ui.fakes import MED42, PacedRuntime, services

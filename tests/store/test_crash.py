@@ -94,7 +94,7 @@ def test_a_full_disk_is_said_and_loses_nothing(store: Store) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file system that can be filled")
 def test_a_folder_without_room_is_said_at_the_start(tmp_path: Path) -> None:
-    from med42_chat.store.private import cannot_write
+    from med42_chat.private import cannot_write
 
     with pytest.raises(OSError, match="No space") as caught, Path("/dev/full").open("wb", buffering=0) as full:
         full.write(b"x")

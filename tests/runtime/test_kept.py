@@ -1,0 +1,106 @@
+"""What is kept of conversations between two starts: the same tokens come out as without, and nothing is read that need not be."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from med42_chat.records import Sampling
+from med42_chat.runtime import llama
+from med42_chat.runtime.archive import Archive, files_of
+from med42_chat.runtime.protocol import CacheType, Finished, Load, Request, Shelf
+from med42_chat.runtime.scheduler import Scheduler
+from med42_chat.settings import DEMO_MODEL
+from tests.runtime.test_alike import SAMPLINGS, Noting, Tokens, prompt_of
+
+pytestmark = pytest.mark.model
+
+
+class Started:
+    """A model that was just started, with its shelf, and the tokens that it chooses."""
+
+    def __init__(self, path: Path, shelf: Shelf | None, cache_type: CacheType = "f16", parallel: int = 2, made_with: str = "this") -> None:
+        load = Load(str(path), 2048, 1, cache_type=cache_type, parallel=parallel)
+        self.context = llama.load(load, llama.Log(), lambda _: None).context
+        self.context.stop_ids = frozenset()
+        self._sampler = self.context.sampler
+        self.context.sampler = self._note  # type: ignore[assignment, method-assign]
+        self.chosen: Tokens = []
+        self.archive = Archive(shelf, made_with) if shelf else None
+        self.scheduler = Scheduler(self.context, keeper=self.archive)
+
+    def _note(self, request: Request) -> Noting:
+        return Noting(self._sampler(request), self.chosen)
+
+    def answer(self, conversation: str, prompt: Tokens, sampling: Sampling) -> tuple[Tokens, Finished]:
+        self.chosen.clear()
+        self.scheduler.submit(Request("a", tuple(prompt), sampling, 5, conversation=conversation))
+        while True:
+            for _, event in self.scheduler.step():
+                if isinstance(event, Finished):
+                    return list(self.chosen), event
+
+    def leave(self) -> None:
+        """Reads answers again as in a pause, then ends as the worker does."""
+        while self.scheduler.busy:
+            self.scheduler.step()
+        while self.scheduler.keep_next():
+            pass
+        assert self.archive is not None and self.archive.wait(float("inf"))
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(str(tmp_path / "kept"), os.urandom(32).hex(), 1 << 30)
+
+
+@pytest.fixture(scope="module", params=["f16", "q8_0"])
+def cache_type(request: pytest.FixtureRequest) -> CacheType:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("length", [101, 203, llama.BATCH + 9])
+def test_a_restored_conversation_goes_on_with_the_tokens_of_a_cold_start(
+    medium: Path, shelf: Shelf, cache_type: CacheType, sampling: Sampling, length: int
+) -> None:
+    first = Started(medium, shelf, cache_type)
+    written, _ = first.answer("one", prompt_of(length), Sampling(temperature=0, max_tokens=80))
+    first.leave()
+    prompt = prompt_of(length) + written + prompt_of(70, salt=1)
+    warm, end = Started(medium, shelf, cache_type).answer("one", prompt, sampling)
+    assert end.usage.restored_tokens == end.usage.cached_tokens >= length + 80 - 64 - 4
+    cold, end = Started(medium, None, cache_type).answer("one", prompt, sampling)
+    assert (end.usage.restored_tokens, end.usage.cached_tokens) == (0, 0)
+    assert warm == cold
+
+
+def test_the_demonstration_model_goes_on_as_if_it_had_never_ended(shelf: Shelf) -> None:
+    first = Started(DEMO_MODEL, shelf)
+    prompt = [1, *(5 + index * 11 % 900 for index in range(300))]
+    written, _ = first.answer("one", prompt, SAMPLINGS[0])
+    first.leave()
+    again = [*prompt, *written, *prompt[1:100]]
+    warm, end = Started(DEMO_MODEL, shelf).answer("one", again, SAMPLINGS[1])
+    cold, _ = Started(DEMO_MODEL, None).answer("one", again, SAMPLINGS[1])
+    assert end.usage.restored_tokens >= 240 and warm == cold
+
+
+def test_it_is_only_what_belongs_to_the_conversation_that_comes_back(small: Path, shelf: Shelf) -> None:
+    first = Started(small, shelf)
+    first.answer("one", prompt_of(300), SAMPLINGS[0])
+    first.answer("", prompt_of(300, salt=2), SAMPLINGS[0])
+    first.leave()
+    assert len(files_of(Path(shelf.folder))) == 1
+    second = Started(small, shelf)
+    assert second.answer("two", prompt_of(300), SAMPLINGS[0])[1].usage.cached_tokens == 0
+    assert second.answer("one", prompt_of(300, salt=1), SAMPLINGS[0])[1].usage.restored_tokens == 0
+
+
+def test_what_was_made_in_another_way_is_read_anew_and_removed(small: Path, shelf: Shelf) -> None:
+    first = Started(small, shelf)
+    first.answer("one", prompt_of(300), SAMPLINGS[1])
+    first.leave()
+    other = Started(small, shelf, made_with="that")
+    assert other.answer("one", prompt_of(300), SAMPLINGS[1])[1].usage.cached_tokens == 0
+    assert not files_of(Path(shelf.folder))
