@@ -67,6 +67,8 @@ class Lookup:
         without: Basis = "nothing" if use == "only" else "memory"
         if use == "off":
             return Looked(otherwise=without)
+        if without == "memory" and followup.reworks(question) and _is_from_memory(history):
+            return Looked()
         gone = _gone(collections, self.documents)
         unread = _unread(self.unread())  # counted before the search: a file that is read meanwhile is told rather than missed
         nothing = " ".join([*_not_searched(gone, collections), *_nothing(gone, collections), *unread])
@@ -97,6 +99,12 @@ class Lookup:
         forms = list(dict.fromkeys([*self.documents.abbreviations(text), *shorthand.spelled(text)]))
         both = " ".join([text, *dict.fromkeys(one for pair in forms for one in pair)])
         return self.documents.search(both, _CANDIDATES, collections), forms
+
+
+def _is_from_memory(history: Sequence[Message]) -> bool:
+    """Whether the last answer rests on no source, so that neither can what puts it in another way."""
+    last = next((message for message in reversed(history) if message.role == "assistant"), None)
+    return last is not None and last.evidence is not None and last.evidence.basis == "memory"
 
 
 def _gone(names: Sequence[str], documents: Documents) -> list[str]:

@@ -26,6 +26,23 @@ _COURTESY = re.compile(
     r"(?:\W*\b(?:many thanks|thanks?|thank you|thx|cheers|ok(?:ay)?|hello|hi|hey|good (?:morning|afternoon|evening|night)|(?:good)?bye"
     r"|great|perfect|got it|(?:very|so) much|a lot|for (?:your|the) help|that helps|you are welcome)\b)+\W*"
 )
+# What asks for the last answer anew, in another manner: 'Explain that to a patient', 'As a table, please', 'Shorter'.
+_ANEW = (
+    r"(?:explain|summari[sz]e|simplify|shorten|rephrase|reword|rewrite|translate|repeat|restate|condense|say|put|write|make|turn|format"
+    r"|give|show|list|tell)"
+)
+_ANSWER = r"(?:that|this|it|(?:the|your)(?: last| whole)? (?:answer|reply)|the above)"
+_MANNER = (
+    r"(?:(?:in|into|as|with|using|to|for|a|an|the|my|more|less|much|and|or|very|one|two|three|few|fewer|of|only|just|please|again|me|us"
+    r"|simple|simpler|plain|plainer|easy|easier|lay|layman'?s|short|shorter|brief|briefly|longer|clear|clearer|clearly|simply|other|own|bullets?"
+    r"|points?|list|table|letter|note|paragraphs?|sentences?|lines?|words|terms|language|english|details?|step|by|steps|summary|version"
+    r"|patients?|relatives?|family|lay ?person|layperson|layman|non-specialist|colleague|nurse)\b\W*)"
+)
+_REWORKED = re.compile(
+    rf"\W*(?:(?:please|now|and|then|ok|so|can you|could you|would you|will you)\b\W*)*"
+    rf"(?:{_ANEW}\b\W*(?:(?:me|us|to|for|a|the|patient)\b\W*)*{_ANSWER}\b\W*{_MANNER}*"
+    rf"|(?:in|as|with)\b\W*{_MANNER}+|(?:shorter|simpler|briefer|again|summari[sz]e|more briefly|in short)\b\W*{_MANNER}*)"
+)
 _DETERMINED = re.compile(r"\bthis (?:patient|man|woman|person|case)\b")
 
 
@@ -46,15 +63,24 @@ def readings(question: str, earlier: Sequence[str]) -> Iterator[Asked]:
     """The ways in which a question may be meant, the likeliest first. `earlier` are the conversation's questions, the oldest first.
 
     One that only names another thing of the same kind is the earlier question, asked of that. Else it leans on the last question that
-    stands by itself: what led from there to here is left out, or little would answer all of it.
+    stands by itself: what led from there to here is left out, or little would answer all of it. One that wants the last answer put in
+    another way is looked up as what that one answered.
     """
-    base, own = _base(earlier), telling(question)
-    if exchanged := _exchanged(question, base):
+    if reworks(question) and (answered := [one for one in earlier if not (reworks(one) or _is_courtesy(one))]):
+        yield from readings(answered[-1], answered[:-1])
+        return
+    before, own = _base(earlier), telling(question)
+    if exchanged := _exchanged(question, before):
         yield Asked(exchanged)
     if leans(question):
-        yield Asked(question, " ".join(word for word in telling(base) if word not in own))
+        yield Asked(question, " ".join(word for word in telling(before) if word not in own))
     if not leans(question) or len(own) >= _BY_ITSELF:
         yield Asked(question)
+
+
+def reworks(question: str) -> bool:
+    """Whether a question asks for nothing but the last answer once more, put in another way."""
+    return _REWORKED.fullmatch(question.casefold()) is not None
 
 
 def leans(question: str) -> bool:
@@ -75,7 +101,7 @@ def _base(earlier: Sequence[str]) -> str:
     """The last question that stands by itself, asked of what has been named in the place of something there since."""
     base = ""
     for one in earlier:
-        base = _exchanged(one, base) or (base if base and (leans(one) or _is_courtesy(one)) else one)
+        base = _exchanged(one, base) or (base if base and (leans(one) or reworks(one) or _is_courtesy(one)) else one)
     return base
 
 
@@ -83,19 +109,19 @@ def _is_courtesy(question: str) -> bool:
     return _COURTESY.fullmatch(question.casefold()) is not None
 
 
-def _exchanged(question: str, base: str) -> str:
-    """The base, asked of what the question names in the place of something there; '' where the question says anything else."""
-    own, asked = telling(question), base
-    there = [word for word in telling(base) if word not in own]
+def _exchanged(question: str, before: str) -> str:
+    """The question before, asked of what the question names in the place of something there; '' where the question says anything else."""
+    own, asked = telling(question), before
+    there = [word for word in telling(before) if word not in own]
     if not LITTLE.issuperset(set(words(question)) - set(own)):
         return ""
-    for word in (one for one in own if one not in telling(base)):
+    for word in (one for one in own if one not in telling(before)):
         other = next((one for one in there if _alternatives(word, one, there)), "")
         if not other:
             return ""
         asked = re.sub(rf"\b{re.escape(other)}\b", word, asked, flags=re.IGNORECASE)
         there.remove(other)
-    return asked if asked != base else ""
+    return asked if asked != before else ""
 
 
 def _alternatives(word: str, other: str, among: Sequence[str]) -> bool:

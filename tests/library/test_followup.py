@@ -1,5 +1,6 @@
 """Questions that lean on the one before, and questions that do not, made up for this."""
 
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from med42_chat.library.followup import Asked, readings
+from med42_chat.library.followup import Asked, readings, reworks
 from med42_chat.library.words import telling
 from med42_chat.lookup import Lookup
 from med42_chat.records import Message, Source
@@ -107,6 +108,52 @@ def test_follow_ups_on_the_sample_library_find_their_answer_and_nothing_where_th
         lookup = Lookup(store.documents)
         answered = sum(any(one["words"] in " ".join(source.text.split()) for source in found(lookup, one)) for one in answerable)
         assert answered >= (19 if half == "development" else 15) and not any(found(lookup, one) for one in others)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Explain that to a patient",
+        "Please explain this in plain words.",
+        "Can you summarise that in three bullet points?",
+        "Say that again, shorter",
+        "Put it in a table please",
+        "Rewrite your answer as a letter to a colleague",
+        "In simpler words?",
+        "As a table, please",
+        "Shorter, please.",
+        "Explain it for relatives",
+    ],
+)
+def test_a_wish_for_another_manner_is_looked_up_as_what_was_answered(words: str) -> None:
+    assert reworks(words)
+    chain = [METFORMIN, "And in renal failure?", "Thanks", "Shorter, please"]
+    assert list(readings(words, chain)) == list(readings("And in renal failure?", [METFORMIN]))
+    assert list(readings(words, [METFORMIN])) == [Asked(METFORMIN)]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Explain that to a patient with renal failure",
+        "Explain warfarin to a patient",
+        "In children?",
+        "And in renal failure?",
+        "Is it given as a short infusion?",
+        "Thank you!",
+        "Make a list of the contraindications of metformin",
+        "",
+    ],
+)
+def test_what_names_a_matter_of_its_own_is_no_wish_for_another_manner(question: str) -> None:
+    assert not reworks(question)
+
+
+def test_a_manner_is_wished_for_in_no_time_however_long_the_wish_is() -> None:
+    began = time.perf_counter()
+    assert not reworks("explain " + "to the patient " * 20_000 + "why")
+    assert not reworks("in " + "plain words, " * 20_000 + "why")
+    assert time.perf_counter() - began < 1
 
 
 def found(lookup: Lookup, one: Mapping[str, str]) -> tuple[Source, ...]:
