@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from med42_chat import __version__, export_command, reference_command, services, settings
+from med42_chat import __version__, export_command, reference_command, resume, services, settings
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.jobs import Job, JobState
 from med42_chat.library.read import read_text
@@ -315,6 +315,7 @@ def _delete(options: Any, chosen: Settings) -> None:
     with _store(chosen) as store:
         title = store.conversations.get(options.id).title
         store.conversations.delete(options.id)
+        resume.forget(chosen, store.key, options.id)
     _say(options, {"deleted": options.id}, f"Deleted: {title}")
 
 

@@ -6,6 +6,7 @@ neither came, at the next start (the store's `recover`).
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from med42_chat.errors import NotFound, StoreError, places
@@ -31,6 +32,7 @@ class Bin:
     def __init__(self, conversations: Conversations, patience_s: float = PATIENCE_S) -> None:
         self._conversations = conversations
         self._patience_s = patience_s
+        self.deleted: Callable[[str], None] = lambda id: None  # told of each that was deleted for good
         self._timers: dict[str, threading.Timer] = {}  # until the deletion has ended
         self._undoable: set[str] = set()  # until it begins
         self._lock = threading.Lock()
@@ -71,6 +73,7 @@ class Bin:
             self._undoable.remove(id)
         try:
             self._conversations.delete(id)
+            self.deleted(id)
         except NotFound:  # somebody deleted it by another way
             pass
         except StoreError as error:  # a full or busy disk: it stays hidden, and goes at the next start

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from med42_chat import styles
+from med42_chat import resume, styles
 from med42_chat.adding import Adding
 from med42_chat.bin import Bin
 from med42_chat.chat import Chat
@@ -27,7 +27,7 @@ from med42_chat.private import cannot_write, make_private_folder, write_private
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
 from med42_chat.reference import Library
 from med42_chat.runtime.local import LocalRuntime
-from med42_chat.runtime.protocol import Runtime
+from med42_chat.runtime.protocol import Runtime, Shelf
 from med42_chat.runtime.speed import measure
 from med42_chat.settings import ASSETS, DEMONSTRATION, FILE, Settings, changed, edited, file_values, is_demonstration
 from med42_chat.store.backup import backup, prepare, put_back
@@ -47,7 +47,7 @@ _TEST_ENDS_S = 2.0  # within which a speed test that was stopped has ended, and 
 _EXAMINATION_S = 30.0  # how long `check` waits for the answer to the test question
 _FOR_THE_MODEL = frozenset({"model", "context", "threads", "gpu_layers", "kv_type", "parallel"})  # what it is loaded with
 _AT_THE_START_ALONE = frozenset({"runtime", "runtime_model", "runtime_insecure"})  # nothing in a page may decide where words are sent
-_FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language")
+_FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language", "resume_gb")
 
 
 @dataclass(slots=True)
@@ -88,6 +88,7 @@ class Services:
         address = server_of(self.settings)
         self.server = address.host if address else ""
         self.in_use = None if self.server else model_file(self.settings)
+        self.bin.deleted = self._forget
         self.library = Library(self.store.documents)
         self.adding = Adding(self.library, self.store.waiting, self.store.watched)
         self.exporting = Exporting(self.store.conversations, self.store.audit)
@@ -253,6 +254,10 @@ class Services:
         finally:
             self._testing.release()
 
+    def _forget(self, conversation: str) -> None:
+        self.runtime.forget(conversation)  # first, so that it is not written down again
+        resume.forget(self.settings, self.store.key, conversation)
+
     def protect(self, present: str, new: str | None) -> Key:
         """Protects the data folder by a passphrase, changes it, or with None removes it. `present` is the one until now, if there is one.
 
@@ -326,12 +331,13 @@ def open_services(settings: Settings, ask_passphrase: Callable[[], str] | None =
     with ExitStack() as opened:
         store, key = open_store(settings, ask_passphrase)
         opened.callback(store.close)
-        runtime = open_runtime(settings)
+        start = partial(open_runtime, shelf=resume.open_shelf(settings, store.key, store.conversations.ids()))
+        runtime = start(settings)
         opened.callback(runtime.close)
         chat = open_chat(settings, store, runtime)
         token = _page_key(settings.home)
         opened.pop_all()
-    return Services(settings, store, key, runtime, chat, Jobs(chat), Bin(store.conversations), token)
+    return Services(settings, store, key, runtime, chat, Jobs(chat), Bin(store.conversations), token, start_runtime=start)
 
 
 def open_store(settings: Settings, ask_passphrase: Callable[[], str] | None = None) -> tuple[Store, Key]:
@@ -363,14 +369,17 @@ def protect(settings: Settings, store: Store, passphrase: str | None) -> Key:
     return key
 
 
-def open_runtime(settings: Settings) -> Runtime:
-    """The model's process, started, or the way to the server that has it; it loads while the caller goes on. Raises SettingsError."""
+def open_runtime(settings: Settings, shelf: Shelf | None = None) -> Runtime:
+    """The model's process, started, or the way to the server that has it; it loads while the caller goes on. Raises SettingsError.
+
+    Without a `shelf` nothing of what it reads outlives it.
+    """
     if address := server_of(settings):
         # Here and not above: the HTTP client takes a quarter of a second to load, which no other start should pay for.
         from med42_chat.runtime.remote import RemoteRuntime
 
         return RemoteRuntime(address, settings.context, settings.runtime_model)
-    return LocalRuntime(partial(ways_to_load, settings), cache=settings.home / "cache")
+    return LocalRuntime(partial(ways_to_load, settings), cache=settings.home / "cache", shelf=shelf)
 
 
 def open_chat(settings: Settings, store: Store, runtime: Runtime) -> Chat:
@@ -386,7 +395,14 @@ def open_medicines() -> Medicines:
 
 def health(settings: Settings, store: Store, key: Key, runtime: Runtime) -> list[Health]:
     """What this installation has and what is wrong with it, findings about the model among it. Waits for the model to load."""
-    return [*store.check(), _key_health(key), *_model_health(runtime), _disk_health(settings), _offline_health(settings)]
+    return [
+        *store.check(),
+        _key_health(key),
+        *_model_health(runtime),
+        resume.health(settings),
+        _disk_health(settings),
+        _offline_health(settings),
+    ]
 
 
 def _system_prompt() -> str:

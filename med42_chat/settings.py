@@ -57,6 +57,7 @@ class Settings:
     threads: int | None = None
     gpu_layers: int | None = None
     kv_type: Literal["f16", "q8_0"] | None = None
+    resume_gb: float = 4.0  # of the disk, for what the model has read of conversations; 0 keeps nothing between two starts
     parallel: int | None = None  # answers that are made at once, where memory allows
     seed: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
@@ -285,6 +286,7 @@ _PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "gpu_layers": (_whole(0, 10_000), "a whole number; 0 keeps the model off the GPU"),
     "kv_type": (_one_of("f16", "q8_0"), "'f16' or 'q8_0', which takes half the memory"),
     "parallel": (_whole(1, 16), "a whole number of answers from 1 to 16"),
+    "resume_gb": (_number(0, 10_000), "a number of gigabytes; 0 keeps nothing"),
     "seed": (_whole(0, 2**32 - 2), "a whole number from 0 to 4294967294"),
     "temperature": (_number(0.0, 2.0), "a number from 0 to 2; Med42's card says 0.4"),
     "top_k": (_whole(0, 200_000), "a whole number; Med42's card says 150"),

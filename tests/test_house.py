@@ -18,7 +18,7 @@ FLOORS = [
     {"events", "settings", "markup", "gguf", "presets", "words", "children", "private"},
     {"prompt", "terminal"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
-    {"lookup", "loading", "reference", "evaluate_command", "export", "meaning", "quoting"},
+    {"lookup", "loading", "reference", "evaluate_command", "export", "meaning", "quoting", "resume"},
     {"answering", "vectors_command"},
     {"chat"},
     {"jobs", "bin", "adding", "exporting", "styles", "reference_command", "verify_command"},

@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from med42_chat.checks.told import cited
 from med42_chat.export.references import date, one_line, only_given
 from med42_chat.export.sheet import Row
-from med42_chat.records import Evidence, Message
+from med42_chat.records import Evidence, Message, Usage
 from med42_chat.words import Words
 
 LAST = 4_102_444_800_000  # the year 2100, in ms: a time from a file may be any number, and no calendar has them all
@@ -49,12 +49,17 @@ def _model(words: Words, evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield "evidence.sampling", _sampling(words, evidence)
     yield "evidence.seed", str(evidence.seed)
     yield "export.prompt_file", evidence.prompt_sha256
-    yield "export.tokens", words("export.tokens_of", prompt=usage.prompt_tokens, cached=usage.cached_tokens, answer=usage.completion_tokens)
+    yield "export.tokens", _tokens(words, usage)
     yield "export.context", words("export.context_of", used=context.used, size=context.size, reserve=context.reserve)
     yield "export.cache", evidence.cache_type
     yield "evidence.history", words("evidence.seen", n=len(evidence.seen)) if evidence.seen else ""
     yield "evidence.device", evidence.device
     yield "export.build", f"llama-cpp-python {evidence.build}" if evidence.build else ""
+
+
+def _tokens(words: Words, usage: Usage) -> str:
+    read = {"prompt": usage.prompt_tokens, "cached": usage.cached_tokens, "restored": usage.restored_tokens}
+    return words("export.tokens_restored" if usage.restored_tokens else "export.tokens_of", **read, answer=usage.completion_tokens)
 
 
 def _source_files(message: Message) -> str:

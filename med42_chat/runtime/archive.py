@@ -213,7 +213,7 @@ class _Names:
         return self.path(conversation).name.encode()
 
 
-def forget(shelf: Shelf, conversation: str) -> None:
+def remove(shelf: Shelf, conversation: str) -> None:
     """Removes what is kept of a conversation. What a running `Archive` is about to write, its own `forget` stops."""
     with suppress(OSError):
         _Names(shelf).path(conversation).unlink(missing_ok=True)
@@ -234,6 +234,12 @@ def clear(folder: Path) -> None:
     for file in _everything(folder):
         with suppress(OSError):
             file.unlink()
+
+
+def held(folder: Path) -> tuple[int, int]:
+    """How many conversations are kept in a shelf's folder, and in how many bytes."""
+    sizes = [file.stat().st_size for file in files_of(folder)]
+    return len(sizes), sum(sizes)
 
 
 def files_of(folder: Path) -> list[Path]:

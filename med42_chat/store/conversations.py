@@ -97,6 +97,10 @@ class Conversations:
             self._audit.append("conversation.created", uid, {})
         return self.get(uid)
 
+    def ids(self) -> list[str]:
+        """Of all that are here, those that are hidden among them."""
+        return [row["uid"] for row in self._connections.rows("select uid from conversations")]
+
     def get(self, id: str) -> Conversation:
         """Raises NotFound."""
         row = self._connections.row(f"{CONVERSATION} where c.uid = ? and not c.deleting", (id,))

@@ -10,7 +10,7 @@ import gradio as gr
 from med42_chat.checks.told import cited, telling
 from med42_chat.export.evidence import imported_words
 from med42_chat.export.excerpt import excerpt
-from med42_chat.records import Citation, Conversation, Evidence, Finding, Message, Source
+from med42_chat.records import Citation, Conversation, Evidence, Finding, Message, Source, Usage
 from med42_chat.ui.desk import Updates
 from med42_chat.ui.findings import found_list
 from med42_chat.ui.gauges import per_second
@@ -162,7 +162,6 @@ def _lines(words: Words, evidence: Evidence) -> Iterable[tuple[str, str]]:
     sampling, usage, timings = evidence.sampling, evidence.usage, evidence.timings
     hash, first = evidence.model_sha256, f"{timings.first_token_s:.1f}"
     chosen = {"temperature": f"{sampling.temperature:g}", "top_k": sampling.top_k, "top_p": f"{sampling.top_p:g}"}
-    prompt = words("evidence.prompt_tokens", n=usage.prompt_tokens, cached=usage.cached_tokens) if usage.prompt_tokens else ""
     speed = words("evidence.speed_values", speed=per_second(words, timings), first=first) if timings.tokens_per_s else ""
     yield words("evidence.model"), words("evidence.demonstration", model=evidence.model) if evidence.demonstration else evidence.model
     yield words("evidence.file"), words("evidence.file_hash", start=hash[:16]) if hash else ""
@@ -170,12 +169,18 @@ def _lines(words: Words, evidence: Evidence) -> Iterable[tuple[str, str]]:
     yield words("evidence.device"), evidence.device
     yield words("evidence.sampling"), words("evidence.sampling_values", **chosen)
     yield words("evidence.seed"), str(evidence.seed) if evidence.model else ""
-    yield words("evidence.prompt"), prompt
+    yield words("evidence.prompt"), _prompt(words, usage) if usage.prompt_tokens else ""
     yield words("evidence.answer"), words("meter.tokens", n=usage.completion_tokens) if usage.completion_tokens else ""
     yield words("evidence.speed"), speed
     yield words("evidence.history"), words("evidence.seen", n=len(evidence.seen)) if evidence.seen else ""
     yield words("evidence.facts"), evidence.pinned_facts
     yield words("evidence.program"), evidence.program + (f", llama-cpp-python {evidence.build}" if evidence.build else "")
+
+
+def _prompt(words: Words, usage: Usage) -> str:
+    """Its size, and how much of it had not to be read: why the first word came so soon."""
+    name = "evidence.prompt_restored" if usage.restored_tokens else "evidence.prompt_tokens"
+    return words(name, n=usage.prompt_tokens, cached=usage.cached_tokens, restored=usage.restored_tokens)
 
 
 def _judgement(words: Words, answer: Message) -> str:
