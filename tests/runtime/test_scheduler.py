@@ -1,3 +1,4 @@
+import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -51,6 +52,7 @@ class ScriptedContext:
     interruptions: int = 0
     broken: bool = False
     whole: bool = False  # it can forget a sequence, but no end of one
+    refuses: bool = False  # to take back what it gave
     samplers: list[ScriptedSampler] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -88,6 +90,17 @@ class ScriptedContext:
         self.held[target] = list(self.held[source])
         self.forget(target, length)
         self.copies.append((source, target, length))
+
+    def state_size(self, sequence: int) -> int:
+        return 4 * len(self.held[sequence])
+
+    def state(self, sequence: int) -> bytearray:
+        return bytearray(array.array("i", self.held[sequence]).tobytes())
+
+    def restore(self, sequence: int, state: bytearray) -> None:
+        self.held[sequence] = list(array.array("i", bytes(state)))
+        if self.refuses:
+            raise RuntimeFailure("It does not fit.", "Take another.")
 
     def sampler(self, request: Request) -> ScriptedSampler:
         script = self.scripts.get(request.id, self.script)

@@ -1,0 +1,234 @@
+"""What is handed to a keeper, when, and what comes back of it: the scheduler on a scripted context."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from med42_chat.records import Sampling, Usage
+from med42_chat.runtime.protocol import Request
+from med42_chat.runtime.scheduler import Scheduler
+from med42_chat.runtime.strands import _BYTES_PER_IDLE_S
+from tests.runtime.test_scheduler import ScriptedContext, ending, of, run
+
+
+@dataclass
+class ScriptedKeeper:
+    """Keeps everything in memory; `log` says what was taken, given out and dropped, in order."""
+
+    kept: dict[str, tuple[tuple[int, ...], bytearray]] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    ages: list[float] = field(default_factory=list)
+    full: bool = False
+    spoilt: bool = False
+
+    def tokens(self, conversation: str) -> Sequence[int]:
+        return self.kept[conversation][0] if conversation in self.kept else ()
+
+    def state(self, conversation: str) -> bytearray | None:
+        self.log.append(f"gave {conversation}")
+        return None if self.spoilt else self.kept[conversation][1]
+
+    def drop(self, conversation: str) -> None:
+        self.log.append(f"dropped {conversation}")
+        del self.kept[conversation]
+
+    def wants(self, size: int) -> bool:
+        return not self.full
+
+    def keep(self, conversation: str, tokens: Sequence[int], state: bytearray, age_s: float) -> None:
+        assert len(state) == 4 * len(tokens)
+        self.log.append(f"took {conversation}")
+        self.ages.append(age_s)
+        self.kept[conversation] = (tuple(tokens), state)
+
+
+@dataclass
+class Stage:
+    """A scheduler, its keeper, and a clock that stands still unless it is moved."""
+
+    context: ScriptedContext = field(default_factory=lambda: ScriptedContext(sequences=2))
+    keeper: ScriptedKeeper = field(default_factory=ScriptedKeeper)
+    now: float = 1000.0
+
+    def __post_init__(self) -> None:
+        self.scheduler = Scheduler(self.context, lambda: self.now, self.keeper)
+
+    def ask(self, conversation: str, prompt: Sequence[int]) -> Usage:
+        self.scheduler.submit(Request("a", tuple(prompt), Sampling(max_tokens=4), 1, conversation=conversation))
+        return ending(of(run(self.scheduler), "a")).usage
+
+    def restart(self) -> None:
+        while self.scheduler.keep_next():
+            pass
+        self.context = ScriptedContext(self.context.sequences, grain=self.context.grain, least=self.context.least, batch=self.context.batch)
+        self.scheduler = Scheduler(self.context, lambda: self.now, self.keeper)
+
+
+def words(salt: int, length: int = 100) -> list[int]:
+    return [salt * 1000 + index for index in range(length)]
+
+
+def test_a_conversation_that_has_to_leave_is_handed_over_and_comes_back() -> None:
+    stage = Stage()
+    assert [stage.ask(name, words(salt)).cached_tokens for salt, name in enumerate("abc")] == [0, 0, 0]
+    assert stage.keeper.log == ["took a"]
+    usage = stage.ask("a", [*words(0), *words(9, 40)])
+    assert (usage.cached_tokens, usage.restored_tokens) == (100, 100)
+    assert stage.keeper.log == ["took a", "took b", "gave a"]
+    usage = stage.ask("a", [*words(0), *words(9, 40), *words(8, 40)])
+    assert (usage.cached_tokens, usage.restored_tokens) == (140, 0)
+
+
+def test_what_belongs_to_no_conversation_is_never_handed_over() -> None:
+    stage = Stage()
+    for salt in range(5):
+        stage.ask("", words(salt))
+    assert not stage.scheduler.keep_next() and stage.scheduler.pause() is None and stage.keeper.log == []
+
+
+def test_at_the_end_those_that_were_used_last_are_handed_over_first_and_each_once() -> None:
+    stage = Stage(ScriptedContext(sequences=3))
+    for salt, name in enumerate("abc"):
+        stage.ask(name, words(salt))
+        stage.now += 10
+    stage.ask("a", words(0, 150))
+    stage.now += 5
+    while stage.scheduler.keep_next():
+        pass
+    assert stage.keeper.log == ["took a", "took c", "took b"] and stage.keeper.ages == [5, 15, 25]
+    assert stage.scheduler.pause() is None
+
+
+def test_a_small_one_is_handed_over_soon_and_a_large_one_after_a_longer_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    monkeypatch.setattr(stage.context, "state_size", lambda sequence: 10 * _BYTES_PER_IDLE_S)
+    stage.ask("a", words(0))
+    assert stage.scheduler.pause() == pytest.approx(10)
+    stage.now += 9
+    stage.scheduler.step()
+    assert stage.keeper.log == [] and stage.scheduler.pause() == pytest.approx(1)
+    stage.now += 1
+    stage.scheduler.step()
+    assert stage.keeper.log == ["took a"] and stage.scheduler.pause() is None
+
+
+def test_only_what_any_other_way_of_reading_would_give_is_handed_over() -> None:
+    stage = Stage(ScriptedContext(sequences=1, grain=4, least=8, script=[5, 6, 7]))
+    stage.ask("a", words(0, 101))
+    assert stage.scheduler.keep_next()
+    assert stage.keeper.kept["a"][0] == tuple(words(0, 100))
+
+
+def test_an_answer_that_does_not_grow_is_not_handed_over_again() -> None:
+    stage = Stage()
+    stage.ask("a", words(0))
+    assert stage.scheduler.keep_next()
+    stage.ask("a", words(0, 110))
+    assert stage.scheduler.pause() is None and not stage.scheduler.keep_next()
+    stage.ask("a", words(0, 140))
+    assert stage.scheduler.keep_next() and len(stage.keeper.kept["a"][0]) == 140
+
+
+def test_what_replaced_a_part_of_a_conversation_is_handed_over_as_it_is_now() -> None:
+    stage = Stage()
+    stage.ask("a", words(0))
+    assert stage.scheduler.keep_next()
+    stage.ask("a", [*words(0, 60), *words(7, 45)])
+    assert stage.scheduler.keep_next() and stage.keeper.kept["a"][0] == (*words(0, 60), *words(7, 45))
+
+
+def test_of_two_places_that_a_conversation_had_only_the_last_one_is_handed_over() -> None:
+    stage = Stage(ScriptedContext(sequences=3))
+    stage.ask("a", words(0))
+    stage.ask("a", [*words(0, 40), *words(5, 70)])  # shares too little with it to take its place
+    while stage.scheduler.keep_next():
+        pass
+    assert stage.keeper.log == ["took a"] and stage.keeper.kept["a"][0] == (*words(0, 40), *words(5, 70))
+
+
+@pytest.mark.parametrize("fault", ["spoilt", "refuses"])
+def test_what_does_not_come_back_is_read_anew_as_if_it_had_never_been(fault: str) -> None:
+    stage = Stage()
+    stage.ask("a", words(0))
+    stage.restart()
+    setattr(stage.keeper if fault == "spoilt" else stage.context, fault, True)
+    usage = stage.ask("a", words(0, 140))
+    assert (usage.cached_tokens, usage.restored_tokens) == (0, 0)
+    assert fault == "spoilt" or "dropped a" in stage.keeper.log
+
+
+def test_what_the_keeper_does_not_want_is_offered_once() -> None:
+    stage = Stage()
+    stage.keeper.full = True
+    stage.ask("a", words(0))
+    assert stage.scheduler.keep_next() and not stage.scheduler.keep_next() and stage.keeper.log == []
+
+
+def test_a_memory_that_cannot_be_cut_keeps_nothing_and_goes_on() -> None:
+    stage = Stage(ScriptedContext(sequences=1, whole=True, grain=4, least=8))
+    stage.ask("a", words(0, 101))
+    stage.ask("b", words(1, 101))
+    assert stage.keeper.log == [] and not stage.scheduler.keep_next() | stage.scheduler.keep_next()
+
+
+def test_a_little_more_than_is_cached_is_not_worth_a_look_at_the_disk() -> None:
+    stage = Stage()
+    stage.ask("a", words(0))
+    stage.restart()
+    stage.ask("b", words(0, 80))
+    assert stage.ask("a", words(0, 140)).cached_tokens == 80 and "gave a" not in stage.keeper.log
+
+
+def test_a_forgotten_conversation_is_in_no_place_any_more_and_is_not_handed_over() -> None:
+    stage = Stage()
+    stage.ask("a", words(0))
+    stage.scheduler.forget("a")
+    assert not stage.scheduler.keep_next() and stage.ask("b", words(0)).cached_tokens == 0
+    stage.scheduler.submit(Request("x", tuple(words(3)), Sampling(max_tokens=50), 1, conversation="c"))
+    stage.scheduler.step()
+    stage.scheduler.forget("c")  # in the middle of its answer
+    run(stage.scheduler)
+    assert stage.scheduler.keep_next() and stage.keeper.log == ["took b"]
+    assert not stage.scheduler.keep_next()
+
+
+def test_ending_stops_every_answer_and_what_was_read_of_it_can_be_handed_over() -> None:
+    stage = Stage(ScriptedContext(sequences=1, script=[1] * 100))
+    for name in "ab":
+        stage.scheduler.submit(Request(name, tuple(words(0)), Sampling(max_tokens=50), 1, conversation=name))
+    for _ in range(10):
+        stage.scheduler.step()
+    ends = [ending([event]).reason for _, event in stage.scheduler.end() if hasattr(event, "reason") and hasattr(event, "usage")]
+    assert ends == ["cancelled", "cancelled"] and stage.scheduler.idle
+    assert stage.scheduler.keep_next() and stage.keeper.log == ["took a"]
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "c", "d", ""]), st.integers(0, 3), st.integers(1, 120), st.integers(0, 80), st.booleans()),
+    max_size=14,
+)
+
+
+@given(steps=STEPS, sequences=st.integers(1, 3), rule=st.sampled_from([(1, 1), (4, 8), (4, 16)]))
+@settings(deadline=None, max_examples=150)
+def test_whatever_comes_and_goes_every_answer_stands_behind_its_own_prompt(
+    steps: list[tuple[str, int, int, int, bool]], sequences: int, rule: tuple[int, int]
+) -> None:
+    """The scripted sampler refuses to choose a token behind anything but its request's own."""
+    stage = Stage(ScriptedContext(sequences=sequences, grain=rule[0], least=rule[1], batch=32))
+    for conversation, salt, shared, own, restarts in steps:
+        prompt = [*words(salt, shared), *words(10 + salt, own)]
+        before = sum(stage.context.decoded)
+        usage = stage.ask(conversation, prompt)
+        assert 0 <= usage.restored_tokens <= usage.cached_tokens < len(prompt)
+        assert usage.cached_tokens % rule[0] == 0
+        again = sum(stage.context.decoded) - before - (len(prompt) - usage.cached_tokens)
+        assert again >= 0  # what was read again while nobody waited
+        if restarts:
+            stage.restart()
+        else:
+            stage.now += 0.5
+    assert all(name for name in stage.keeper.kept)
