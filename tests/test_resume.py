@@ -71,6 +71,22 @@ def test_after_a_restart_a_conversation_goes_on_at_once_with_the_words_it_would_
     assert warm.evidence.usage.restored_tokens > 0.6 * warm.evidence.usage.prompt_tokens
 
 
+def test_a_program_that_is_closed_in_mid_answer_knows_what_it_had_read(settings: Settings) -> None:
+    services = opening.open_services(replace(settings, sampling=Sampling(max_tokens=1000, temperature=2.0, top_k=0, top_p=1.0)))
+    id = services.store.conversations.create().id
+    job = services.jobs.start(id, QUESTION)
+    until(lambda: bool(job.state().text))
+    assert not kept(settings)
+    services.close()
+    assert job.state().answer.status == "stopped" and len(kept(settings)) == 1
+    with closing(opening.open_services(settings)) as again:
+        question = again.store.conversations.branch(id)[0]
+        answer = again.jobs.again(id, question.id)
+        answer.join(120)
+        evidence = answer.state().answer.evidence
+    assert evidence and evidence.usage.restored_tokens > evidence.usage.prompt_tokens - 64 - 4
+
+
 def test_what_is_kept_is_for_its_owner_alone_and_says_nothing_in_the_open(settings: Settings) -> None:
     id = begun(settings)
     (file,) = kept(settings)

@@ -28,7 +28,7 @@ from med42_chat.runtime.sealing import Damaged, derived, opened, seal
 Part = TypeVar("Part")
 
 _KIND = ".kv"
-_MOST_WAITING = 3  # that wait to be written: each is a copy in memory
+_MOST_WAITING = 512 << 20  # bytes that wait to be written beside what is being written: each is a copy in memory
 _SHARE_OF_DISK = 10  # at most one part in so many of what is free
 _LOOK_EVERY_S = 0.2  # whether what is being waited for has been written
 
@@ -73,8 +73,8 @@ class Archive:
     def wants(self, size: int) -> bool:
         """Whether a cache of so many bytes can be kept now."""
         with self._changed:
-            waiting = len(self._waiting)
-        return waiting < _MOST_WAITING and size <= self._limit and psutil.virtual_memory().available > 2 * size
+            waiting = sum(len(kept.state) for kept in self._waiting.values())
+        return size <= self._limit and (not waiting or waiting + size <= _MOST_WAITING) and psutil.virtual_memory().available > 2 * size
 
     def keep(self, conversation: str, tokens: Sequence[int], state: bytearray, age_s: float) -> None:
         """Writes it as soon as that can be, in the place of what was kept of the conversation. It was last used `age_s` ago."""

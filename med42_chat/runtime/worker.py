@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -54,6 +54,8 @@ from med42_chat.runtime.wire import (
 )
 
 _LEAST_CONTEXT = 128  # tokens
+# Of all that is known of a loaded model, what does not change what it computes.
+_OF_NO_WEIGHT = frozenset({"name", "path", "load_s", "warnings", "backed_off", "findings", "examined", "parallel", "server"})
 _PR_SET_PDEATHSIG = 1
 
 
@@ -142,8 +144,7 @@ class Loaded:
 
 def _made_with(info: ModelInfo, load: Load, found: Found) -> str:
     """All on which the values in a cache depend, down to their last bits: what was made with something else is not used again."""
-    names = ("sha256", "build", "template", "context", "cache_type", "device", "layers_offloaded", "threads")
-    values = {name: getattr(info, name) for name in names}
+    values = {one.name: getattr(info, one.name) for one in fields(info) if one.name not in _OF_NO_WEIGHT}
     overrides = [[one.key, one.value] for one in load.overrides]
     return json.dumps({**values, "batch": llama.BATCH, "processor": found.features, "overrides": overrides}, sort_keys=True)
 

@@ -1,17 +1,21 @@
 """What is kept of conversations between two starts: the same tokens come out as without, and nothing is read that need not be."""
 
 import os
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from med42_chat.records import Sampling
 from med42_chat.runtime import llama
 from med42_chat.runtime.archive import Archive, files_of
+from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import CacheType, Finished, Load, Request, Shelf
 from med42_chat.runtime.scheduler import Scheduler
 from med42_chat.settings import DEMO_MODEL
 from tests.runtime.test_alike import SAMPLINGS, Noting, Tokens, prompt_of
+from tests.runtime.ways import one_way
 
 pytestmark = pytest.mark.model
 
@@ -104,3 +108,37 @@ def test_what_was_made_in_another_way_is_read_anew_and_removed(small: Path, shel
     other = Started(small, shelf, made_with="that")
     assert other.answer("one", prompt_of(300), SAMPLINGS[1])[1].usage.cached_tokens == 0
     assert not files_of(Path(shelf.folder))
+
+
+def test_closing_writes_what_is_worth_it_and_a_new_process_reads_it(small: Path, shelf: Shelf, tmp_path: Path) -> None:
+    prompt = tuple(prompt_of(300))
+    for restored in (0, 300):
+        runtime = LocalRuntime(one_way(small), tmp_path / "cache", shelf=shelf)
+        asked = Request("a", prompt + tuple(prompt_of(restored, salt=1)), Sampling(max_tokens=4), 1, conversation="one")
+        *_, end = runtime.generate(asked)
+        assert isinstance(end, Finished) and end.usage.restored_tokens == restored
+        began = time.monotonic()
+        runtime.close()
+        assert time.monotonic() - began < 2 and len(files_of(Path(shelf.folder))) == 1
+    assert (tmp_path / "cache" / "worker.log").read_text() == ""
+
+
+def test_a_disk_that_does_not_answer_holds_closing_up_for_a_moment_only(small: Path, shelf: Shelf, tmp_path: Path) -> None:
+    runtime = LocalRuntime(one_way(small), tmp_path / "cache", module="tests.runtime.slow_disk", shelf=shelf)
+    list(runtime.generate(Request("a", tuple(prompt_of(300)), Sampling(max_tokens=4), 1, conversation="one")))
+    assert runtime.worker_pid is not None
+    worker = psutil.Process(runtime.worker_pid)
+    began = time.monotonic()
+    runtime.close()
+    assert time.monotonic() - began < 5 and not worker.is_running()
+    assert not files_of(Path(shelf.folder))
+
+
+def test_what_a_process_was_told_to_forget_it_does_not_write_when_it_ends(small: Path, shelf: Shelf, tmp_path: Path) -> None:
+    runtime = LocalRuntime(one_way(small), tmp_path / "cache", shelf=shelf)
+    for name in ("one", "two"):
+        list(runtime.generate(Request("a", tuple(prompt_of(300)), Sampling(max_tokens=4), 1, conversation=name)))
+    runtime.forget("one")
+    runtime.close()
+    archive = Archive(shelf, "")
+    assert files_of(Path(shelf.folder)) == [archive._names.path("two")]
