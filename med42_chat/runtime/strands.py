@@ -129,6 +129,7 @@ class Strands:
         strand, source, cached = self.find(prompt)
         if strand.conversation != conversation:
             self._keep(strand)
+            strand.kept = 0  # of another's file
         if restored := self._fetch(strand, prompt, conversation, cached):
             source, cached = strand, restored
         elif source is strand:
@@ -226,7 +227,6 @@ class Strands:
         for one in self._all:
             if one.conversation == conversation:
                 one.conversation = ""
-        strand.kept = strand.kept if conversation else 0
         strand.conversation, strand.taken = conversation, True
 
 

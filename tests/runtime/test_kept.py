@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -11,11 +12,13 @@ from med42_chat.records import Sampling
 from med42_chat.runtime import llama
 from med42_chat.runtime.archive import Archive, files_of
 from med42_chat.runtime.local import LocalRuntime
-from med42_chat.runtime.protocol import CacheType, Finished, Load, Request, Shelf
+from med42_chat.runtime.protocol import CacheType, Finished, Found, Load, Override, Request, Shelf
 from med42_chat.runtime.scheduler import Scheduler
+from med42_chat.runtime.worker import _made_with
 from med42_chat.settings import DEMO_MODEL
 from tests.runtime.test_alike import SAMPLINGS, Noting, Tokens, prompt_of
 from tests.runtime.ways import one_way
+from tests.scripted import MODEL
 
 pytestmark = pytest.mark.model
 
@@ -142,3 +145,15 @@ def test_what_a_process_was_told_to_forget_it_does_not_write_when_it_ends(small:
     runtime.close()
     archive = Archive(shelf, "")
     assert files_of(Path(shelf.folder)) == [archive._names.path("two")]
+
+
+def test_what_a_model_computes_with_decides_whether_what_was_kept_fits_and_nothing_else_does() -> None:
+    info, load, found = MODEL, Load("model.gguf", 2048, 1), Found((), ("AVX2",))
+    made = _made_with(info, load, found)
+    others = [{"sha256": "other"}, {"build": "0.4"}, {"template": "model"}, {"context": 4096}, {"cache_type": "q8_0"}, {"threads": 7}]
+    for other in others:
+        assert _made_with(replace(info, **other), load, found) != made, other  # type: ignore[arg-type]
+    assert _made_with(info, replace(load, overrides=(Override("llama.rope.freq_base", 1.0),)), found) != made
+    assert _made_with(info, load, Found((), ("AVX512",))) != made
+    same = replace(info, path="elsewhere.gguf", load_s=7.0, warnings=("slow",), examined=False, parallel=4)
+    assert _made_with(same, replace(load, file="elsewhere.gguf", parallel=4), found) == made

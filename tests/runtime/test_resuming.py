@@ -140,6 +140,14 @@ def test_what_replaced_a_part_of_a_conversation_is_handed_over_as_it_is_now() ->
     assert stage.scheduler.keep_next() and stage.keeper.kept["a"][0] == (*words(0, 60), *words(7, 45))
 
 
+def test_a_conversation_that_goes_on_in_anothers_place_is_handed_over_whole() -> None:
+    stage = Stage(ScriptedContext(sequences=1))
+    stage.ask("a", words(0))
+    assert stage.scheduler.keep_next()
+    assert stage.ask("b", words(0, 105)).cached_tokens == 100
+    assert stage.scheduler.keep_next() and stage.keeper.kept["b"][0] == tuple(words(0, 105))
+
+
 def test_of_two_places_that_a_conversation_had_only_the_last_one_is_handed_over() -> None:
     stage = Stage(ScriptedContext(sequences=3))
     stage.ask("a", words(0))

@@ -302,6 +302,11 @@ class TestEvidence:
         ):
             assert words in html
 
+    def test_what_was_read_back_from_the_disk_says_why_the_first_word_came_at_once(self) -> None:
+        restored = replace(EVIDENCE, usage=Usage(3020, 2950, 30, 2950))
+        html = evidence.panel(WORDS, replace(ANSWER, evidence=restored))
+        assert "3,020 tokens, 2,950 of them read back from this computer&#x27;s encrypted cache" in html
+
     def test_a_source_is_a_card_with_its_page_and_words(self) -> None:
         source = Source(2, "SmPC <b>", "Maximum 500 mg & no more", page=12)
         html = evidence.panel(WORDS, replace(ANSWER, citations=(Citation(source),)))
