@@ -188,7 +188,8 @@ def _with(settings: Settings, name: str, text: str, place: str) -> Settings:
     try:
         value = parse(text.strip())
     except ValueError:
-        raise SettingsError(f"The setting '{name}' is '{text}' ({place}).", f"It must be {expected}.") from None
+        shown = {"runtime": without_secrets(text), "passphrase": "…"}.get(name, text)
+        raise SettingsError(f"The setting '{name}' is '{shown}' ({place}).", f"It must be {expected}.") from None
     if name in _SAMPLING:
         return replace(settings, sampling=replace(settings.sampling, **{name: value}))
     return replace(settings, **{name: value})
@@ -247,6 +248,14 @@ def _line(text: str) -> str:
     if not text.isprintable() or len(text) > _LONGEST_AUTHOR:
         raise ValueError
     return text
+
+
+def without_secrets(url: str) -> str:
+    """A mistyped address as it may be shown: without what may be a password in front of the host, or a key behind it."""
+    shown = url.rpartition("@")[2]
+    for mark in "?#":
+        shown = shown.partition(mark)[0]
+    return f"…@{shown}" if "@" in url else shown
 
 
 def _server(text: str) -> str:

@@ -44,6 +44,7 @@ class ScriptedRuntime:
     model: ModelInfo | None = MODEL
     reason: str = "stop"
     detail: str = ""
+    hint: str = ""
     gate: threading.Event | None = None
     state: str = "ready"
     failure: RuntimeFailure | None = None
@@ -83,7 +84,7 @@ class ScriptedRuntime:
                 yield Finished("cancelled", usage, timings)
                 return
             yield Text(piece)
-        yield Finished(self.reason, usage, timings, self.detail)  # type: ignore[arg-type]
+        yield Finished(self.reason, usage, timings, self.detail, hint=self.hint)  # type: ignore[arg-type]
 
     def cancel(self, request_id: str) -> None:
         self._cancelled.add(request_id)

@@ -161,6 +161,14 @@ def test_a_death_in_mid_answer_keeps_the_text_and_marks_it_incomplete(store: Sto
     assert (end.message.status, end.message.text, end.error) == ("interrupted", "half ", "The model's process ended.")
 
 
+def test_what_to_do_is_what_the_runtime_says_and_where_it_says_nothing_to_wait_for_the_model(store: Store) -> None:
+    refused = ScriptedRuntime(answers=[[]], reason="failed", detail="The server wants a key (401).", hint="Put it into the environment.")
+    chat, id = chat_with(store, refused)
+    assert last(chat.ask(id, "Hello?")).hint == "What was written so far is kept. Put it into the environment."
+    chat, id = chat_with(store, ScriptedRuntime(answers=[[]], reason="died", detail="The model's process ended."))
+    assert last(chat.ask(id, "Hello?")).hint == "What was written so far is kept. Ask again when the model is ready."
+
+
 def test_an_answer_that_hit_its_length_is_marked(store: Store) -> None:
     chat, id = chat_with(store, ScriptedRuntime(reason="length"))
     assert last(chat.ask(id, "Hello?")).message.status == "length"

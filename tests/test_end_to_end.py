@@ -8,16 +8,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from med42_chat import services as opening
+from med42_chat.events import Answered, Delta
 from med42_chat.jobs import Job, JobState
 from med42_chat.records import Message, Sampling
+from med42_chat.runtime.local import LocalRuntime
+from med42_chat.runtime.watchdog import Patience
 from med42_chat.services import Services
-from med42_chat.settings import Settings
+from med42_chat.settings import DEMONSTRATION, Settings
 from tests.model_files import llama3_shape
 
 pytestmark = pytest.mark.model
@@ -65,6 +69,48 @@ def test_the_model_dies_in_mid_answer_and_the_next_question_is_answered(services
     writing(again)
     services.jobs.stop(id)
     assert finished(again).status == "stopped"
+
+
+@pytest.fixture
+def demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """The program with the demonstration model, whose process is not allowed to hang for long."""
+    monkeypatch.setattr(opening, "LocalRuntime", partial(LocalRuntime, patience=Patience(still_s=1.5, look_every_s=0.1)))
+    short = Sampling(max_tokens=40)
+    settings = Settings(home=tmp_path, model=DEMONSTRATION, keyring=False, gpu_layers=0, threads=1, sampling=short)
+    with closing(opening.open_services(settings)) as opened:
+        opened.runtime.wait_until_loaded(60)
+        yield opened
+
+
+def asked_and(services: Services, happens: Callable[[], object]) -> Answered:
+    """An answer, in the middle of which something happens."""
+    events = services.chat.ask(services.store.conversations.create().id, "What is asthma, and how is it treated?")
+    next(event for event in events if isinstance(event, Delta))
+    happens()
+    last = list(events)[-1]
+    assert isinstance(last, Answered)
+    return last
+
+
+@pytest.mark.parametrize(("fault", "said"), [(signal.SIGKILL, "signal 9"), (signal.SIGSTOP, "no sign of life")])
+def test_the_demonstration_model_dies_or_hangs_and_its_words_stay_with_one_line_that_says_so(
+    demonstration: Services, fault: signal.Signals, said: str
+) -> None:
+    pid = demonstration.runtime.worker_pid  # type: ignore[attr-defined]
+    ended = asked_and(demonstration, lambda: os.kill(pid, fault))
+    kept = demonstration.store.conversations.branch(ended.message.conversation_id)[-1]
+    assert ended.message.status == "interrupted" and ended.message.text and kept == ended.message
+    assert said in ended.error and "started again" in ended.error and "\n" not in ended.error
+    assert kept.evidence is not None and any(said in note for note in kept.evidence.notes)
+    assert asked_and(demonstration, lambda: None).message.status in ("complete", "length")
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_question_that_meets_a_process_that_hangs_is_answered_by_the_next(demonstration: Services) -> None:
+    pid = demonstration.runtime.worker_pid  # type: ignore[attr-defined]
+    os.kill(pid, signal.SIGSTOP)
+    assert asked_and(demonstration, lambda: None).message.status in ("complete", "length")
+    assert demonstration.runtime.worker_pid != pid  # type: ignore[attr-defined]
 
 
 def test_stop_ends_an_answer_within_a_second_and_keeps_it(services: Services) -> None:

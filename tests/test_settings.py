@@ -44,6 +44,13 @@ def test_a_value_that_cannot_be_used_is_named_with_its_place_and_what_it_must_be
     assert caught.value.hint.startswith("It must be")
 
 
+@pytest.mark.parametrize(("name", "text"), [("runtime", "htps://me:secret@ward-gpu.example"), ("passphrase", "secret\0")])
+def test_a_password_in_a_value_that_cannot_be_used_is_not_repeated(name: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        settings.read({"home": str(tmp_path)}, {f"MED42_{name.upper()}": text})
+    assert name in refused.value.message and "secret" not in str(refused.value)
+
+
 def test_a_typing_error_in_the_file_offers_the_near_miss(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("temprature = 0.1\n")
     with pytest.raises(SettingsError, match="temprature") as caught:

@@ -6,6 +6,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from med42_chat.errors import SettingsError
+from med42_chat.settings import without_secrets
 
 KEY = "MED42_RUNTIME_KEY"  # the environment's name for the server's key
 
@@ -50,7 +51,7 @@ def address_of(url: str, key: str = "", insecure: bool = False) -> Address:
 
 
 def _no_address(url: str) -> SettingsError:
-    return SettingsError(f"'{url}' is not the address of a server.", "It looks like https://ward-gpu.example:8000.")
+    return SettingsError(f"'{without_secrets(url)}' is not the address of a server.", "It looks like https://ward-gpu.example:8000.")
 
 
 def _way(scheme: str, host: str) -> Literal["encrypted", "within this computer", "open"]:

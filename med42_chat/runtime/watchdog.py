@@ -16,19 +16,19 @@ from med42_chat.records import ModelInfo
 
 _LATE_S = 5.0  # a look that comes so much later than it should: this process stood still too, so nothing is to be concluded
 _LONGEST_STEP = 512  # tokens that are computed in one go
-_SLOWEST = 2e9  # multiplications and additions that a processor's core does in a second, at the very least
 _FAR = 20  # times the longest step that was ever seen
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a process is waited for, in seconds."""
+    """How long a process is waited for, in seconds. `slowest` is what a processor's core computes of a model in one, at the very least."""
 
     still_s: float = 30.0  # that it stands still
     loading_s: float = 600.0  # that it works on loading with nothing to say: a graphics card's driver may compile its programs first
     step_s: float = 60.0  # that it works on one step, on top of what the model's size asks for
     cancel_s: float = 0.7  # that it does not answer a request to stop, of which a person shall not wait for the end
     look_every_s: float = 0.25
+    slowest: float = 2e9  # multiplications with an addition each
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Watchdog:
         """Seconds that one step may take."""
         if model is None:
             return self._patience.loading_s
-        by_size = model.parameters * _LONGEST_STEP / (_SLOWEST * max(model.threads, 1))
+        by_size = model.parameters * _LONGEST_STEP / (self._patience.slowest * max(model.threads, 1))
         return max(self._patience.step_s + by_size, _FAR * self._longest)
 
 

@@ -4,8 +4,10 @@ Knows what is said, not when. Texts and token ids travel here and nowhere else: 
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
 from med42_chat.records import Health, ModelInfo, Sampling, Timings, Turn, Usage
@@ -160,13 +162,31 @@ _PARTS = (Device, Load, Override, Shelf, Health, Request, Sampling, Turn, ModelI
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in (*_COMMANDS, *_REPORTS, *_PARTS)}
 
 
+def _kinds_of(hint: Any) -> Iterator[type]:
+    """The classes that a value with this type may be of, seen from outside: what a tuple or a table holds is seen by itself."""
+    if get_origin(hint) in (Union, UnionType):
+        for one in get_args(hint):
+            yield from _kinds_of(one)
+    elif get_origin(hint) is Literal:
+        yield from map(type, get_args(hint))
+    elif hint is float:
+        yield from (float, int)
+    elif hint is not Any:
+        yield get_origin(hint) or hint
+    else:
+        yield object
+
+
+_FIELDS = {kind: {name: tuple(_kinds_of(hint)) for name, hint in get_type_hints(kind).items()} for kind in _KINDS.values()}
+
+
 def pack(message: Command | Report) -> bytes:
     """One line for `message`, its end included. ASCII, so that no text can break a line or an encoding."""
     return json.dumps(message, default=_fields, separators=(",", ":")).encode() + b"\n"
 
 
 def unpack(line: bytes) -> Any:
-    """The message of a line."""
+    """The message of a line. Raises ValueError, LookupError or TypeError for what is none."""
     return json.loads(line, object_hook=_revive)
 
 
@@ -180,4 +200,7 @@ def _revive(item: dict[str, Any]) -> object:
     if "" not in item:  # a plain table, such as a finding's detail
         return item
     kind = _KINDS[item.pop("")]
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in item.items()})
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in item.items()}
+    if not all(isinstance(value, _FIELDS[kind][name]) for name, value in values.items()):
+        raise ValueError(f"a {kind.__name__} is not like this")
+    return kind(**values)

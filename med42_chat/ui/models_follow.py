@@ -76,6 +76,7 @@ def _situation(services: Services, quiet: frozenset[str]) -> Situation:
         switching=services.switching if services.jobs.any_running() else "",
         not_switched=services.not_switched,
         trouble=trouble,
+        server=services.server,
     )
 
 

@@ -43,6 +43,7 @@ class Situation:
     switching: str = ""  # what waits for a running answer to end
     not_switched: Med42Error | None = None
     trouble: str = ""  # why the catalogue cannot be read
+    server: str = ""  # 'host:port' of the one whose model answers; then none of this computer's is used or recommended
 
 
 class Sheet:
@@ -50,7 +51,7 @@ class Sheet:
 
     def __init__(self, words: Words, now: Situation) -> None:
         self._words, self._now = words, now
-        self._near = [card for card in now.cards if card.recommended or card.work or card.state != "absent"]
+        self._near = [card for card in now.cards if self._is_recommended(card) or card.work or card.state != "absent"]
         self._families = {card.family.name: card.family for card in now.cards if card.family}
         self._background = Background(words, self._families)
 
@@ -73,6 +74,8 @@ class Sheet:
         words, here = self._words, self._now.hardware
         if self._now.trouble:
             return f'<p class="alarm">{escape(self._now.trouble)}</p>'
+        if self._now.server:
+            return f'<p class="lead">{escape(words("server.models", server=self._now.server))}</p>'
         if here is None:
             return f'<p class="lead">{escape(words("models.measuring"))}</p>'
         note = f'<p class="caution">{escape(here.note)}</p>' if here.note else ""
@@ -149,7 +152,7 @@ class Sheet:
 
     def _at_hand(self) -> str:
         works = self._now.demonstration and self._now.status.state != "failed"
-        demonstration = "" if works else self._demonstration()
+        demonstration = "" if works or self._now.server else self._demonstration()
         return "".join(self._card(card) for card in self._near) + demonstration
 
     def _card(self, card: Card) -> str:
@@ -183,7 +186,7 @@ class Sheet:
     def _badges(self, card: Card) -> str:
         used = self._is_used(card)
         names = [
-            ("recommended", card.recommended),
+            ("recommended", self._is_recommended(card)),
             ("in_use", used and self._now.status.state in ("ready", "busy")),
             ("being_loaded", used and self._now.status.state in ("loading", "restarting")),
             ("unknown", card.entry is None),
@@ -204,6 +207,9 @@ class Sheet:
         fit = escape(self._words(f"models.fit_{card.plan.fit}"))
         return f'<strong data-fit="{card.plan.fit}">{fit}.</strong> {escape(card.plan.reason)}'
 
+    def _is_recommended(self, card: Card) -> bool:
+        return card.recommended and not self._now.server
+
     def _is_used(self, card: Card) -> bool:
         return self._now.in_use in card.files
 
@@ -212,7 +218,7 @@ class Sheet:
         if card.work and card.work.active:
             yield _button("stop", card.work.id, words("models.stop"))
         elif card.state == "absent":
-            yield _button("get", id, words("models.get", size=size(card.size_bytes)), first=_worth_it(card))
+            yield _button("get", id, words("models.get", size=size(card.size_bytes)), first=_worth_it(card) and not self._now.server)
         elif card.state == "unfinished":
             yield _button("get", id, words("models.go_on"), first=True)
             yield self._removal(card, "discard")
@@ -223,7 +229,7 @@ class Sheet:
         used = self._is_used(card)
         if used and self._now.status.state == "failed":
             yield _button("use", card.files[0].name, self._words("models.try_again"))
-        elif not used and not card.fault:
+        elif not used and not card.fault and not self._now.server:
             yield _button("use", card.files[0].name, self._words("models.use"), first=_worth_it(card))
         yield _button("verify", card.id, self._words("models.verify"))
         if not used:

@@ -1,11 +1,9 @@
 import os
-import queue
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,59 +12,12 @@ import pytest
 from med42_chat.errors import ModelFileError, RuntimeFailure
 from med42_chat.records import Sampling, Turn
 from med42_chat.runtime.local import LocalRuntime
-from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
+from med42_chat.runtime.protocol import Prefill, Queued
+from tests.runtime.asking import Follower, ending, is_text, prompt_of, request, text
 from tests.shapes import CHATML, CHATML_CONTROLS, write_shape
 
 pytestmark = pytest.mark.model
 Start = Callable[..., LocalRuntime]
-LONG = Sampling(max_tokens=4000)
-
-
-def request(name: str, prompt: tuple[int, ...], sampling: Sampling = LONG, seed: int = 1) -> Request:
-    return Request(name, prompt, sampling, seed)
-
-
-def prompt_of(length: int, salt: int = 0) -> tuple[int, ...]:
-    """A prompt of bytes, in the small vocabulary."""
-    return (257, *((index * 7 + salt) % 250 for index in range(length - 1)))
-
-
-def text(events: list[RuntimeEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Text))
-
-
-def ending(events: list[RuntimeEvent]) -> Finished:
-    assert [type(event) for event in events].count(Finished) == 1
-    assert isinstance(events[-1], Finished)
-    return events[-1]
-
-
-class Follower:
-    """Reads a request's events on a thread of its own."""
-
-    def __init__(self, runtime: LocalRuntime, asked: Request) -> None:
-        self.events: list[RuntimeEvent] = []
-        self._incoming: queue.SimpleQueue[RuntimeEvent] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._follow, args=(runtime.generate(asked),), daemon=True)
-        self._thread.start()
-
-    def _follow(self, events: Iterator[RuntimeEvent]) -> None:
-        for event in events:
-            self._incoming.put(event)
-
-    def until(self, wanted: Callable[[RuntimeEvent], bool]) -> RuntimeEvent:
-        while True:
-            self.events.append(self._incoming.get(timeout=20))
-            if wanted(self.events[-1]):
-                return self.events[-1]
-
-    def finish(self) -> Finished:
-        self.until(lambda event: isinstance(event, Finished))
-        return ending(self.events)
-
-
-def is_text(event: RuntimeEvent) -> bool:
-    return isinstance(event, Text)
 
 
 def test_a_model_loads_answers_and_says_what_it_is(start: Start, tiny: Path) -> None:
@@ -106,9 +57,9 @@ def test_the_model_is_not_told_the_passphrase(start: Start, tiny: Path, monkeypa
 
 def test_questions_asked_while_loading_wait_in_line_and_say_so(start: Start, medium: Path) -> None:
     runtime = start(medium)
-    first = Follower(runtime, request("a", prompt_of(300), Sampling(max_tokens=3)))
+    first = Follower(runtime.generate(request("a", prompt_of(300), Sampling(max_tokens=3))))
     first.until(lambda event: isinstance(event, Queued))
-    second = Follower(runtime, request("b", prompt_of(300), Sampling(max_tokens=3)))
+    second = Follower(runtime.generate(request("b", prompt_of(300), Sampling(max_tokens=3))))
     assert first.finish().reason == second.finish().reason == "length"
     assert isinstance(first.events[0], Queued) and first.events[0].reason == "loading"
     assert isinstance(second.events[0], Queued) and second.events[0].position == 1
@@ -119,7 +70,7 @@ def test_answers_wait_for_one_another_in_order(start: Start, medium: Path) -> No
     runtime.wait_until_loaded(20)
     followers = []
     for name in "abc":
-        followers.append(Follower(runtime, request(name, prompt_of(200), Sampling(max_tokens=20))))
+        followers.append(Follower(runtime.generate(request(name, prompt_of(200), Sampling(max_tokens=20)))))
         followers[-1].until(lambda event: isinstance(event, Queued | Prefill))
     assert [follower.events[0] for follower in followers[1:]] == [Queued("queue", 1), Queued("queue", 2)]
     assert runtime.status().state == "busy"
@@ -131,10 +82,10 @@ def test_answers_wait_for_one_another_in_order(start: Start, medium: Path) -> No
 def test_two_answers_come_at_once_and_a_third_waits_for_one_of_them(start: Start, medium: Path) -> None:
     runtime = start(medium, parallel=2)
     assert runtime.wait_until_loaded(20).parallel == 2
-    one, other = (Follower(runtime, request(name, prompt_of(60, salt))) for salt, name in enumerate("ab"))
+    one, other = (Follower(runtime.generate(request(name, prompt_of(60, salt)))) for salt, name in enumerate("ab"))
     for follower in (one, other, one, other):  # whoever of them wrote alone would keep the other waiting
         follower.until(is_text)
-    third = Follower(runtime, request("c", prompt_of(60, 2), Sampling(max_tokens=3)))
+    third = Follower(runtime.generate(request("c", prompt_of(60, 2), Sampling(max_tokens=3))))
     assert third.until(lambda event: True) == Queued("queue", 1)
     assert runtime.status().waiting == 1
     runtime.cancel("a")
@@ -149,7 +100,7 @@ def test_two_answers_come_at_once_and_a_third_waits_for_one_of_them(start: Start
 def test_killed_in_the_middle_of_two_answers_both_texts_stay(start: Start, medium: Path) -> None:
     runtime = start(medium, parallel=2)
     runtime.wait_until_loaded(20)
-    both = [Follower(runtime, request(name, prompt_of(60, salt))) for salt, name in enumerate("ab")]
+    both = [Follower(runtime.generate(request(name, prompt_of(60, salt)))) for salt, name in enumerate("ab")]
     for follower in both:
         follower.until(is_text)
     assert runtime.worker_pid is not None
@@ -164,9 +115,9 @@ def test_stopping_the_reading_of_a_long_prompt_leaves_the_answer_beside_it_as_it
     alone = text(list(start(medium).generate(asked)))
     runtime = start(medium, parallel=2)
     runtime.wait_until_loaded(20)
-    writing = Follower(runtime, asked)
+    writing = Follower(runtime.generate(asked))
     writing.until(is_text)
-    reading = Follower(runtime, request("b", prompt_of(6000, 3)))
+    reading = Follower(runtime.generate(request("b", prompt_of(6000, 3))))
     reading.until(lambda event: isinstance(event, Prefill) and event.done > 0)
     runtime.cancel("b")
     assert reading.finish().usage.completion_tokens == 0
@@ -176,7 +127,7 @@ def test_stopping_the_reading_of_a_long_prompt_leaves_the_answer_beside_it_as_it
 def test_a_long_prefill_stops_within_a_second(start: Start, medium: Path) -> None:
     runtime = start(medium)
     runtime.wait_until_loaded(20)
-    follower = Follower(runtime, request("a", prompt_of(6000)))
+    follower = Follower(runtime.generate(request("a", prompt_of(6000))))
     follower.until(lambda event: isinstance(event, Prefill) and event.done > 0)
     asked = time.monotonic()
     runtime.cancel("a")
@@ -186,7 +137,7 @@ def test_a_long_prefill_stops_within_a_second(start: Start, medium: Path) -> Non
     done = max(event.done for event in follower.events if isinstance(event, Prefill))
     assert done < 6000
     # What was read before the stop is not read again.
-    again = Follower(runtime, request("b", prompt_of(6000)))
+    again = Follower(runtime.generate(request("b", prompt_of(6000))))
     first = again.until(lambda event: isinstance(event, Prefill))
     assert isinstance(first, Prefill) and first.done >= done - 4
     runtime.cancel("b")
@@ -196,7 +147,7 @@ def test_a_long_prefill_stops_within_a_second(start: Start, medium: Path) -> Non
 def test_stopping_an_answer_keeps_what_came_and_an_abandoned_one_is_stopped(start: Start, medium: Path) -> None:
     runtime = start(medium)
     runtime.wait_until_loaded(20)
-    follower = Follower(runtime, request("a", prompt_of(100)))
+    follower = Follower(runtime.generate(request("a", prompt_of(100))))
     for _ in range(3):
         follower.until(is_text)
     runtime.cancel("a")
@@ -212,7 +163,7 @@ def test_stopping_an_answer_keeps_what_came_and_an_abandoned_one_is_stopped(star
 def test_texts_are_tokenised_while_an_answer_is_written(start: Start, medium: Path) -> None:
     runtime = start(medium)
     runtime.wait_until_loaded(20)
-    follower = Follower(runtime, request("a", prompt_of(4000)))
+    follower = Follower(runtime.generate(request("a", prompt_of(4000))))
     follower.until(lambda event: isinstance(event, Prefill))
     assert runtime.count([Turn("user", "Hi"), Turn("assistant", "")]) == [11, 14]
     assert runtime.status().state == "busy"
@@ -229,10 +180,10 @@ def test_another_process_gives_the_same_tokens_for_the_same_request(start: Start
 def test_killed_in_mid_answer_the_text_stays_and_the_next_question_is_answered(start: Start, medium: Path) -> None:
     runtime = start(medium)
     runtime.wait_until_loaded(20)
-    running = Follower(runtime, request("a", prompt_of(100)))
+    running = Follower(runtime.generate(request("a", prompt_of(100))))
     for _ in range(3):
         running.until(is_text)
-    waiting = Follower(runtime, request("b", prompt_of(80), Sampling(max_tokens=5)))
+    waiting = Follower(runtime.generate(request("b", prompt_of(80), Sampling(max_tokens=5))))
     waiting.until(lambda event: isinstance(event, Queued))
     killed = runtime.worker_pid
     assert killed is not None
@@ -288,7 +239,7 @@ def test_no_worker_outlives_a_killed_program(medium: Path, tmp_path: Path) -> No
 def test_closing_leaves_no_process_even_in_mid_answer(start: Start, medium: Path) -> None:
     runtime = start(medium)
     runtime.wait_until_loaded(20)
-    follower = Follower(runtime, request("a", prompt_of(3000)))
+    follower = Follower(runtime.generate(request("a", prompt_of(3000))))
     follower.until(lambda event: isinstance(event, Prefill))
     assert runtime.worker_pid is not None
     worker = psutil.Process(runtime.worker_pid)

@@ -109,6 +109,12 @@ class TestTheAddress:
             address_of("https://me:secret@ward-gpu.example")
         assert KEY in refused.value.hint and "secret" not in str(refused.value)
 
+    @pytest.mark.parametrize("url", ["ftp://me:secret@a.example", "https://me:sec@ret@a b.example", "https://a.example/?key=secret"])
+    def test_nor_is_one_repeated_where_the_address_is_mistyped_besides(self, url: str) -> None:
+        with pytest.raises(SettingsError, match=r"example' is not the address|example/' is not the address") as refused:
+            address_of(url)
+        assert "sec" not in str(refused.value)
+
     def test_a_key_is_not_shown_with_it_and_one_with_a_line_break_is_refused(self) -> None:
         assert "sk-12" not in repr(address_of("https://a.example", "sk-12"))
         with pytest.raises(SettingsError):
@@ -386,6 +392,7 @@ class TestFaults:
         script, said = FAULTS[fault]
         last = end(asked(start(**script)[1]))
         assert last.reason == "failed" and said in last.detail and last.timings.first_token_s == 0
+        assert last.hint and last.hint not in last.detail
 
     def test_what_came_before_is_kept_and_the_answer_counts_as_interrupted(self, start: Any) -> None:
         events = asked(start(steps=("Half an", " answer"))[1])

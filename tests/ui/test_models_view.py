@@ -48,6 +48,15 @@ def loaded(**changes: Any) -> str:
     return parts(status=RuntimeStatus("ready", model=model))["now"]
 
 
+def test_where_a_server_answers_no_model_of_this_computer_is_recommended_or_offered_for_use() -> None:
+    catalogued = replace(CARD, recommended=True, state="absent")
+    here = parts(cards=[catalogued, CARD], advice="Med42 8B is best here.")
+    assert "Med42 8B" in here["advice"] and 'badge recommended"' in here["near"] and 'data-act="use"' in here["near"]
+    there = parts(cards=[catalogued, CARD], advice="Med42 8B is best here.", server="ward-gpu:8000", in_use=None)
+    assert "ward-gpu:8000" in there["advice"] and "Med42 8B" not in there["advice"]
+    assert "recommended" not in there["near"] and 'data-act="use"' not in there["near"]
+
+
 class TestWhatAnswers:
     def test_layers_and_devices_are_those_that_are_really_used(self) -> None:
         assert "A card: 24 of 33 layers" in text(loaded(device="A card", layers=33, layers_offloaded=24))
