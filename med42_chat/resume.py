@@ -38,8 +38,12 @@ def health(settings: Settings) -> Health:
         return Health("resume", "ok", "Nothing of what the model has read is kept between two starts (resume_gb is 0).")
     count, size = archive.held(_folder(settings))
     conversations = "1 conversation" if count == 1 else f"{count} conversations"
-    text = f"what the model has read of {conversations} is kept encrypted: {size / 1e9:.2f} GB of at most {settings.resume_gb:g} GB"
+    text = f"what the model has read of {conversations} is kept encrypted: {_in_words(size)} of at most {settings.resume_gb:g} GB"
     return Health("resume", "ok", text)
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _shelf(settings: Settings, store_key: bytes) -> Shelf | None:

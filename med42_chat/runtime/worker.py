@@ -209,6 +209,8 @@ class Worker:
         if not (line := self._commands.readline()):
             return
         begin = unpack(line)
+        if not isinstance(begin, Begin):  # the program leaves again before it has said what to load
+            return
         threading.Thread(target=self._listen, daemon=True).start()
         try:
             self._loaded = Loaded(begin, found, self._reports)
