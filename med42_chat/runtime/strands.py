@@ -167,7 +167,7 @@ class Strands:
 
     def pause(self) -> float | None:
         """Seconds until there is something to keep, if nobody asks anything meanwhile; None where there is nothing."""
-        return min((self._due(strand) for strand in self.free if self._is_worth_keeping(strand)), default=None)
+        return min((max(0.0, self._due(strand)) for strand in self.free if self._is_worth_keeping(strand)), default=None)
 
     def keep_due(self) -> None:
         """Keeps what has rested long enough for its size."""

@@ -110,7 +110,8 @@ def test_a_small_one_is_handed_over_soon_and_a_large_one_after_a_longer_rest(mon
     stage.now += 9
     stage.scheduler.step()
     assert stage.keeper.log == [] and stage.scheduler.pause() == pytest.approx(1)
-    stage.now += 1
+    stage.now += 3
+    assert stage.scheduler.pause() == 0
     stage.scheduler.step()
     assert stage.keeper.log == ["took a"] and stage.scheduler.pause() is None
 
