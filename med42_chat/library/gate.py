@@ -11,31 +11,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from med42_chat.library.asked import asked_for
+from med42_chat.library.fitted import ENOUGH, WEIGHTS
 from med42_chat.library.shorthand import short_for
-from med42_chat.library.words import alike, called, stem, stems, telling, weak, words
+from med42_chat.library.words import alike, called, listed, related, same_root, stem, stems, telling, weak, words
 from med42_chat.records import Find
 
 MOST = 5
 
-# What each sign weighs. `python -m tests.bench.fit_gate` fits them; what they come to on other questions, docs/library.md says.
-_WEIGHTS = {
-    "always": -5.78,
-    "share": 2.91,
-    "sentence": 2.82,
-    "everyday": 1.92,
-    "nowhere": -2.25,
-    "in passing": -1.70,
-    "asked": 0.67,
-    "search": 2.81,
-}
-_ENOUGH = -0.46  # of the sum, for the best passage
 _NEVER = -math.inf
-_BESIDE = 1.5  # below the best, where a further one is still let through
+_BESIDE = 1.9  # below the best, where a further one is still let through
 _ITSELF = 0.5  # how much it counts for the order that a passage has the question in its own text, and not in its headings
 
 _RAREST = 3.0  # beyond this a word weighs no more: a small library has every second word but once
 _DOUBT = 0.5  # added to what the question weighs: one of everyday words alone is never answered for certain
-_EVERYDAY = 0.3  # times the weight of an everyday word, or of a figure: a patient's value lies between those of a table
+_EVERYDAY = 0.3  # times the weight of an everyday word
+_LITTLE = 0.1  # times that of a figure or a single letter: a patient's value lies between those of a table
+_RELATED = 0.5  # what a word counts of which only one of the same matter stands there
 _PARTLY = 0.5  # what an abbreviation counts at most of whose long form not every word stands there
 _CONTEXT = 0.5  # times the weight of a word that is only leaned on: 'and magnesium?' is about that in the place of something else
 _NOWHERE = "qzqzqz"  # a word that stands in no library; the score of a search grows with how rare words can be in it
@@ -58,16 +49,20 @@ Signs = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A word of the question. It stands in a text that has a stem of each set of one of its `ways`: as it is, or written long or short."""
+    """A word of the question. It stands in a text that has a stem of each set of one of its `ways`: as it is, or written long or short.
+
+    `related` are stems of words of the same matter, with one of which it stands there by half.
+    """
 
     weight: float
     everyday: bool
     ways: tuple[tuple[frozenset[str], ...], ...]
+    related: frozenset[str]
 
     def stands(self, have: frozenset[str]) -> float:
         """How far it stands in a text with these stems, 0 to 1."""
         best = max(sum(not one.isdisjoint(have) for one in way) / len(way) for way in self.ways)
-        return best if best == 1 else best * _PARTLY
+        return best if best == 1 else max(best * _PARTLY, 0.0 if self.related.isdisjoint(have) else _RELATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +84,20 @@ class _Question:
     def share(self, have: frozenset[str]) -> float:
         """How much of the question a text with these stems has, 0 to 1."""
         return sum(word.weight * word.stands(have) for word in self.words) / self.weight
+
+    def subject(self, have: frozenset[str]) -> float:
+        """The same of what it is about, its everyday words left out."""
+        about = [word for word in self.words if not word.everyday]
+        return sum(word.weight * word.stands(have) for word in about) / max(sum(word.weight for word in about), _DOUBT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A find with the stems over it, and each of its sentences with its stems."""
+
+    find: Find
+    over: frozenset[str]
+    sentences: Sequence[tuple[str, frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +124,10 @@ def passing(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms =
     `rarity` gives for words how rare each is in the library, `forms` are the short forms that stand in the question, either way;
     `context` has words of an earlier question that this one leans on.
     """
-    asked = _question(question, context, rarity, forms)
-    found = [_found(asked, find) for find in finds]
-    values = [sum(_WEIGHTS[name] * sign for name, sign in signs.items()) for signs in _all_signs(asked, found)]
-    values = [value if one.names(asked.medicines) else _NEVER for one, value in zip(found, values, strict=False)]
+    asked, found = _weighed(question, finds, rarity, forms, context)
+    values = [sum(WEIGHTS[name] * sign for name, sign in signs.items()) for signs in _all_signs(asked, found)]
     best = max(values, default=_NEVER)
-    if best < _ENOUGH:
+    if best < ENOUGH:
         return []
     good = [place for place, value in enumerate(values) if value >= best - _BESIDE]
     good.sort(key=lambda place: -values[place] - _ITSELF * asked.share(found[place].text))
@@ -129,12 +136,19 @@ def passing(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms =
 
 def signs_of(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms = (), context: str = "") -> list[Signs]:
     """For each find the signs by which it is weighed, each about 0 to 1; none for a question without a telling word."""
-    asked = _question(question, context, rarity, forms)
-    return _all_signs(asked, [_found(asked, find) for find in finds])
+    return _all_signs(*_weighed(question, finds, rarity, forms, context))
+
+
+def _weighed(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms, context: str) -> tuple[_Question, list[_Found]]:
+    """The question and the finds, each with what counts of it."""
+    read = [_Read(find, _over(find), tuple(_sentences(find.passage.text))) for find in finds]
+    there = frozenset[str]().union(*(one.over for one in read), *(have for one in read for _, have in one.sentences))
+    asked = _question(question, context, rarity, forms, there)
+    return asked, [_found(asked, one) for one in read]
 
 
 def _all_signs(asked: _Question, found: Sequence[_Found]) -> list[Signs]:
-    nowhere = [word.weight for word in asked.words if not word.everyday and not any(word.stands(one.have) == 1 for one in found)]
+    nowhere = [word.weight for word in asked.words if not word.everyday and not any(word.stands(one.have) >= _RELATED for one in found)]
     return [_signs(asked, one, sum(nowhere) / asked.weight) for one in found] if asked.words else []
 
 
@@ -146,22 +160,25 @@ def _signs(asked: _Question, found: _Found, nowhere: float) -> Signs:
         "sentence": max(map(asked.share, found.sentences), default=0.0),
         "everyday": min(everyday / 3, 1.0),
         "nowhere": nowhere,
-        "in passing": 1 - asked.share(found.over) if asked.overview else 0.0,
+        "in passing": 1 - asked.subject(found.over) if asked.overview else 0.0,
         "asked": float(asked.asked is not None),
+        "another medicine": float(not found.names(asked.medicines)),
         "search": min(found.score / (asked.rarest * _SCORE), 1.0),
     }
 
 
-def _question(question: str, context: str, rarity: Rarity, forms: Forms) -> _Question:
+def _question(question: str, context: str, rarity: Rarity, forms: Forms, there: frozenset[str]) -> _Question:
+    """`there` are all stems of what was found, for words that are misspelt or another form of theirs."""
     plain = question.casefold()
     asks, asked = asked_for(question)
     own = [word for word in telling(question) if word not in words(asks)]
     leaned_on = [word for word in telling(context) if word not in own]
     rare = rarity([*own, *leaned_on, _NOWHERE, *(word for _, long in forms for word in words(long))])
-    told = [_word(word, rare, forms, 1.0) for word in own]
-    told += [_word(word, rare, forms, _CONTEXT if own else 1.0) for word in leaned_on]  # 'why?' is about the same thing altogether
+    told = [_word(word, rare, forms, there, 1.0) for word in own]
+    counts = _CONTEXT if own else 1.0  # 'why?' is about the same thing altogether
+    told += [_word(word, rare, forms, there, counts) for word in leaned_on]
     rarest, weight = max(rare.get(_NOWHERE, 0.0), 1.0), sum(word.weight for word in told) + _DOUBT
-    known = frozenset[str]().union(*(one for word in told for way in word.ways for one in way))
+    known = frozenset[str]().union(*(one for word in told for way in (*word.ways, (word.related,)) for one in way))
     taken = _TAKEN.findall(plain)
     medicines = frozenset[str]().union(*(_called(word, forms) for word in own if word not in taken))
     return _Question(told, asked, bool(_OVERVIEW.search(plain)), rarest, weight, medicines, known | medicines)
@@ -173,29 +190,38 @@ def _called(word: str, forms: Forms) -> frozenset[str]:
     return frozenset[str]().union(*(called(one).union(map(stem, short_for(one))) for one in names))
 
 
-def _word(word: str, rare: Mapping[str, float], forms: Forms, counts: float) -> _Word:
+def _word(word: str, rare: Mapping[str, float], forms: Forms, there: frozenset[str], counts: float) -> _Word:
     """A word with what else it may be written as. A short form weighs what the rarest word of its long form does."""
     longs = [words(long) for short, long in forms if short.casefold() == word and words(long)]
     shorts = [stem(short.casefold()) for short, long in forms if word in words(long)]
     weight = min(max(_weight(one, rare) for one in long) for long in longs or [[word]])
-    ways = ((alike(word),), *(tuple(map(alike, long)) for long in longs), *((frozenset([short]),) for short in shorts))
-    return _Word(weight * counts, all(map(_everyday, [one for long in longs for one in long] or [word])), ways)
+    everyday = all(map(_everyday, [one for long in longs for one in long] or [word]))
+    itself = alike(word)
+    if not everyday and not longs and itself.isdisjoint(there):
+        itself |= same_root(word, there, misspelt=not listed(word))
+    ways = ((itself,), *(tuple(map(alike, long)) for long in longs), *((frozenset([short]),) for short in shorts))
+    other = related(word).union(*(related(long[0]) for long in longs if len(long) == 1))
+    return _Word(weight * counts, everyday, ways, other)
 
 
 def _weight(word: str, rare: Mapping[str, float]) -> float:
-    return min(rare.get(word, 0.0), _RAREST) * (_EVERYDAY if _everyday(word) else 1.0)
+    return min(rare.get(word, 0.0), _RAREST) * (_LITTLE if _says_little(word) else _EVERYDAY if weak(word) else 1.0)
 
 
 def _everyday(word: str) -> bool:
-    return weak(word) or word[0].isdigit()
+    return weak(word) or _says_little(word)
 
 
-def _found(asked: _Question, find: Find) -> _Found:
-    sentences = [(text, have & asked.stems) for text, have in _sentences(find.passage.text)]
-    over = _over(find) & asked.stems
+def _says_little(word: str) -> bool:
+    return len(word) == 1 or not any(map(str.isalpha, word))
+
+
+def _found(asked: _Question, read: _Read) -> _Found:
+    sentences = [(text, have & asked.stems) for text, have in read.sentences]
+    over = read.over & asked.stems
     offering = [over | have for text, have in sentences if asked.asked is None or asked.asked.search(text.casefold())]
     text = frozenset[str]().union(*(have for _, have in sentences))
-    return _Found(find.score, over, text, over | text, frozenset(offering))  # many sentences have the same of it
+    return _Found(read.find.score, over, text, over | text, frozenset(offering))  # many sentences have the same of it
 
 
 def _sentences(text: str) -> Iterator[tuple[str, frozenset[str]]]:

@@ -4,10 +4,18 @@ import re
 import unicodedata
 from functools import cache, lru_cache
 
-from med42_chat.library.english import CLASSES, EMPTY, KINDS, SAME, WEAK
+from med42_chat.library.english import ALTERNATIVES, CLASSES, EMPTY, KINDS, SAME, WEAK
+from med42_chat.library.related import RELATED
 
-_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W_]+")
+_UNITS = (
+    "mg mls? kg gm mcg mmol meq iu units? kcal litres? cm mm fr times st nd rd th am pm"
+    " hrs? hours? mins? days? wks? weeks? months? yrs? years? yo"
+)
+# A name that begins with a figure ('4AT', and not '5mg' or '2nd'), a figure, or letters.
+_WORD = re.compile(rf"\b\d(?!(?:{_UNITS.replace(' ', '|')})\b)[^\W\d_]{{2,}}\b|\d+(?:[.,]\d+)*|[^\W_]+")
 _ENDED = re.compile(r"(?:n['’]t|['’](?:s|d|m|ll|re|ve))\b")
+_ROOT = 5  # letters that words of one root begin with alike
+_ROOT_SHARE = 0.65  # and of the longer one's
 _ENDINGS = ("ations", "ation", "ments", "ment", "ings", "ing", "edly", "ies", "ied", "ed", "en", "es", "ly", "s", "e", "y")
 
 
@@ -54,6 +62,44 @@ def called(word: str) -> frozenset[str]:
     """The stems of what a text may call a medicine or a scan: its name, one for the same, its kinds'. None for any other word."""
     kinds = [kind for kind, members in (*KINDS, *CLASSES) if word in members and "fluid" not in kind]  # saline has too many names
     return alike(word).union(*map(_stems, kinds)) if kinds else frozenset()
+
+
+@cache
+def related(word: str) -> frozenset[str]:
+    """The stems of words of the same matter, its own left out."""
+    own = stem(word)
+    return frozenset[str]().union(*(group for group in map(_stems, RELATED) if own in group)) - {own}
+
+
+@cache
+def listed(word: str) -> bool:
+    """Whether a word is in one of the lists, and so no other one misspelt."""
+    return bool(called(word)) or word in ALTERNATIVES[0] or len(alike(word)) > 1 or bool(related(word))
+
+
+def same_root(word: str, there: frozenset[str], misspelt: bool) -> frozenset[str]:
+    """Of these stems those of the word's root ('delirious', 'delirium'); if it may be misspelt, those that are one letter off, too."""
+    own = stem(word)
+    alike_begun = (one for one in there if one[:3] == own[:3] and len(one) >= _ROOT)
+    return frozenset(one for one in alike_begun if _rooted(own, one) or (misspelt and _one_off(own, one)))
+
+
+def _rooted(one: str, other: str) -> bool:
+    common = _begun(one, other)
+    return common >= max(_ROOT, _ROOT_SHARE * max(len(one), len(other)))
+
+
+def _begun(one: str, other: str) -> int:
+    """How many letters two words begin with alike."""
+    return next((place for place, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), min(len(one), len(other)))
+
+
+def _one_off(one: str, other: str) -> bool:
+    """Whether one letter is another, missing or too many, or two have changed places. Of short words nothing is said."""
+    start = _begun(one, other)
+    end = _begun(one[start:][::-1], other[start:][::-1])
+    left, right = one[start : len(one) - end], other[start : len(other) - end]
+    return min(len(one), len(other)) > _ROOT and (max(len(left), len(right)) <= 1 or (len(left) == 2 and left == right[::-1]))
 
 
 @cache

@@ -139,8 +139,8 @@ def test_an_abbreviation_and_what_it_stands_for_are_the_same() -> None:
 def test_what_is_written_short_on_a_ward_is_found_written_long() -> None:
     assert ("gent", "gentamicin") in spelled("Gent level?") and ("aki", "acute kidney injury") in spelled("acute kidney injury?")
     assert spelled("Hello") == [] and joined("u&es in c. diff, and c diff") == "ues in cdiff, and cdiff"
-    found = [find(1, "In acute kidney injury stop naproxen.")]
-    assert passing("naproxen in aki", found, even, spelled("naproxen in aki")) == found and passing("naproxen in aki", found, even) == []
+    found = [find(1, "Before tranexamic acid stop naproxen.")]
+    assert passing("naproxen before txa", found, even, spelled("txa")) == found and passing("naproxen before txa", found, even) == []
 
 
 def test_the_best_comes_first_and_what_says_much_less_does_not_come_along() -> None:
