@@ -59,7 +59,7 @@ def _gate() -> list[Row]:
         for name, document in documents():
             store.add(document, name.encode(), name)
         lookup = Lookup(store)
-        answerable, others = questions("second", "answerable"), questions("second", "unanswerable")
+        answerable, others = questions("third", "answerable"), questions("third", "unanswerable")
         answered = [_let_through(lookup, one["question"]) for one in answerable]
         right = sum(any(_has(source, one["words"]) for source in found) for one, found in zip(answerable, answered, strict=True))
         wrong = [one["kind"] for one in others if _let_through(lookup, one["question"])]

@@ -17,7 +17,7 @@ CORPUS = HERE / "corpus"
 
 
 def questions(half: str, kind: str) -> list[dict[str, str]]:
-    """The 'answerable' or 'unanswerable' questions of 'development', 'held-out', 'fresh' or 'second'."""
+    """The 'answerable' or 'unanswerable' questions of 'development', 'held-out', 'fresh', 'second' or 'third'."""
     found: list[dict[str, str]] = _toml(HERE / "gate" / f"{half}.toml")[kind]
     return found
 

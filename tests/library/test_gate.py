@@ -15,7 +15,7 @@ from med42_chat.library.documents import document_of
 from med42_chat.library.gate import MOST, passing, signs_of
 from med42_chat.library.shorthand import plain as joined
 from med42_chat.library.shorthand import short_for, spelled
-from med42_chat.library.words import called, stems, words
+from med42_chat.library.words import called, same_root, stems, words
 from med42_chat.lookup import Lookup
 from med42_chat.records import Find, Holding, Passage
 from med42_chat.settings import ASSETS
@@ -65,34 +65,34 @@ def shares(samples: Lookup, answerable: Sequence[str], unanswerable: Sequence[st
 
 
 def test_on_the_questions_that_it_was_fitted_on_it_abstains_and_answers_as_it_was_meant_to(samples: Lookup) -> None:
-    sets = [questions(name) for name in ("development", "held-out", "ward", "fresh", "further")]
+    sets = [questions(name) for name in ("development", "held-out", "ward", "fresh", "further", "second")]
     asked = [[text(one) for each in sets for one in each[kind]] for kind in ("answerable", "unanswerable")]
     abstains, answers = shares(samples, *asked)
     assert abstains >= 0.95 and answers >= 0.85
 
 
 def test_what_stands_close_to_the_library_is_told_from_what_is_in_it(samples: Lookup) -> None:
-    """All 36 are answered, and of the 40 beside them 7 are."""
+    """All 36 are answered, and of the 40 beside them 6 are."""
     asked = questions("near")
     abstains, answers = shares(samples, asked["answerable"], asked["unanswerable"])
     assert abstains >= 0.8 and answers >= 0.97
 
 
 def test_on_questions_that_nothing_was_chosen_on_it_does_not_fall_behind_what_was_measured(samples: Lookup) -> None:
-    """.99 and .71 were measured; .95 and .85 are wanted."""
-    asked = questions("second")
+    """.94 and .63 were measured; .95 and .85 are wanted."""
+    asked = questions("third")
     abstains, answers = shares(samples, *([one["question"] for one in asked[kind]] for kind in ("answerable", "unanswerable")))
-    assert abstains >= 0.95 and answers >= 0.69
+    assert abstains >= 0.93 and answers >= 0.61
 
 
-@pytest.mark.parametrize("name", ["fresh", "second"])
+@pytest.mark.parametrize("name", ["fresh", "second", "third"])
 def test_the_passage_with_the_answer_is_among_those_that_pass(samples: Lookup, name: str) -> None:
     passed = [(one, samples.passing(one["question"])) for one in questions(name)["answerable"]]
     right = [one for one, finds in passed if any(plain(one["words"]) in plain(find.passage.text) for find in finds)]
     assert len(right) >= 0.95 * sum(bool(finds) for _, finds in passed)
 
 
-@pytest.mark.parametrize("name", ["fresh", "second"])
+@pytest.mark.parametrize("name", ["fresh", "second", "third"])
 def test_the_words_that_answer_a_question_stand_in_its_document_and_in_one_passage_only(name: str) -> None:
     texts = {name: [plain(passage.text) for passage in document.passages] for name, document in documents()}
     asked = questions(name)
@@ -101,10 +101,10 @@ def test_the_words_that_answer_a_question_stand_in_its_document_and_in_one_passa
 
 
 def test_no_question_of_the_test_is_one_that_was_used_before() -> None:
-    names, kinds = ("development", "held-out", "ward", "further", "near", "fresh", "protocols"), ("answerable", "unanswerable")
+    names, kinds = ("development", "held-out", "ward", "further", "near", "fresh", "second", "protocols"), ("answerable", "unanswerable")
     used = [questions(name)[kind] for name in names for kind in kinds]
     before = {frozenset(plain(text(one)).split()) for each in used for one in each}
-    test = [frozenset(plain(one["question"]).split()) for kind in questions("second").values() for one in kind]
+    test = [frozenset(plain(one["question"]).split()) for kind in questions("third").values() for one in kind]
     assert not [one for one in test for other in before if len(one & other) >= 0.6 * len(one | other)]
 
 
@@ -141,6 +141,29 @@ def test_what_is_written_short_on_a_ward_is_found_written_long() -> None:
     assert spelled("Hello") == [] and joined("u&es in c. diff, and c diff") == "ues in cdiff, and cdiff"
     found = [find(1, "Before tranexamic acid stop naproxen.")]
     assert passing("naproxen before txa", found, even, spelled("txa")) == found and passing("naproxen before txa", found, even) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("naproxen if delirious", "In delirium stop naproxen."),
+        ("naproxin in delirium", "In delirium stop naproxen."),
+        ("who accompanies naproxen patients", "A nurse goes with naproxen."),
+    ],
+)
+def test_a_word_of_one_root_or_matter_and_a_misspelt_one_are_found(question: str, text: str) -> None:
+    found = [find(1, text)]
+    assert passing(question, found, even) == found
+
+
+def test_a_name_that_begins_with_a_figure_is_one_word_and_a_measure_is_two() -> None:
+    assert words("4AT of 7, 5mg on the 2nd day, 1.5 ml/min") == ["4at", "of", "7", "5", "mg", "on", "the", "2", "nd", "day", "1.5", "ml", "min"]
+
+
+def test_of_medicines_that_are_known_one_that_is_nearly_written_alike_is_another() -> None:
+    assert passing("cefotaxime in sepsis", [find(1, "Cefuroxime in sepsis.")], even) == []
+    assert same_root("paracetamal", frozenset({"paracetamol"}), misspelt=True) and not same_root("ceft", frozenset({"left"}), misspelt=True)
+    assert not same_root("paracetamal", frozenset({"paroxetine"}), misspelt=True)
 
 
 def test_the_best_comes_first_and_what_says_much_less_does_not_come_along() -> None:
