@@ -1,24 +1,28 @@
 """What the scheduler drives: a model's context with room for several sequences of tokens. Knows nothing of llama.cpp."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from med42_chat.runtime.protocol import Request
 
 
 class Part(NamedTuple):
-    """What one sequence has in a decode: `tokens`, from `position` on."""
+    """What one sequence has in a decode: `tokens`, from `position` on. The last `guessed` of them are not known to be right.
+
+    What follows a token that the next one is a guess at can be sampled too. Each place that can be is numbered, over all parts, from 0.
+    """
 
     sequence: int
     position: int
     tokens: Sequence[int]
+    guessed: int = 0
 
 
 class Sampler(Protocol):
     """Chooses tokens for one answer."""
 
     def sample(self, place: int) -> int:
-        """The next token after the part that stood at `place` in the last decode."""
+        """The next token at `place` of the last decode. It counts as written from then on, and that cannot be taken back."""
         ...
 
     def close(self) -> None:
@@ -38,6 +42,7 @@ class Context(Protocol):
     # that is so, or not to be had, for pieces of any length.
     grain: int
     least: int
+    costs: Mapping[int, float]  # the time of a decode of so many tokens of one sequence over that of one; empty: no guesses are worth it
 
     def decode(self, parts: Sequence[Part]) -> bool:
         """Adds every part to its sequence. False when it was interrupted and nothing of any was kept. Raises RuntimeFailure."""
@@ -68,7 +73,7 @@ class Context(Protocol):
         ...
 
     def log_probability(self, place: int, token: int) -> float:
-        """How likely the model itself held `token` after the part at `place` in the last decode: a natural logarithm."""
+        """How likely the model itself held `token` at `place` of the last decode: a natural logarithm."""
         ...
 
     def piece(self, token: int) -> bytes:

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +267,7 @@ class LlamaContext:
         self.beside = _BESIDE_ON_CPU if on_cpu else _BESIDE_ON_CARD
         self.grain, self.least = (_GRAIN, _LEAST) if on_cpu else (1, 1)
         self.stop_ids = vocabulary.stop_ids()
+        self.costs: Mapping[int, float] = {}  # until they are measured
         self._room = np.empty(vocabulary.size, np.float32)  # for sums over all tokens
 
     def interrupt(self) -> None:
@@ -328,8 +329,8 @@ class LlamaContext:
         return LlamaSampler(self._context, self._batch, [*held, *penalties, *_links(request.sampling, request.seed)])
 
     def log_probability(self, place: int, token: int) -> float:
-        """How likely the model itself held `token` after the part at `place` in the last decode: a natural logarithm."""
-        pointer = native.llama_get_logits_ith(self._context, self._batch.ends[place])
+        """How likely the model itself held `token` at `place` of the last decode: a natural logarithm."""
+        pointer = native.llama_get_logits_ith(self._context, self._batch.places[place])
         logits = np.ctypeslib.as_array(pointer, (self._vocabulary.size,))
         highest = logits.max()
         # Into memory that is there: half a megabyte of new memory for each token would cost more than the arithmetic.
@@ -343,7 +344,7 @@ class LlamaContext:
 
 
 class Batch:
-    """The tokens of one decode as llama.cpp reads them. `ends` are the places of each part's last token."""
+    """The tokens of one decode as llama.cpp reads them. `places` are those behind which a token can be sampled."""
 
     def __init__(self) -> None:
         self._batch = native.llama_batch_init(BATCH, 0, 1)
@@ -352,20 +353,21 @@ class Batch:
         self._sequences = [self._batch.seq_id[index] for index in range(BATCH)]
         for index in range(BATCH):
             self._batch.n_seq_id[index] = 1
-        self.ends: list[int] = []
+        self.places: list[int] = []
 
     def of(self, parts: Sequence[Part]) -> Any:
         """The batch, filled with `parts`."""
-        index, self.ends = 0, []
+        index, self.places = 0, []
         for part in parts:
-            for position, token in enumerate(part.tokens, part.position):
+            known = len(part.tokens) - part.guessed
+            for number, token in enumerate(part.tokens, 1):
                 self._tokens[index] = token
-                self._positions[index] = position
+                self._positions[index] = part.position + number - 1
                 self._sequences[index][0] = part.sequence
-                self._wanted[index] = False
+                self._wanted[index] = number >= known
+                if number >= known:
+                    self.places.append(index)
                 index += 1
-            self._wanted[index - 1] = True
-            self.ends.append(index - 1)
         self._batch.n_tokens = index
         return self._batch
 
@@ -381,8 +383,8 @@ class LlamaSampler:
             native.llama_sampler_chain_add(self._chain, link)
 
     def sample(self, place: int) -> int:
-        """The next token after the part that stood at `place` in the last decode."""
-        return int(native.llama_sampler_sample(self._chain, self._context, self._batch.ends[place]))
+        """The next token at `place` of the last decode."""
+        return int(native.llama_sampler_sample(self._chain, self._context, self._batch.places[place]))
 
     def close(self) -> None:
         """Frees the chain."""

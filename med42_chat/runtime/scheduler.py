@@ -3,7 +3,8 @@
 Requests come in by `submit` and `cancel`; `step` decodes once and gives what happened. As many answers as the context has sequences
 are made at once, the others wait in the order in which they came. One decode takes the next token of every answer that is being
 written; between two of these a piece of a prompt is read, one prompt after the other, so nobody who reads his answer waits longer
-than that piece takes. What of a prompt stands in the cache is not read again (`strands`).
+than that piece takes. What of a prompt stands in the cache is not read again (`strands`). Where an answer seems to copy, guesses at how it
+goes on are decoded behind its last token (`drafting`), and kept as far as its sampler chooses the same.
 
 The same request gives the same tokens whether or not its beginning was cached, as long as its answer is written alone. That is not
 free: on a CPU llama.cpp's last bits depend on how many tokens are computed together. Prompts are therefore read in pieces of their
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from med42_chat.errors import RuntimeFailure
 from med42_chat.records import FinishReason, Timings, Usage
 from med42_chat.runtime.context import Context, Keeper, Part
+from med42_chat.runtime.drafting import Drafter
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
 from med42_chat.runtime.strands import Strand, Strands
 from med42_chat.runtime.writer import Writer
@@ -52,8 +54,9 @@ class _Answer(_Waiting):
 
     def finished(self, reason: FinishReason, detail: str) -> Finished:
         completed = self.writer.completed if self.writer is not None else 0
+        guessed = self.writer.guessed if self.writer is not None else 0
         usage = Usage(len(self.request.prompt), self.cached, completed, self.restored)
-        return Finished(reason, usage, self._timings(), detail, self.together, tuple(self.log_probabilities))
+        return Finished(reason, usage, self._timings(), detail, self.together, tuple(self.log_probabilities), guessed=guessed)
 
     def _timings(self) -> Timings:
         if self.writer is None or not self.writer.completed:
@@ -171,26 +174,48 @@ class Scheduler:
             events: Events = [(answer.id, Prefill(done + len(piece), len(prompt)))]
             if done + len(piece) < len(prompt):
                 return events
-            answer.writer = Writer(self._context.sampler(answer.request))
+            answer.writer = Writer(self._context.sampler(answer.request), Drafter(prompt, self._context.costs))
         except RuntimeFailure as failure:
             return self._give_up(answer, failure)
         return events + self._choose(answer, answer.writer, 0)
 
     def _write(self, writing: Sequence[tuple[_Answer, Writer]]) -> Events:
         """Puts the last chosen token of each into its sequence and chooses the next. A failure is that of all."""
+        drafts = self._drafts(writing)
+        guessed = len(drafts[0])
         try:
-            if not self._decode([(answer.strand, (writer.token,)) for answer, writer in writing]):
+            added = [(answer.strand, (writer.token, *draft)) for (answer, writer), draft in zip(writing, drafts, strict=True)]
+            if not self._decode(added, guessed):
                 return []
         except RuntimeFailure as failure:
             return [event for answer, _ in writing for event in self._give_up(answer, failure)]
         self._has_read = False
         events: Events = []
-        for place, (answer, writer) in enumerate(writing):
+        for number, (answer, writer) in enumerate(writing):
             answer.together |= len(writing) > 1
-            events += self._choose(answer, writer, place)
+            events += self._choose(answer, writer, number * (1 + guessed))
         return events
 
+    def _drafts(self, writing: Sequence[tuple[_Answer, Writer]]) -> list[list[int]]:
+        """Guesses at how each goes on, all of one length: llama.cpp would compute what is longer than another's in a go of its own."""
+        share = self._context.beside // len(writing)  # for another's guesses nobody waits longer than for a piece of a prompt
+        drafts = [writer.drafter.draft(min(share, self._room(answer, writer)) - 1) for answer, writer in writing]
+        length = min(map(len, drafts))
+        return [draft[:length] for draft in drafts]
+
+    def _room(self, answer: _Answer, writer: Writer) -> int:
+        """How many tokens may still be chosen before the answer or its sequence is full."""
+        return min(answer.request.sampling.max_tokens - writer.completed, self._context.size - len(answer.strand.tokens))
+
     def _choose(self, answer: _Answer, writer: Writer, place: int) -> Events:
+        """The next token of an answer, and those behind it as long as they are what was guessed."""
+        events = self._take(answer, writer, place)
+        while answer in self._running and answer.strand.confirm(writer.token):
+            place, writer.guessed = place + 1, writer.guessed + 1
+            events += self._take(answer, writer, place)
+        return events
+
+    def _take(self, answer: _Answer, writer: Writer, place: int) -> Events:
         token = writer.sampler.sample(place)
         if token in self._context.stop_ids:
             return self._finish(answer, "stop")
@@ -201,13 +226,16 @@ class Scheduler:
         full = writer.completed >= answer.request.sampling.max_tokens or len(answer.strand.tokens) >= self._context.size
         return events + self._finish(answer, "length") if full else events
 
-    def _decode(self, additions: Sequence[tuple[Strand, Sequence[int]]]) -> bool:
-        """Whether all are in the context now. If not, the decode was interrupted and the context is as it was before."""
-        parts: list[Part] = [strand.part(tokens) for strand, tokens in additions]
+    def _decode(self, additions: Sequence[tuple[Strand, Sequence[int]]], guessed: int = 0) -> bool:
+        """Whether all are in the context now. If not, the decode was interrupted and the context is as it was before.
+
+        The last `guessed` tokens of each are guesses.
+        """
+        parts: list[Part] = [strand.part(tokens, guessed) for strand, tokens in additions]
         if not self._context.decode(parts):
             return False
         for strand, tokens in additions:
-            strand.add(tokens)
+            strand.add(tokens, guessed)
         return True
 
     def _piece_length(self, remaining: int, beside: bool) -> int:

@@ -23,6 +23,7 @@ class Strand:
     def __init__(self, number: int, context: Context) -> None:
         self.tokens: list[int] = []
         self.alike = 0  # how many of them, from the start, any other way of reading would give too
+        self.guesses: list[int] = []  # what stands behind `tokens` in the context, until it is known whether it is right
         self.again: list[int] = []  # the end of the last answer, to be read again when there is time
         self.taken = False  # an answer is being made in it
         self.left = 0  # the higher, the later it was left
@@ -32,15 +33,33 @@ class Strand:
         self._number = number
         self._context = context
 
-    def part(self, tokens: Sequence[int]) -> Part:
-        """`tokens` as the next of this sequence, for a decode."""
-        return Part(self._number, len(self.tokens), tokens)
+    def part(self, tokens: Sequence[int], guessed: int = 0) -> Part:
+        """`tokens` as the next of this sequence, for a decode; the last `guessed` are guesses."""
+        return Part(self._number, len(self.tokens), tokens, guessed)
 
-    def add(self, tokens: Sequence[int]) -> None:
-        """They have been decoded."""
-        if len(self.tokens) == self.alike and len(tokens) >= self._context.least:
-            self.alike += self._whole(len(tokens))
-        self.tokens += tokens
+    def add(self, tokens: Sequence[int], guessed: int = 0) -> None:
+        """They have been decoded. The last `guessed` wait to be confirmed."""
+        known = len(tokens) - guessed
+        if len(self.tokens) == self.alike and known >= self._context.least:
+            self.alike += self._whole(known)
+        self.tokens += tokens[:known]
+        self.guesses += tokens[known:]
+
+    def confirm(self, token: int) -> bool:
+        """Whether the next guess is `token`, which is then held like any other. If not, all guesses are wrong, and forgotten."""
+        if self.guesses[:1] != [token]:
+            self._give_up_guesses()
+            return False
+        if len(self.tokens) == self.alike and self._context.least == 1:
+            self.alike += 1
+        self.tokens.append(self.guesses.pop(0))
+        return True
+
+    def leave(self, turn: int, now: float) -> None:
+        """The answer in it has ended, as the `turn`th."""
+        self._give_up_guesses()
+        self.taken, self.left, self.left_at = False, turn, now
+        self.again = self.tokens[self.alike :]
 
     def reusable(self, prompt: Sequence[int]) -> int:
         """How many tokens of `prompt` need not be read because they stand here.
@@ -70,7 +89,7 @@ class Strand:
     def clear(self) -> None:
         """Forgets everything, also what a failed decode may have left."""
         self._context.forget(self._number, 0)
-        self.tokens, self.again, self.alike, self.kept = [], [], 0, 0
+        self.tokens, self.guesses, self.again, self.alike, self.kept = [], [], [], 0, 0
 
     @property
     def size(self) -> int:
@@ -91,6 +110,11 @@ class Strand:
             self.clear()
             raise
         self.tokens, self.alike, self.kept = list(tokens), len(tokens), len(tokens)
+
+    def _give_up_guesses(self) -> None:
+        if self.guesses:
+            self._context.forget(self._number, len(self.tokens))
+            self.guesses.clear()
 
     def _whole(self, count: int) -> int:
         return count // self._context.grain * self._context.grain
@@ -154,8 +178,7 @@ class Strands:
     def leave(self, strand: Strand) -> None:
         """The answer in it has ended."""
         self._leavings += 1
-        strand.taken, strand.left, strand.left_at = False, self._leavings, self._clock()
-        strand.again = strand.tokens[strand.alike :]
+        strand.leave(self._leavings, self._clock())
 
     def forget(self, conversation: str) -> None:
         """Nothing of it is kept from here on."""

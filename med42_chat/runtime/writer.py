@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass, field
 
 from med42_chat.runtime.context import Sampler
+from med42_chat.runtime.drafting import Drafter
 
 _TEXT_PAUSE_S = 0.025  # text is gathered this long: an event per token would cost the decoding more than it shows anyone
 
@@ -14,8 +15,10 @@ class Writer:
     """One answer in the making."""
 
     sampler: Sampler
+    drafter: Drafter
     token: int = -1  # chosen, and not yet in the context
     completed: int = 0
+    guessed: int = 0  # of them, those that were computed as a guess
     first_at: float = 0.0
     last_at: float = 0.0
     _said_at: float = -math.inf
@@ -26,6 +29,7 @@ class Writer:
     def take(self, token: int, piece: bytes, now: float) -> str:
         """Adds a token; gives the text that is due now, which may be none."""
         self.token = token
+        self.drafter.take(token)
         self.completed += 1
         self.first_at = self.first_at if self.completed > 1 else now
         self.last_at = now
