@@ -239,6 +239,7 @@ class Answering:
             build=model.build,
             device=model.device,
             cache_type=model.cache_type,
+            tuning=model.tuning,
             demonstration=model.demonstration,
             sampling=sampling,
             seed=seed,

@@ -60,6 +60,7 @@ def ways_to_load(settings: Settings, found: Found) -> tuple[Load, ...]:
         warnings=tuple(_warnings(settings, made, here)),
         demonstration=is_demonstration(file),
         parallel=made.way.parallel,
+        tune=True,
     )
     return first, *_more_modest(first, made)
 

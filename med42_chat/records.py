@@ -210,6 +210,17 @@ class ModelInfo:
     examined: bool = True  # false while the short test question, the last finding, has not been answered
     parallel: int = 0  # answers that it makes at once; 0 where that is not known
     server: str = ""  # 'host:port' of another computer's that runs the model; of it, what it does not say is empty or 0
+    batch: int = 0  # tokens of a prompt that are read at once; 0 where that is not known
+    flash_attention: bool = True  # whether llama.cpp may use it; other last bits come out with it than without
+    guess_costs: tuple[float, ...] = ()  # the time of decodes of 4, 8, 16, 32 tokens over that of one; 0 where guesses are not made
+
+    @property
+    def tuning(self) -> str:
+        """What decides, with the file, the build and the prompt, which last bits come out; empty where that is not known."""
+        if not self.batch:
+            return ""
+        costs = "/".join(f"{cost:g}" for cost in self.guess_costs) or "none"
+        return f"threads {self.threads}, batch {self.batch}, flash attention {'on' if self.flash_attention else 'off'}, guesses {costs}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +259,7 @@ class Evidence:
     demonstration: bool = False
     notes: tuple[str, ...] = ()  # what the program changed or noticed, in plain words ('removed a mark [7] that names no source')
     cache_type: str = "f16"  # of the KV cache; other tokens come out with another
+    tuning: str = ""  # what was chosen for this computer: threads, batch, flash attention, guesses; other tokens may come out with another
     basis: Basis = ""
 
 

@@ -491,6 +491,7 @@ def _model_line(model: ModelInfo) -> Health:
         "llama-cpp-python": model.build,
         "threads": str(model.threads),
         "KV cache": model.cache_type,
+        "tuning": model.tuning,
     }
     return Health("model", "warning" if warnings else "ok", text, " ".join(warnings), detail)
 

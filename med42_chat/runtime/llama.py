@@ -1,4 +1,4 @@
-"""llama.cpp through its C interface. The only file that imports llama_cpp, and only the worker process imports this file.
+"""llama.cpp through its C interface. With `llama_batch` the only file that knows it, and only the worker process imports this file.
 
 `load` gives a `Model`: vocabulary and weights. `Model.context` gives the `LlamaContext` that the scheduler drives. What
 llama.cpp has to say goes into a `Log`, never to a terminal. Pointers are freed by the end of the process, which is the only
@@ -11,6 +11,7 @@ import re
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,20 @@ import numpy as np
 from llama_cpp import llama_cpp as native
 
 from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
-from med42_chat.records import Sampling
 from med42_chat.runtime.context import Part
+from med42_chat.runtime.llama_batch import Batch, LlamaSampler, links, penalties
 from med42_chat.runtime.protocol import Load, Override, Request
+from med42_chat.runtime.tuning import ROOM, Choice, Tried, Tuning
 
 BUILD = str(llama_cpp.__version__)
-BATCH = 512  # tokens in one llama_decode; also how often a prefill looks for other work
-_PENALTY_WINDOW = 64  # tokens that a repetition penalty looks back on, llama.cpp's own default
+BATCH = 512  # tokens in one llama_decode, if nothing else is chosen; also how often a prefill looks for other work
 _LLAMA3_STOPS = {"<|end_of_text|>", "<|eot_id|>"}
 _ABORTED = 2
 _WARNING, _ERROR = 3, 4  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
 _ASSIGNED = re.compile(r"layer +\d+ assigned to device ([^,]+),")
 _CACHE = re.compile(r"size = +[\d.]+ MiB .*, K \((\w+)\)")
 _NO_MEMORY = re.compile(r"alloc|out of memory|OutOf\w*Memory", re.IGNORECASE)
+Tune = Callable[[Callable[[Choice], Tried]], Tuning]  # finds out how to run a model, with what opens contexts on trial
 _CACHE_TYPES = {"f16": native.GGML_TYPE_F16, "q8_0": native.GGML_TYPE_Q8_0, "q4_0": native.GGML_TYPE_Q4_0}
 # On the processor, llama.cpp multiplies rows of a batch by fours, and its flash attention takes another way below 64 rows. A
 # token's values are the same bits in every batch that respects both (measured with 0.3.36, held by a test). On graphics cards
@@ -168,29 +170,47 @@ class LlamaVocabulary:
 class Model:
     """Weights and vocabulary in memory, with one context that holds the conversations' KV caches."""
 
-    def __init__(self, model: Any, context: Any, log: Log, stop: Stop) -> None:
+    def __init__(self, model: Any, context: Any, log: Log, stop: Stop, tuning: Tuning) -> None:
         self.vocabulary = LlamaVocabulary(model)
         self.parameters: int = native.llama_model_n_params(model)
         self.quantization = (native.llama_ftype_name(native.llama_model_ftype(model)) or b"unknown").decode()
         self.layers: int = native.llama_model_n_layer(model) + 1  # llama.cpp counts the output layer too when it offloads
         self.offloaded = {device: count for device, count in log.layers.items() if device != "CPU"}
         self.cache_type = log.cache_type
-        self.context = LlamaContext(context, self.vocabulary, stop, log, on_cpu=not self.offloaded)
+        self.tuning = tuning
+        self.context = LlamaContext(context, self.vocabulary, stop, log, tuning, on_cpu=not self.offloaded)
 
 
-def load(wanted: Load, log: Log, progress: Callable[[float], None]) -> Model:
-    """Loads a file as `wanted`, which must name the threads. Raises ModelTooLarge where memory was short, else ModelFileError."""
+def load(wanted: Load, log: Log, progress: Callable[[float], None], tune: Tune | None = None) -> Model:
+    """Loads a file as `wanted`, which must name the threads. Raises ModelTooLarge where memory was short, else ModelFileError.
+
+    `tune` is asked how it is to be run, and can open contexts on trial for that.
+    """
     native.llama_backend_init()
     stop = Stop()
     model = _load_model(wanted, log, progress)
-    context = native.llama_init_from_model(model, _context_params(wanted, stop))
+    tuning = tune(lambda choice: _trial(model, wanted, choice, log, stop)) if tune else Tuning(usual(wanted), ())
+    context = native.llama_init_from_model(model, _context_params(wanted, tuning.choice, stop))
     if not context:
         why = "There is not enough memory for" if log.short_of_memory else "llama.cpp cannot make"
         raise ModelTooLarge(
             f"{why} {_in_words(wanted)} ({log.last()}).",
             "Close other programs, or choose a smaller context.",
         )
-    return Model(model, context, log, stop)
+    return Model(model, context, log, stop, tuning)
+
+
+def usual(wanted: Load) -> Choice:
+    """How a model is run of which nothing is known."""
+    return Choice(wanted.threads or 1, BATCH, True)
+
+
+def _trial(model: Any, wanted: Load, choice: Choice, log: Log, stop: Stop) -> "LlamaContext":
+    """A small context for one answer. Raises RuntimeFailure where there is no memory for it."""
+    params = _context_params(replace(wanted, context=ROOM, parallel=1), choice, stop)
+    if not (context := native.llama_init_from_model(model, params)):
+        raise RuntimeFailure("There is not enough memory to try how the model runs best.", "Close other programs.")
+    return LlamaContext(context, LlamaVocabulary(model), stop, log, Tuning(choice, ()), on_cpu=wanted.gpu_layers == 0)
 
 
 def _in_words(wanted: Load) -> str:
@@ -236,15 +256,17 @@ def _overrides(overrides: Sequence[Override]) -> Any:
     return table
 
 
-def _context_params(wanted: Load, stop: Stop) -> Any:
+def _context_params(wanted: Load, choice: Choice, stop: Stop) -> Any:
     params = native.llama_context_default_params()
     params.n_ctx = wanted.context * wanted.parallel
     params.n_seq_max = wanted.parallel
     # A cache for each sequence, and not one for all: what comes out for a sequence depends, in its last bits, on the cells that it
     # lies in, so in a shared cache it would depend on what else was ever asked.
     params.kv_unified = False
-    params.n_batch = params.n_ubatch = BATCH
-    params.n_threads = params.n_threads_batch = wanted.threads
+    params.n_batch = params.n_ubatch = choice.batch
+    params.n_threads = params.n_threads_batch = choice.threads
+    automatic, off = native.LLAMA_FLASH_ATTN_TYPE_AUTO, native.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.flash_attn_type = automatic if choice.flash_attention else off  # automatic: wherever all devices can
     params.type_k = params.type_v = _CACHE_TYPES[wanted.cache_type]
     params.abort_callback = stop.callback
     params.abort_callback_data = stop.data
@@ -254,20 +276,20 @@ def _context_params(wanted: Load, stop: Stop) -> Any:
 class LlamaContext:
     """Sequences of tokens, each with its KV cache, and the sampling that follows them. For one thread, but for `interrupt`."""
 
-    def __init__(self, context: Any, vocabulary: LlamaVocabulary, stop: Stop, log: Log, *, on_cpu: bool) -> None:
+    def __init__(self, context: Any, vocabulary: LlamaVocabulary, stop: Stop, log: Log, tuning: Tuning, *, on_cpu: bool) -> None:
         self._context = context
         self._memory = native.llama_get_memory(context)
         self._vocabulary = vocabulary
         self._stop = stop
         self._log = log
-        self._batch = Batch()
+        self._batch = Batch(tuning.choice.batch)
         self.sequences: int = native.llama_n_seq_max(context)
         self.size: int = native.llama_n_ctx_seq(context)
-        self.batch = BATCH
+        self.batch = tuning.choice.batch
         self.beside = _BESIDE_ON_CPU if on_cpu else _BESIDE_ON_CARD
         self.grain, self.least = (_GRAIN, _LEAST) if on_cpu else (1, 1)
         self.stop_ids = vocabulary.stop_ids()
-        self.costs: Mapping[int, float] = {}  # until they are measured
+        self.costs: Mapping[int, float] = tuning.useful
         self._room = np.empty(vocabulary.size, np.float32)  # for sums over all tokens
 
     def interrupt(self) -> None:
@@ -322,11 +344,11 @@ class LlamaContext:
         if not native.llama_state_seq_set_data(self._context, room, len(state), sequence):
             raise RuntimeFailure("llama.cpp cannot take back what it once held.", "Nothing is lost: it is read anew.")
 
-    def sampler(self, request: Request) -> "LlamaSampler":
+    def sampler(self, request: Request) -> LlamaSampler:
         """A chain that chooses tokens as the request says. Raises RuntimeFailure where its grammar cannot be read."""
-        penalties = _penalties(request, self._vocabulary.size)
+        counted = penalties(request, self._vocabulary.size)
         held = [self._vocabulary.grammar(request.grammar)] if request.grammar else []
-        return LlamaSampler(self._context, self._batch, [*held, *penalties, *_links(request.sampling, request.seed)])
+        return LlamaSampler(self._context, self._batch, [*held, *counted, *links(request.sampling, request.seed)])
 
     def log_probability(self, place: int, token: int) -> float:
         """How likely the model itself held `token` at `place` of the last decode: a natural logarithm."""
@@ -342,75 +364,10 @@ class LlamaContext:
         """The bytes that a token writes."""
         return self._vocabulary.piece(token)
 
-
-class Batch:
-    """The tokens of one decode as llama.cpp reads them. `places` are those behind which a token can be sampled."""
-
-    def __init__(self) -> None:
-        self._batch = native.llama_batch_init(BATCH, 0, 1)
-        # ctypes makes a new object each time that a structure's pointer is read, which shows in a loop over tokens.
-        self._tokens, self._positions, self._wanted = self._batch.token, self._batch.pos, self._batch.logits
-        self._sequences = [self._batch.seq_id[index] for index in range(BATCH)]
-        for index in range(BATCH):
-            self._batch.n_seq_id[index] = 1
-        self.places: list[int] = []
-
-    def of(self, parts: Sequence[Part]) -> Any:
-        """The batch, filled with `parts`."""
-        index, self.places = 0, []
-        for part in parts:
-            known = len(part.tokens) - part.guessed
-            for number, token in enumerate(part.tokens, 1):
-                self._tokens[index] = token
-                self._positions[index] = part.position + number - 1
-                self._sequences[index][0] = part.sequence
-                self._wanted[index] = number >= known
-                if number >= known:
-                    self.places.append(index)
-                index += 1
-        self._batch.n_tokens = index
-        return self._batch
-
-
-class LlamaSampler:
-    """llama.cpp's own sampler chain. Must be closed: the chain lives outside Python's memory."""
-
-    def __init__(self, context: Any, batch: Batch, links: Sequence[Any]) -> None:
-        self._context = context
-        self._batch = batch
-        self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
-        for link in links:
-            native.llama_sampler_chain_add(self._chain, link)
-
-    def sample(self, place: int) -> int:
-        """The next token at `place` of the last decode."""
-        return int(native.llama_sampler_sample(self._chain, self._context, self._batch.places[place]))
+    def wait(self) -> None:
+        """Returns when what was decoded is computed."""
+        native.llama_synchronize(self._context)
 
     def close(self) -> None:
-        """Frees the chain."""
-        native.llama_sampler_free(self._chain)
-
-
-def _penalties(request: Request, vocabulary: int) -> list[Any]:
-    """Repetition counts from the end of the prompt on. The rest of the chain must not see the prompt: a grammar would end the process."""
-    if request.sampling.repeat_penalty == 1:
-        return []
-    link = native.llama_sampler_init_penalties(vocabulary, _PENALTY_WINDOW, request.sampling.repeat_penalty, 0.0, 0.0)
-    for token in request.prompt[-_PENALTY_WINDOW:]:
-        native.llama_sampler_accept(link, token)
-    return [link]
-
-
-def _links(sampling: Sampling, seed: int) -> list[Any]:
-    """The chain in the order of the library that Med42's card samples with: temperature before top-p, which is narrower than
-    llama.cpp's usual order. (Before or after top-k is the same, and after it is cheaper.) Temperature 0 is greedy.
-    """
-    if sampling.temperature <= 0:
-        return [native.llama_sampler_init_greedy()]
-    return [
-        native.llama_sampler_init_top_k(sampling.top_k),
-        native.llama_sampler_init_temp(sampling.temperature),
-        native.llama_sampler_init_top_p(sampling.top_p, 1),
-        native.llama_sampler_init_min_p(sampling.min_p, 1),
-        native.llama_sampler_init_dist(seed),
-    ]
+        """Frees a context that was opened on trial."""
+        native.llama_free(self._context)

@@ -61,6 +61,7 @@ class Load:
     warnings: tuple[str, ...] = ()
     demonstration: bool = False
     parallel: int = 1  # answers that are made at once; each has a KV cache of its own
+    tune: bool = False  # whether it is found out by a trial, once, how the model is best run on this computer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ card, or where memory is what is waited for, sixteen cost little more than one, 
 """
 
 import math
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from med42_chat.errors import RuntimeFailure
 from med42_chat.runtime.context import Part
@@ -20,7 +21,7 @@ _CHOOSING_S, _COSTS_S = 2.0, 1.0  # for the two parts of it
 _CLEARLY = 1.05  # times faster: less may be chance
 _READ, _WRITTEN = 1000, 300  # tokens of a usual prompt that are not cached, and of its answer
 _PIECE, _LONG = 64, 1024  # tokens that are read for a trial, the longer where that is quick: only then can batches be told apart
-_DEPTH = 512  # tokens that stand before guesses on trial, where they are quickly read: in a small model attention to them is much of the work
+_DEPTH = 512  # tokens that stand before guesses on trial, where they are quickly read: of a small model's work attention is much
 _ROUNDS = 4
 _USEFUL = 0.9  # of what its tokens cost one after another: a decode that costs more is of no use
 ROOM = _LONG + SIZES[-1]  # tokens that a context on trial must hold
@@ -34,11 +35,22 @@ class Choice(NamedTuple):
     flash_attention: bool
 
 
+Change = Mapping[str, Any]  # of a choice: some of its fields
+
+
 class Tuning(NamedTuple):
-    """What was chosen, and the time of decodes of SIZES tokens over that of one: 0 where that is not known or of no use."""
+    """What was chosen, and the time of decodes of SIZES tokens over that of one: 0 where that is not known or of no use.
+
+    Empty where none was measured.
+    """
 
     choice: Choice
     costs: tuple[float, ...]
+
+    @property
+    def useful(self) -> dict[int, float]:
+        """The costs that are of use, by size."""
+        return {size: cost for size, cost in zip(SIZES, self.costs, strict=False) if cost}
 
 
 class Tried(Protocol):
@@ -50,6 +62,14 @@ class Tried(Protocol):
 
     def forget(self, sequence: int, position: int) -> None:
         """As a context's."""
+        ...
+
+    def interrupt(self) -> None:
+        """Ends the decode that is running, and all that come, from any thread."""
+        ...
+
+    def resume(self) -> None:
+        """Lets decodes run again."""
         ...
 
     def wait(self) -> None:
@@ -69,42 +89,47 @@ class Trials:
         self._clock = clock
         self._reading = 0  # tokens
 
-    def tune(self, usual: Choice, others: Sequence[Choice], progress: Callable[[float], None]) -> Tuning:
-        """The best of `usual` and `others`, as far as they can be tried in about three seconds."""
-        choice = self._choose(usual, others, progress)
-        try:
-            costs = self._costs(choice)
-        except RuntimeFailure:  # no memory, or one of which no end can be taken back
-            costs = (0.0,) * len(SIZES)
+    def tune(self, usual: Choice, changes: Sequence[Change], progress: Callable[[float], None]) -> Tuning:
+        """`usual` with those changes that make it faster, as far as they can be tried in about three seconds."""
+        choice = self._choose(usual, changes, progress)
+        costs = self._costs(choice)
         progress(1)
         return Tuning(choice, costs)
 
-    def _choose(self, usual: Choice, others: Sequence[Choice], progress: Callable[[float], None]) -> Choice:
-        if not others:
+    def _choose(self, usual: Choice, changes: Sequence[Change], progress: Callable[[float], None]) -> Choice:
+        self._reading = self._readable(usual, _CHOOSING_S / 4 / (len(changes) + 1))
+        end = self._clock() + _CHOOSING_S
+        best, least = usual, self._seconds(usual, end)
+        if least == math.inf:
             return usual
-        least = self._first(usual, _CHOOSING_S / 2 / (len(others) + 1))
-        end, best = self._clock() + _CHOOSING_S, usual
-        for number, other in enumerate(others):
-            progress(number / len(others))
-            if self._clock() < end and (seconds := self._seconds(other)) * _CLEARLY < least:
-                least, best = seconds, other
-        if best != usual and self._seconds(best) * _CLEARLY >= self._seconds(usual):  # it was chance, or another program came to rest
-            return usual
-        return best
+        for number, change in enumerate(changes):
+            progress(number / (len(changes) + 1))
+            other = best._replace(**change)
+            if (seconds := self._seconds(other, end)) * _CLEARLY < least:
+                best, least = other, seconds
+        if best != usual:  # was it chance, or has another program come to rest meanwhile?
+            end += _CHOOSING_S / 2
+            return best if self._seconds(best, end) * _CLEARLY < self._seconds(usual, end) else usual
+        return usual
 
-    def _first(self, usual: Choice, limit_s: float) -> float:
-        """What `usual` takes. How much is read for it, and for the others then, is what can be in `limit_s` seconds."""
-        with closing(_Stopwatch(self._open(usual), self._clock, usual.batch)) as watch:
-            watch.time(1)  # reads the weights from the disk
-            if watch.time(1) * _PIECE / 2 < limit_s:  # tokens that are read together cost less
-                self._reading = _LONG if watch.time(_PIECE) * _LONG / _PIECE < limit_s else _PIECE
-        return self._seconds(usual)
-
-    def _seconds(self, choice: Choice) -> float:
-        """What a usual question and its answer take."""
+    def _readable(self, usual: Choice, limit_s: float) -> int:
+        """How many tokens can be read for each trial in `limit_s` seconds. The first decode reads the weights from the disk."""
         try:
-            with closing(_Stopwatch(self._open(choice), self._clock, choice.batch)) as watch:
-                watch.time(1)
+            with closing(_Stopwatch(self._open, usual, self._clock)) as watch:
+                watch.begin(_CHOOSING_S)
+                if watch.time(1) * _PIECE / 2 >= limit_s:  # tokens that are read together cost less than each alone
+                    return 0
+                return _LONG if watch.time(_PIECE) * _LONG / _PIECE < limit_s else _PIECE
+        except RuntimeFailure:
+            return 0
+
+    def _seconds(self, choice: Choice, end: float) -> float:
+        """What a usual question and its answer take; infinity where that cannot be found out until `end`."""
+        if self._clock() >= end:
+            return math.inf
+        try:
+            with closing(_Stopwatch(self._open, choice, self._clock)) as watch:
+                watch.begin(end - self._clock())
                 written = min(watch.time(1) for _ in range(_ROUNDS))
                 read = min(watch.time(self._reading) for _ in range(2)) / self._reading if self._reading else 0.0
         except RuntimeFailure:
@@ -112,28 +137,42 @@ class Trials:
         return _READ * read + _WRITTEN * written
 
     def _costs(self, choice: Choice) -> tuple[float, ...]:
-        with closing(_Stopwatch(self._open(choice), self._clock, choice.batch)) as watch:
-            watch.time(1)
-            one = watch.time(1)
-            if one * _PIECE / 2 < _COSTS_S / 4 and watch.time(_PIECE) * _DEPTH / _PIECE < _COSTS_S / 4:
-                watch.stand_behind(_DEPTH)
-            best = watch.best((1, *SIZES), self._clock() + _COSTS_S)
-        return tuple(_useful(size, best[size] / best[1]) for size in SIZES)
+        least = dict.fromkeys((1, *SIZES), math.inf)
+        try:
+            with closing(_Stopwatch(self._open, choice, self._clock)) as watch:
+                watch.begin(_COSTS_S)
+                if watch.time(1) * _PIECE / 2 < _COSTS_S / 8 and watch.time(_PIECE) * _DEPTH / _PIECE < _COSTS_S / 4:
+                    watch.stand_behind(_DEPTH)
+                for _ in range(_ROUNDS):
+                    for size in least:
+                        least[size] = min(least[size], watch.time(size))
+        except RuntimeFailure:  # time is up, or it is no memory of which an end can be taken back
+            pass
+        known = math.inf not in (least[1], least[SIZES[0]])
+        return tuple(_cost(size, least[size] / least[1]) for size in SIZES) if known else ()
 
 
-def _useful(size: int, cost: float) -> float:
+def _cost(size: int, cost: float) -> float:
     return round(cost, 1) if cost < _USEFUL * size else 0.0
 
 
 class _Stopwatch:
     """Times decodes in a context on trial. Whatever disturbs makes them slower, so of several the fastest counts."""
 
-    def __init__(self, context: Tried, clock: Callable[[], float], batch: int) -> None:
-        self._context = context
+    def __init__(self, open_context: Callable[[Choice], Tried], choice: Choice, clock: Callable[[], float]) -> None:
+        self._context = open_context(choice)
         self._clock = clock
-        self._batch = batch
+        self._batch = choice.batch
         self._depth = 0
-        self.close = context.close
+        self._end = math.inf
+        self._alarm = threading.Timer(0, self._context.interrupt)
+
+    def begin(self, limit_s: float) -> None:
+        """Gets the first decode, a slow one, over with. Times what follows for `limit_s` seconds: then it raises RuntimeFailure."""
+        self.time(1)
+        self._end = self._clock() + limit_s
+        self._alarm = threading.Timer(max(limit_s, 0), self._context.interrupt)
+        self._alarm.start()
 
     def time(self, count: int) -> float:
         """Seconds for `count` tokens behind those that are there."""
@@ -149,17 +188,16 @@ class _Stopwatch:
         self._read(depth)
         self._depth = depth
 
-    def best(self, counts: Sequence[int], end: float) -> dict[int, float]:
-        """The least time of each count, as far as there is time until `end`; without limit where there is none."""
-        least = dict.fromkeys(counts, math.inf)
-        for _ in range(_ROUNDS):
-            for count in counts:
-                shorter = max((seconds for seconds in least.values() if seconds < math.inf), default=0.0)
-                if count == counts[0] or self._clock() + min(least[count], 2 * shorter) < end:
-                    least[count] = min(least[count], self.time(count))
-        return least
+    def close(self) -> None:
+        """Ends the trial."""
+        self._alarm.cancel()
+        if self._alarm.is_alive():
+            self._alarm.join()  # it must not reach into the next one's time
+        self._context.resume()
+        self._context.close()
 
     def _read(self, count: int) -> None:
         start, end = self._depth, self._depth + count
         for place in range(start, end, self._batch):
-            self._context.decode([Part(0, place, tuple(range(min(self._batch, end - place))))])
+            if self._clock() >= self._end or not self._context.decode([Part(0, place, tuple(range(min(self._batch, end - place))))]):
+                raise RuntimeFailure("The time for the trial is over.", "")

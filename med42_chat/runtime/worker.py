@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -33,6 +33,7 @@ from med42_chat.runtime.probe import Ggml, features
 from med42_chat.runtime.protocol import Found, Load
 from med42_chat.runtime.scheduler import Events, Scheduler
 from med42_chat.runtime.template import Template, choose_template
+from med42_chat.runtime.tuned import Tuned, changes
 from med42_chat.runtime.wire import (
     Begin,
     Cancel,
@@ -54,8 +55,10 @@ from med42_chat.runtime.wire import (
 )
 
 _LEAST_CONTEXT = 128  # tokens
+_TUNING = "tuning.json"  # beside the file of hashes
+_WEIGHTS_SHARE = 0.7  # of a loading with a trial behind it, for the bar that shows how far it is
 # Of all that is known of a loaded model, what does not change what it computes.
-_OF_NO_WEIGHT = frozenset({"name", "path", "load_s", "warnings", "backed_off", "findings", "examined", "parallel", "server"})
+_OF_NO_WEIGHT = frozenset({"name", "path", "load_s", "warnings", "backed_off", "findings", "examined", "parallel", "server", "guess_costs"})
 _PR_SET_PDEATHSIG = 1
 
 
@@ -86,6 +89,11 @@ class Progress:
         self._span = end - start
         self._said = -1.0
 
+    def split(self, share: float) -> "tuple[Progress, Progress]":
+        """One for the first `share` (0 to 1) of this part, one for the rest."""
+        middle, end = self._start + self._span * share, self._start + self._span
+        return Progress(self._reports, self._start, middle), Progress(self._reports, middle, end)
+
     def __call__(self, fraction: float) -> None:
         """`fraction` (0 to 1) of this part is done."""
         if fraction - self._said >= 0.01:
@@ -109,7 +117,7 @@ class Loaded:
                 f"{path.name} is not what its name says: its content has another checksum.",
                 "Use another model; then remove this file, and fetch or import it again.",
             )
-        model = llama.load(load, llama.Log(), loading)
+        model = _load(load, loading, _tuned(begin, load, found, sha256))
         self.context = model.context
         self.template: Template = choose_template(model.vocabulary, header.chat_template)
         stop_ids = tuple(sorted(model.context.stop_ids))
@@ -129,7 +137,7 @@ class Loaded:
             device=_places(model, found),
             layers=model.layers,
             layers_offloaded=sum(model.offloaded.values()),
-            threads=threads,
+            threads=model.tuning.choice.threads,
             build=llama.BUILD,
             load_s=round(time.monotonic() - started, 3),
             warnings=(*load.warnings, *warnings, *_card_warnings(load, model)),
@@ -138,15 +146,25 @@ class Loaded:
             cache_type=model.cache_type,
             findings=(*load.findings, *findings(self.template, model.vocabulary, model.vocabulary.size, stop_ids)),
             examined=False,
+            batch=model.tuning.choice.batch,
+            flash_attention=model.tuning.choice.flash_attention,
+            guess_costs=model.tuning.costs,
         )
         self.made_with = _made_with(self.info, load, found)
+
+
+def _load(load: Load, progress: Progress, tuned: Tuned | None) -> llama.Model:
+    if tuned is None:
+        return llama.load(load, llama.Log(), progress)
+    loading, trying = (progress, progress) if tuned.known else progress.split(_WEIGHTS_SHARE)
+    return llama.load(load, llama.Log(), loading, lambda open_context: tuned.found(open_context, trying))
 
 
 def _made_with(info: ModelInfo, load: Load, found: Found) -> str:
     """All on which the values in a cache depend, down to their last bits: what was made with something else is not used again."""
     values = {one.name: getattr(info, one.name) for one in fields(info) if one.name not in _OF_NO_WEIGHT}
     overrides = [[one.key, one.value] for one in load.overrides]
-    return json.dumps({**values, "batch": llama.BATCH, "processor": found.features, "overrides": overrides}, sort_keys=True)
+    return json.dumps({**values, "processor": found.features, "overrides": overrides}, sort_keys=True)
 
 
 def _context_size(load: Load, header: Header) -> tuple[int, tuple[str, ...]]:
@@ -162,6 +180,17 @@ def _context_size(load: Load, header: Header) -> tuple[int, tuple[str, ...]]:
     return trained, (f"The context was set to {load.context:,} tokens; the model was trained on {trained:,}, and these are used.",)
 
 
+def _tuned(begin: Begin, load: Load, found: Found, sha256: str) -> Tuned | None:
+    """What decides how the model is run on this computer; None where the usual way was asked for."""
+    if not load.tune:
+        return None
+    cores = os.cpu_count() or 1
+    devices, own = [[device.name, device.description] for device in found.devices], begin.load.threads
+    key = [sha256, llama.BUILD, devices, found.features, load.threads, cores, own, load.gpu_layers, load.cache_type]
+    tried = list(changes(begin.load, load.threads or 1, cores))
+    return Tuned(Path(begin.hashes).with_name(_TUNING), json.dumps(key), llama.usual(load), tried)
+
+
 def _places(model: llama.Model, found: Found) -> str:
     """The devices that layers are really on, in words."""
     names = {device.name: f"{device.name} ({device.description})" for device in found.devices}
@@ -175,7 +204,7 @@ def _card_warnings(load: Load, model: llama.Model) -> tuple[str, ...]:
     return ("llama.cpp put no layer of the model on a graphics card, though it was told to. It runs on the processor, which is slower.",)
 
 
-def _fingerprint(begin: Begin, reports: Reports) -> tuple[str, Callable[[float], None]]:
+def _fingerprint(begin: Begin, reports: Reports) -> tuple[str, Progress]:
     """The file's hash, and where to report the rest of the loading: all of it where the hash was known, else its second half."""
     path, fingerprints = Path(begin.load.file), Fingerprints(Path(begin.hashes))
     if known := begin.load.sha256 or fingerprints.known(path):

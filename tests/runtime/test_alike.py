@@ -11,6 +11,7 @@ from med42_chat.records import Sampling
 from med42_chat.runtime import context, llama
 from med42_chat.runtime.protocol import CacheType, Finished, Load, Request
 from med42_chat.runtime.scheduler import Scheduler
+from med42_chat.runtime.tuning import Choice, Tuning
 
 pytestmark = pytest.mark.model
 Tokens = list[int]
@@ -34,11 +35,18 @@ class Noting:
 class Model:
     """A real model behind a scheduler, with the tokens that it chose."""
 
-    def __init__(self, path: Path, cache_type: CacheType, parallel: int = 1) -> None:
-        self.cache_type = cache_type
-        model = llama.load(Load(str(path), 2048, 1, cache_type=cache_type, parallel=parallel), llama.Log(), lambda _: None)
+    def __init__(
+        self, path: Path, kind: str, parallel: int = 1, threads: int = 1, costs: tuple[float, ...] = (), stops: bool = False
+    ) -> None:
+        self.kind = kind
+        cache_type: CacheType = "q8_0" if kind == "q8_0" else "f16"
+        wanted = Load(str(path), 2048, threads, cache_type=cache_type, parallel=parallel)
+        tuning = Tuning(Choice(threads, llama.BATCH, kind != "f16 without flash attention"), costs)
+        model = llama.load(wanted, llama.Log(), lambda _: None, lambda _: tuning)
         self.context = model.context
-        self.context.stop_ids = frozenset()  # so that every answer is as long as it is asked to be
+        self.vocabulary = model.vocabulary
+        if not stops:
+            self.context.stop_ids = frozenset()  # so that every answer is as long as it is asked to be
         self._sampler = model.context.sampler
         self.context.sampler = self._note  # type: ignore[assignment, method-assign]
         self.chosen: dict[str, Tokens] = {}
@@ -73,7 +81,7 @@ class Model:
             self.scheduler.step()
 
 
-@pytest.fixture(scope="module", params=["f16", "q8_0"])
+@pytest.fixture(scope="module", params=["f16", "q8_0", "f16 without flash attention"])
 def shared(request: pytest.FixtureRequest, medium: Path) -> Model:
     """With room for four answers."""
     return Model(medium, request.param, 4)
@@ -82,10 +90,10 @@ def shared(request: pytest.FixtureRequest, medium: Path) -> Model:
 @pytest.fixture
 def single(shared: Model, medium: Path) -> Model:
     """The same with room for one, and nothing cached."""
-    return Model(medium, shared.cache_type)
+    return Model(medium, shared.kind)
 
 
-@pytest.fixture(scope="module", params=["f16", "q8_0"])
+@pytest.fixture(scope="module", params=["f16", "q8_0", "f16 without flash attention"])
 def loaded(request: pytest.FixtureRequest, medium: Path) -> Model:
     return Model(medium, request.param)
 

@@ -24,7 +24,8 @@ class ScriptedSampler:
 
     def sample(self, place: int) -> int:
         """Only ever asked behind its own prompt and the tokens that it gave."""
-        assert self.context.held[self.context.parts[-1][place].sequence] == [*self.request.prompt, *self.given]
+        part, length = self.context.places[place]
+        assert self.context.held[part.sequence][:length] == [*self.request.prompt, *self.given]
         self.given.append(self.tokens.pop(0) if self.tokens else STOP)
         return self.given[-1]
 
@@ -47,7 +48,9 @@ class ScriptedContext:
     scripts: dict[str, list[int]] = field(default_factory=dict)  # of single requests
     pieces: dict[int, bytes] = field(default_factory=dict)
     stop_ids: frozenset[int] = frozenset({STOP})
+    costs: dict[int, float] = field(default_factory=dict)
     parts: list[list[Part]] = field(default_factory=list)  # of every decode
+    places: list[tuple[Part, int]] = field(default_factory=list)  # where can be sampled, and how many tokens stand before
     copies: list[tuple[int, int, int]] = field(default_factory=list)
     interruptions: int = 0
     broken: bool = False
@@ -76,6 +79,7 @@ class ScriptedContext:
             self.interruptions -= 1
             return False
         self.parts.append(list(parts))
+        self.places = [(part, part.position + len(part.tokens) - later) for part in parts for later in range(part.guessed, -1, -1)]
         for part in parts:
             self.held[part.sequence] += part.tokens
         return True
@@ -532,3 +536,79 @@ def _check_ends(watched: Watched, asked: list[tuple[int, int, int]], cancelled: 
             assert finished.reason == "failed"
         elif str(number) not in cancelled:
             assert (finished.reason, len(words)) == ("stop", 20) if min(limit, 65 - length) > 20 else finished.reason == "length"
+
+
+repeating = st.lists(st.integers(0, 3), min_size=1, max_size=25).map(lambda part: part * 3)
+
+
+@settings(max_examples=150, deadline=None)
+@given(prompts=st.lists(repeating, min_size=1, max_size=3), data=st.data(), rule=st.sampled_from([(1, 1), (4, 8)]))
+def test_with_guesses_an_answer_has_the_same_tokens_text_and_end_and_every_place_that_is_sampled_is_confirmed(
+    prompts: list[list[int]], data: st.DataObject, rule: tuple[int, int]
+) -> None:
+    limits = [data.draw(st.integers(1, 60)) for _ in prompts]
+    scripts = {str(number): data.draw(st.just(prompt) | repeating) for number, prompt in enumerate(prompts)}
+    ends = []
+    for costs in ({}, {4: 1.1, 16: 1.5}):
+        context = ScriptedContext(len(prompts), 90, 32, 24, *rule, scripts=scripts, costs=costs, pieces={n: b"%d" % n for n in range(4)})
+        asked = [request(str(number), prompt, limit) for number, (prompt, limit) in enumerate(zip(prompts, limits, strict=True))]
+        scheduler, events = started(context, *asked)
+        events += run(scheduler)
+        finished = [ending(of(events, one.id)) for one in asked]
+        texts = [text(of(events, one.id)) for one in asked]
+        ends.append([(words, end.reason, end.usage.completion_tokens) for words, end in zip(texts, finished, strict=True)])
+        assert all(sampler.closed for sampler in context.samplers)
+        assert costs or not any(end.guessed for end in finished)
+    assert ends[0] == ends[1]
+
+
+def test_an_answer_that_copies_takes_fewer_decodes_and_nothing_wrong_stays_in_the_cache() -> None:
+    prompt = [*range(100, 160), 1, 2]
+    copied = [*range(100, 150), 5, 6, *range(110, 150)]
+    decodes = []
+    for costs in ({}, {8: 1.5}):
+        context = ScriptedContext(script=list(copied), batch=64, costs=costs)
+        scheduler = Scheduler(context)
+        scheduler.submit(request("a", prompt))
+        finished = ending(of(run(scheduler), "a"))
+        assert context.held[0] == [*prompt, *copied]
+        decodes.append(len(context.parts))
+    assert finished.guessed > 60
+    assert decodes[1] < decodes[0] / 3
+
+
+def test_where_one_of_two_has_nothing_to_copy_no_guesses_are_put_beside_it() -> None:
+    prompt = [*range(100, 160)]
+    context = ScriptedContext(2, batch=64, beside=64, scripts={"a": prompt, "b": [*range(300, 420)]}, costs={8: 1.5})
+    scheduler, _ = started(context, request("a", prompt), request("b", [7, 8, 9], 110))
+    run(scheduler)
+    assert all(len(part.tokens) == 1 for parts in context.parts if len(parts) == 2 for part in parts)
+    context = ScriptedContext(2, batch=64, beside=64, scripts={"a": prompt, "b": prompt}, costs={8: 1.5})
+    scheduler, _ = started(context, request("a", prompt), request("b", [*prompt, 7]))
+    run(scheduler)
+    together = [parts for parts in context.parts if len(parts) == 2]
+    assert {len(parts[0].tokens) - len(parts[1].tokens) for parts in together} == {0}
+    assert max(len(parts[0].tokens) for parts in together) == 8
+
+
+def test_an_interruption_of_a_decode_with_guesses_loses_nothing() -> None:
+    prompt = [*range(100, 160)]
+    context = ScriptedContext(script=list(prompt), batch=64, costs={8: 1.5})
+    scheduler = Scheduler(context)
+    scheduler.submit(request("a", prompt))
+    while scheduler.busy:
+        context.interruptions = 1
+        scheduler.step()
+        scheduler.step()
+    assert context.held[0] == prompt * 2
+
+
+def test_a_cancelled_answer_leaves_no_guesses_behind() -> None:
+    prompt = [*range(100, 160)]
+    context = ScriptedContext(script=list(prompt), batch=64, costs={8: 1.5})
+    scheduler = Scheduler(context)
+    scheduler.submit(request("a", prompt))
+    for _ in range(12):
+        scheduler.step()
+    scheduler.cancel("a")
+    assert context.held[0] == (prompt * 2)[: len(context.held[0])]

@@ -1,0 +1,35 @@
+"""What was found out about model files and would take long to find out again. A lost or damaged memory only costs time."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+class Remembered:
+    """Values of JSON by their keys, in the file `memory`."""
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+
+    def get(self, key: str) -> Any:
+        """What was noted under `key`; None where nothing was."""
+        return self._read().get(key)
+
+    def note(self, key: str, value: object) -> None:
+        """Notes it, in one step, so that a crash leaves what was there. A full disk must not keep a model from loading."""
+        entries = json.dumps({**self._read(), key: value})
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self._memory.parent, delete=False) as file:
+                file.write(entries)
+            Path(file.name).replace(self._memory)
+        except OSError:
+            return
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            entries = json.loads(self._memory.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return entries if isinstance(entries, dict) else {}

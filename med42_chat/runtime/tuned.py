@@ -1,0 +1,58 @@
+"""The trial of how a model is best run, at its first loading on this computer, and what it showed, kept for all later ones."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from med42_chat.runtime.protocol import Load
+from med42_chat.runtime.remembered import Remembered
+from med42_chat.runtime.tuning import SIZES, Change, Choice, Trials, Tried, Tuning
+
+_TRIES = 3  # that came to no end, or on a computer too busy to tell: a driver that dies of trials is not put to ever new ones
+_BATCH_ON_CARD, _BATCH_ON_CPU = 1024, 256
+
+
+class Tuned:
+    """What is known under `key` in the file `memory`, or is found out with `changes`."""
+
+    def __init__(self, memory: Path, key: str, usual: Choice, changes: list[Change]) -> None:
+        self._memory = Remembered(memory)
+        self._key = key
+        self._usual = usual
+        self._changes = changes
+        noted = self._memory.get(key)
+        self._tries = noted if isinstance(noted, int) else 0
+        self.known = Tuning(usual, ()) if self._tries >= _TRIES else _read(noted)
+
+    def found(self, open_context: Callable[[Choice], Tried], progress: Callable[[float], None]) -> Tuning:
+        """What is known, else what a trial shows now."""
+        if self.known is not None:
+            return self.known
+        self._memory.note(self._key, self._tries + 1)
+        tuning = Trials(open_context).tune(self._usual, self._changes, progress)
+        if tuning.costs:
+            self._memory.note(self._key, tuning)
+        return tuning
+
+
+def changes(load: Load, threads: int, cores: int) -> Iterator[Change]:
+    """What is worth a trial, where `threads` are usual on a computer with `cores` of them, hyper-threads included.
+
+    A number of threads that a person has set stays. A cache of less than 16 bits needs flash attention.
+    """
+    if load.cache_type == "f16":
+        yield {"flash_attention": False}
+    if load.threads is None:
+        tried = dict.fromkeys((cores, threads - 1, threads // 2))  # with a slow or busy core the others wait for it
+        yield from ({"threads": count} for count in tried if count > 0 and count != threads)
+    yield {"batch": _BATCH_ON_CARD if load.gpu_layers else _BATCH_ON_CPU}
+
+
+def _read(noted: Any) -> Tuning | None:
+    """A tuning that was noted, None where it is not whole."""
+    try:
+        (threads, batch, flash_attention), costs = noted
+        tuning = Tuning(Choice(int(threads), int(batch), bool(flash_attention)), tuple(float(cost) for cost in costs))
+    except (TypeError, ValueError):
+        return None
+    return tuning if len(tuning.costs) == len(SIZES) and min(tuning.choice[:2]) > 0 else None
