@@ -60,7 +60,7 @@ def ways_to_load(settings: Settings, found: Found) -> tuple[Load, ...]:
         warnings=tuple(_warnings(settings, made, here)),
         demonstration=is_demonstration(file),
         parallel=made.way.parallel,
-        tune=True,
+        tune=not is_demonstration(file),  # which is fast enough as it is, and is there for a first look: nobody should wait for it
     )
     return first, *_more_modest(first, made)
 

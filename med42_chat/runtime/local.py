@@ -66,6 +66,7 @@ class LocalRuntime:
         self._shelf = shelf
         self._patience, self._module = patience or Patience(), module
         self._hashes, self._log = cache / "model-hashes.json", cache / "worker.log"
+        self._begun = False  # a process has been told what to load
         self._changed = threading.Condition()  # guards everything below
         self._state: Literal["loading", "ready", "restarting", "failed", "closed"] = "loading"
         self._progress = 0.0
@@ -287,7 +288,8 @@ class LocalRuntime:
             self._give_up(error)
             process.end()
             return
-        process.send(Begin(load, str(self._hashes), self._shelf))
+        process.send(Begin(load, str(self._hashes), self._shelf, self._begun))
+        self._begun = True
         self._phase = "loading"
 
     def _not_loaded(self, error: RuntimeFailure) -> None:

@@ -1,6 +1,6 @@
 """The trial of how a model is best run, at its first loading on this computer, and what it showed, kept for all later ones."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,16 @@ _BATCH_ON_CARD, _BATCH_ON_CPU = 1024, 256
 
 
 class Tuned:
-    """What is known under `key` in the file `memory`, or is found out with `changes`."""
+    """What is known under `key` in the file `memory`, or is found out with `changes`, unless it is loaded `in_haste`."""
 
-    def __init__(self, memory: Path, key: str, usual: Choice, changes: list[Change]) -> None:
+    def __init__(self, memory: Path, key: str, usual: Choice, changes: Sequence[Change], *, in_haste: bool = False) -> None:
         self._memory = Remembered(memory)
         self._key = key
         self._usual = usual
         self._changes = changes
         noted = self._memory.get(key)
         self._tries = noted if isinstance(noted, int) else 0
-        self.known = Tuning(usual, ()) if self._tries >= _TRIES else _read(noted)
+        self.known = _read(noted) or (Tuning(usual, ()) if in_haste or self._tries >= _TRIES else None)
 
     def found(self, open_context: Callable[[Choice], Tried], progress: Callable[[float], None]) -> Tuning:
         """What is known, else what a trial shows now."""

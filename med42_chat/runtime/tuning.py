@@ -116,7 +116,8 @@ class Trials:
         """How many tokens can be read for each trial in `limit_s` seconds. The first decode reads the weights from the disk."""
         try:
             with closing(_Stopwatch(self._open, usual, self._clock)) as watch:
-                watch.begin(_CHOOSING_S)
+                watch.time(1)
+                watch.limit(_CHOOSING_S)
                 if watch.time(1) * _PIECE / 2 >= limit_s:  # tokens that are read together cost less than each alone
                     return 0
                 return _LONG if watch.time(_PIECE) * _LONG / _PIECE < limit_s else _PIECE
@@ -129,7 +130,8 @@ class Trials:
             return math.inf
         try:
             with closing(_Stopwatch(self._open, choice, self._clock)) as watch:
-                watch.begin(end - self._clock())
+                watch.limit(end - self._clock())
+                watch.time(1)  # in a new context the first is slower than others
                 written = min(watch.time(1) for _ in range(_ROUNDS))
                 read = min(watch.time(self._reading) for _ in range(2)) / self._reading if self._reading else 0.0
         except RuntimeFailure:
@@ -140,7 +142,8 @@ class Trials:
         least = dict.fromkeys((1, *SIZES), math.inf)
         try:
             with closing(_Stopwatch(self._open, choice, self._clock)) as watch:
-                watch.begin(_COSTS_S)
+                watch.limit(_COSTS_S)
+                watch.time(1)
                 if watch.time(1) * _PIECE / 2 < _COSTS_S / 8 and watch.time(_PIECE) * _DEPTH / _PIECE < _COSTS_S / 4:
                     watch.stand_behind(_DEPTH)
                 for _ in range(_ROUNDS):
@@ -167,11 +170,10 @@ class _Stopwatch:
         self._end = math.inf
         self._alarm = threading.Timer(0, self._context.interrupt)
 
-    def begin(self, limit_s: float) -> None:
-        """Gets the first decode, a slow one, over with. Times what follows for `limit_s` seconds: then it raises RuntimeFailure."""
-        self.time(1)
-        self._end = self._clock() + limit_s
-        self._alarm = threading.Timer(max(limit_s, 0), self._context.interrupt)
+    def limit(self, seconds: float) -> None:
+        """What goes on for longer, from now on, is broken off with a RuntimeFailure."""
+        self._end = self._clock() + seconds
+        self._alarm = threading.Timer(max(seconds, 0), self._context.interrupt)
         self._alarm.start()
 
     def time(self, count: int) -> float:

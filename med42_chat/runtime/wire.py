@@ -18,12 +18,14 @@ from med42_chat.runtime.protocol import Device, Finished, Found, Load, Override,
 class Begin:
     """The first line, in answer to Found: what to load. In the file `hashes` the model files' SHA-256 are remembered.
 
-    On the `shelf` conversations' caches are kept; without one none is.
+    On the `shelf` conversations' caches are kept; without one none is. With `again` somebody may be waiting for an answer that a death
+    has cut off: what is not known yet of how the model is best run is not found out now.
     """
 
     load: Load
     hashes: str
     shelf: Shelf | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

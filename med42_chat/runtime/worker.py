@@ -188,7 +188,7 @@ def _tuned(begin: Begin, load: Load, found: Found, sha256: str) -> Tuned | None:
     devices, own = [[device.name, device.description] for device in found.devices], begin.load.threads
     key = [sha256, llama.BUILD, devices, found.features, load.threads, cores, own, load.gpu_layers, load.cache_type]
     tried = list(changes(begin.load, load.threads or 1, cores))
-    return Tuned(Path(begin.hashes).with_name(_TUNING), json.dumps(key), llama.usual(load), tried)
+    return Tuned(Path(begin.hashes).with_name(_TUNING), json.dumps(key), llama.usual(load), tried, in_haste=begin.again)
 
 
 def _places(model: llama.Model, found: Found) -> str:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from med42_chat.errors import RuntimeFailure
 from med42_chat.runtime.context import Part
+from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Load
 from med42_chat.runtime.tuned import Tuned, changes
 from med42_chat.runtime.tuning import Choice, Trials, Tuning
@@ -158,6 +159,15 @@ def test_a_trial_that_ends_the_process_is_not_made_over_and_over(tmp_path: Path)
     assert tuned(tmp_path).known == Tuning(USUAL, ())
 
 
+def test_a_model_that_is_loaded_again_in_haste_runs_as_is_known_or_usual(tmp_path: Path) -> None:
+    def hasty() -> Tuned:
+        return Tuned(tmp_path / "tuning.json", "model", USUAL, [FLASH], in_haste=True)
+
+    assert hasty().known == Tuning(USUAL, ())
+    found = tuned(tmp_path).found(Machine(fast).open, lambda _: None)
+    assert hasty().known == found
+
+
 def test_a_computer_too_busy_to_tell_is_asked_again_at_the_next_loading(tmp_path: Path) -> None:
     tuned(tmp_path).found(Machine(fast, patience_s=0.0).open, lambda _: None)
     assert tuned(tmp_path).known is None
@@ -172,10 +182,6 @@ def test_only_what_a_person_has_left_open_and_the_cache_allows_is_tried() -> Non
 
 @pytest.mark.model
 def test_a_real_model_is_tried_once_and_runs_as_was_found(small: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from med42_chat.runtime.local import LocalRuntime
-
     way = one_way(small)
     texts = []
     for _ in range(2):
