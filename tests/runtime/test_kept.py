@@ -157,3 +157,19 @@ def test_what_a_model_computes_with_decides_whether_what_was_kept_fits_and_nothi
     assert _made_with(info, load, Found((), ("AVX512",))) != made
     same = replace(info, path="elsewhere.gguf", load_s=7.0, warnings=("slow",), examined=False, parallel=4)
     assert _made_with(same, replace(load, file="elsewhere.gguf", parallel=4), found) == made
+
+
+def test_what_is_overdue_is_written_at_the_first_moment_of_rest_by_the_same_process(small: Path, shelf: Shelf, tmp_path: Path) -> None:
+    runtime = LocalRuntime(one_way(small), tmp_path / "cache", module="tests.runtime.hasty", shelf=shelf)
+    try:
+        runtime.wait_until_loaded(20)
+        worker, until = runtime.worker_pid, time.monotonic() + 20
+        list(runtime.generate(Request("a", tuple(prompt_of(300)), Sampling(max_tokens=4), 1, conversation="one")))
+        while not files_of(Path(shelf.folder)):
+            assert time.monotonic() < until, "it was not written"
+            time.sleep(0.02)
+        *_, end = runtime.generate(Request("b", tuple(prompt_of(400)), Sampling(max_tokens=4), 1, conversation="one"))
+        assert isinstance(end, Finished) and end.usage.cached_tokens == 300 and end.usage.restored_tokens == 0
+        assert runtime.worker_pid == worker
+    finally:
+        runtime.close()
