@@ -99,17 +99,17 @@ class Trials:
     def _choose(self, usual: Choice, changes: Sequence[Change], progress: Callable[[float], None]) -> Choice:
         self._reading = self._readable(usual, _CHOOSING_S / 4 / (len(changes) + 1))
         end = self._clock() + _CHOOSING_S
-        best, least = usual, self._seconds(usual, end)
+        best, least = usual, self.seconds(usual, end)
         if least == math.inf:
             return usual
         for number, change in enumerate(changes):
             progress(number / (len(changes) + 1))
             other = best._replace(**change)
-            if (seconds := self._seconds(other, end)) * _CLEARLY < least:
+            if (seconds := self.seconds(other, end)) * _CLEARLY < least:
                 best, least = other, seconds
         if best != usual:  # was it chance, or has another program come to rest meanwhile?
             end += _CHOOSING_S / 2
-            return best if self._seconds(best, end) * _CLEARLY < self._seconds(usual, end) else usual
+            return best if self.seconds(best, end) * _CLEARLY < self.seconds(usual, end) else usual
         return usual
 
     def _readable(self, usual: Choice, limit_s: float) -> int:
@@ -124,7 +124,7 @@ class Trials:
         except RuntimeFailure:
             return 0
 
-    def _seconds(self, choice: Choice, end: float) -> float:
+    def seconds(self, choice: Choice, end: float) -> float:
         """What a usual question and its answer take; infinity where that cannot be found out until `end`."""
         if self._clock() >= end:
             return math.inf

@@ -1,6 +1,6 @@
 """`make bench`: every figure that is claimed, against its counterpart in the same run; fails when one falls short.
 
-python -m tests.bench [store|decode|resume|start|list|page|memory|checks|library|search|cited|vectors|export …]     all of them by default
+python -m tests.bench [store|decode|guesses|resume|start|list|page|memory|checks|library|search|cited|vectors|export …]  all by default
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import checks, cited, conversations, decode, export, library, memory, page, resume, search, start, store, vectors
+from tests.bench import checks, cited, conversations, decode, export, guesses, library, memory, page, resume, search, start, store, vectors
 from tests.bench.rows import Row
 from tests.model_files import llama3_shape
 
@@ -26,6 +26,7 @@ def main(names: list[str]) -> int:
         "start": start.measure,
         "decode": lambda: decode.measure(llama3_shape()),
         "resume": lambda: resume.measure(llama3_shape()),
+        "guesses": guesses.measure,
         "store": store.measure,
         "list": conversations.measure,
         "page": page.measure,
