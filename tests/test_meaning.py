@@ -142,10 +142,10 @@ class TestUse:
         add(store, "Fever", ["Epinephrine 1 mg every six hours."])
         helping[0].fill()
         lookup = Lookup(store.documents)
-        with_vectors = lookup.passing("How much adrenaline?")
+        with_vectors = lookup.passing("How much adrenaline is given hourly?")
         assert [find.holding.title for find in with_vectors] == ["Fever"]
         helping[0].use(None)
-        assert lookup.passing("How much adrenaline?") == []
+        assert lookup.passing("How much adrenaline is given hourly?") == []
 
     @pytest.mark.parametrize("error", [WorkerDied("It ended."), RuntimeFailure("It is busy.")])
     def test_a_model_that_fails_leaves_the_search_by_words(
