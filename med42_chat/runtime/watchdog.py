@@ -46,10 +46,16 @@ def signs_of(pid: int) -> Signs | None:
         process = psutil.Process(pid)
         with process.oneshot():
             used = process.cpu_times()
-            read = process.io_counters().read_bytes if hasattr(process, "io_counters") else 0
-            return Signs(used.user + used.system, read, process.status() == psutil.STATUS_DISK_SLEEP)
+            return Signs(used.user + used.system, _read_by(process), process.status() == psutil.STATUS_DISK_SLEEP)
     except psutil.Error:
         return None
+
+
+def _read_by(process: psutil.Process) -> int:
+    try:
+        return int(process.io_counters().read_bytes)
+    except (psutil.AccessDenied, AttributeError):  # macOS counts nothing of the kind
+        return 0
 
 
 class Watchdog:
