@@ -252,7 +252,7 @@ class LocalRuntime:
         try:
             for report in process.reports():
                 with self._changed:
-                    self._watchdog.heard()
+                    self._watchdog.heard(loading=self._state != "ready")
                 self._take(report, process)
         except Exception as error:  # noqa: BLE001
             # The edge: what a process says that has lost its mind can be wrong in any way. Another one is started.

@@ -68,11 +68,11 @@ class Watchdog:
         self._before: Signs | None = None
         self._alive = 0.0  # when it last did anything
         self._worked = 0.0  # seconds without a report in which it did something
-        self._longest = 0.0  # such a stretch that did end with a report
+        self._longest = 0.0  # such a stretch that did end with a report, once the model was loaded
 
-    def heard(self) -> None:
-        """It has reported something."""
-        self._longest = max(self._longest, self._worked)
+    def heard(self, loading: bool = False) -> None:
+        """It has reported something. How long it took for that while it was loading says nothing of a step."""
+        self._longest = self._longest if loading else max(self._longest, self._worked)
         self._alive, self._worked = self._clock(), 0.0
 
     def rest(self) -> None:

@@ -70,6 +70,14 @@ def test_what_took_long_and_came_to_its_end_may_take_longer_the_next_time() -> N
     assert watched.seconds(200, uses=1.0) != ""
 
 
+def test_how_long_the_loading_took_says_nothing_of_a_step() -> None:
+    watched = Watched(None)
+    assert watched.seconds(300, uses=1.0) == ""
+    watched.watchdog.heard(loading=True)
+    watched.model = SMALL
+    assert watched.seconds(65, uses=1.0) != ""
+
+
 def test_a_process_that_gets_little_of_a_busy_computer_has_that_much_longer() -> None:
     watched = Watched()
     assert watched.seconds(300, uses=0.1) == ""
