@@ -147,8 +147,9 @@ class LocalRuntime:
 
     def forget(self, conversation: str) -> None:
         """Nothing that was read or written for this conversation is kept from here on. Does not wait for that."""
-        if (process := self._process) is not None:
-            process.send(Forget(conversation))
+        with self._changed:
+            if self._state == "ready" and self._process is not None:  # before that it has nothing, and waits to be told what to load
+                self._process.send(Forget(conversation))
 
     def close(self) -> None:
         """Ends the runtime and leaves no process behind. What is worth keeping is written first, which may take some seconds."""

@@ -252,11 +252,13 @@ class Worker:
         self._serve(self._scheduler, self._trial, self._loaded.context, archive)
 
     def _serve(self, scheduler: Scheduler, trial: Trial, context: llama.LlamaContext, archive: Archive | None) -> None:
-        while not self._leaves_within_s:
+        while True:
             # In this order: an interruption that is taken back here belongs to a command that is already in the inbox.
             context.resume()
             events = trial.begin(scheduler) if self._inbox.empty() else []
             events += self._take_commands(scheduler, trial, archive)
+            if self._leaves_within_s:  # what a step would read again takes time that the keeping needs
+                break
             events, finding = trial.take(events + scheduler.step())
             if finding is not None:
                 self._reports.send(Examined(finding, finding is not UNTRIED))
@@ -264,7 +266,7 @@ class Worker:
                 self._reports.send(*(Happened(name, event, scheduler.completed(name)) for name, event in events))
 
         until = time.monotonic() + self._leaves_within_s
-        while archive is not None and scheduler.keep_next() and archive.wait(until, lambda: self._reports.send(Keeping())):
+        while archive is not None and archive.wait(until, lambda: self._reports.send(Keeping())) and scheduler.keep_next():
             pass
 
     def _take_commands(self, scheduler: Scheduler, trial: Trial, archive: Archive | None) -> Events:

@@ -173,3 +173,23 @@ def test_what_is_overdue_is_written_at_the_first_moment_of_rest_by_the_same_proc
         assert runtime.worker_pid == worker
     finally:
         runtime.close()
+
+
+def test_what_is_being_written_when_the_program_ends_is_written_to_the_end(small: Path, shelf: Shelf, tmp_path: Path) -> None:
+    runtime = LocalRuntime(one_way(small), tmp_path / "cache", module="tests.runtime.hasty", shelf=shelf)
+    list(runtime.generate(Request("a", tuple(prompt_of(300)), Sampling(max_tokens=4), 1, conversation="one")))
+    until = time.monotonic() + 20
+    while not list(Path(shelf.folder).glob("*.part")):
+        assert time.monotonic() < until, "nothing was begun"
+        time.sleep(0.02)
+    runtime.close()
+    assert len(files_of(Path(shelf.folder))) == 1
+
+
+def test_closing_does_not_wait_for_an_answer_to_be_read_again(small: Path, shelf: Shelf, tmp_path: Path) -> None:
+    runtime = LocalRuntime(one_way(small), tmp_path / "cache", module="tests.runtime.slow_reader", shelf=shelf)
+    *_, end = runtime.generate(Request("a", tuple(prompt_of(300)), Sampling(max_tokens=150), 1, conversation="one"))
+    assert isinstance(end, Finished) and end.usage.completion_tokens >= 100
+    began = time.monotonic()
+    runtime.close()
+    assert time.monotonic() - began < 2 and len(files_of(Path(shelf.folder))) == 1

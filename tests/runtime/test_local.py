@@ -160,6 +160,14 @@ def test_stopping_an_answer_keeps_what_came_and_an_abandoned_one_is_stopped(star
     assert ending(list(runtime.generate(request("c", prompt_of(50), Sampling(max_tokens=2))))).reason == "length"
 
 
+def test_what_is_deleted_while_a_process_starts_does_not_end_it(start: Start, tiny: Path) -> None:
+    runtime = start(tiny)
+    while (process := runtime.worker_pid) is None:
+        time.sleep(0.001)
+    runtime.forget("a conversation")
+    assert runtime.wait_until_loaded(20).backed_off == () and runtime.worker_pid == process
+
+
 def test_texts_are_tokenised_while_an_answer_is_written(start: Start, medium: Path) -> None:
     runtime = start(medium)
     runtime.wait_until_loaded(20)
