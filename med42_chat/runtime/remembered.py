@@ -1,9 +1,11 @@
 """What was found out about model files and would take long to find out again. A lost or damaged memory only costs time."""
 
+import contextlib
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from med42_chat.private import write_private
 
 
 class Remembered:
@@ -19,13 +21,9 @@ class Remembered:
     def note(self, key: str, value: object) -> None:
         """Notes it, in one step, so that a crash leaves what was there. A full disk must not keep a model from loading."""
         entries = json.dumps({**self._read(), key: value})
-        try:
+        with contextlib.suppress(OSError):
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self._memory.parent, delete=False) as file:
-                file.write(entries)
-            Path(file.name).replace(self._memory)
-        except OSError:
-            return
+            write_private(self._memory, entries)
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from pathlib import Path
@@ -27,3 +28,15 @@ def test_a_damaged_memory_of_hashes_costs_only_time(tmp_path: Path, damage: byte
     assert Fingerprints(memory).known(file) is None
     assert Fingerprints(memory).compute(file, lambda _: None).startswith("ba7816bf")
     assert Fingerprints(memory).known(file)
+
+
+def test_a_disk_without_room_costs_only_time_and_is_not_filled_with_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, memory = tmp_path / "a.gguf", tmp_path / "cache" / "hashes.json"
+    file.write_bytes(b"abc")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    assert Fingerprints(memory).compute(file, lambda _: None).startswith("ba7816bf")
+    assert list(memory.parent.iterdir()) == []
