@@ -22,9 +22,9 @@ COMPOSER = "#question textarea"
 
 
 @contextmanager
-def started(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(home: Path, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The running program and the address that it prints. Killed in the end, if a test has not done that already."""
-    environment = {**os.environ, "MED42_KEYRING": "off", "MED42_GPU_LAYERS": "0"}
+    environment = {**os.environ, "MED42_KEYRING": "off", "MED42_GPU_LAYERS": "0", **settings}
     command = [sys.executable, "app.py", "--no-browser", "--port", "0", "--home", str(home), *arguments]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as program:
         try:
@@ -149,3 +149,28 @@ def test_two_windows_ask_at_once_and_both_answers_come_in_together(browser: Any,
             page.wait_for_selector('.answer[data-status="stopped"]')
         program.terminate()
         assert program.wait(10) == 0
+
+
+def test_a_long_conversation_goes_on_at_once_after_the_program_was_closed_and_the_page_says_why(browser: Any, tmp_path: Path) -> None:
+    notes = "The patient slept well and the blood pressure stayed at 120/80 mmHg. " * 150
+    short = {"MED42_MAX_TOKENS": "32"}  # what the small model says of so many words is nonsense, and might not end by itself
+    with started(tmp_path, **short) as (program, address):
+        page = open_page(browser, address)
+        page.click("#safe-use dialog .primary")
+        page.keyboard.press("Escape")
+        ask_anew(page, f"{notes}\nWhat are the red flags of headache?")
+        page.wait_for_selector('.answer:not([data-status="streaming"])')
+        program.terminate()
+        assert program.wait(20) == 0
+
+    with started(tmp_path, **short) as (_, address):
+        page = open_page(browser, address)
+        page.get_by_role("button", name="The patient slept well").first.click()
+        page.wait_for_selector(".answer")
+        page.fill(COMPOSER, "Thank you!")
+        page.press(COMPOSER, "Enter")
+        page.wait_for_selector('.answer:not([data-status="streaming"]) >> nth=1')
+        page.wait_for_selector("#evidence :text('encrypted cache')", state="attached")
+        said = page.text_content("#evidence :text('encrypted cache')")
+        prompt, known, restored = (int(one.replace(",", "")) for one in re.findall(r"\d[\d,]*", said)[:3])
+        assert prompt > 3000 and known >= restored > 0.9 * prompt

@@ -61,7 +61,7 @@ def test_an_answer_from_sources_has_the_same_tokens_with_guesses_and_without(
     assert guessed == alone
     assert (end.guessed, other.reason, other.usage.completion_tokens) == (0, end.reason, end.usage.completion_tokens)
     if sampling is GREEDY and question is QUESTIONS[0]:  # in others this small model spells words that its grammar makes it say
-        assert other.guessed > 0.5 * other.usage.completion_tokens
+        assert other.guessed > 0.3 * other.usage.completion_tokens
 
 
 def test_a_free_answer_that_copies_nothing_has_the_same_tokens(plain: Model, guessing: Model) -> None:
