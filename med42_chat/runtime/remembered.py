@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from med42_chat.private import write_private
+from med42_chat.private import PART, new_private_file
 
 
 class Remembered:
@@ -21,9 +21,15 @@ class Remembered:
     def note(self, key: str, value: object) -> None:
         """Notes it, in one step, so that a crash leaves what was there. A full disk must not keep a model from loading."""
         entries = json.dumps({**self._read(), key: value})
+        part = self._memory.with_name(self._memory.name + PART)
         with contextlib.suppress(OSError):
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            write_private(self._memory, entries)
+            try:
+                new_private_file(part)
+                part.write_text(entries)
+                part.replace(self._memory)  # not synced before: no loading is to wait for a disk that does not answer
+            finally:
+                part.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any]:
         try:
