@@ -30,6 +30,7 @@ Part = TypeVar("Part")
 _KIND = ".kv"
 _MOST_WAITING = 512 << 20  # bytes that wait to be written beside what is being written: each is a copy in memory
 _SHARE_OF_DISK = 10  # at most one part in so many of what is free
+_SYNC_EVERY = 32 << 20  # bytes; all at the end would make a slow disk look like one that stands still
 _LOOK_EVERY_S = 0.2  # whether what is being waited for has been written
 
 
@@ -181,6 +182,9 @@ class Archive:
                     if self._waiting.get(conversation) is not kept:
                         return False
                 before = done
+                if done and not done % _SYNC_EVERY:
+                    file.flush()
+                    os.fsync(file.fileno())
             file.flush()
             os.fsync(file.fileno())
         os.utime(part, (kept.used, kept.used))

@@ -64,6 +64,16 @@ def test_it_can_be_had_while_it_is_still_being_written(shelf: Shelf, monkeypatch
     assert kept.wait(time.monotonic() + 20) and has(kept, "one")
 
 
+def test_a_large_one_reaches_the_disk_piece_by_piece_so_that_a_slow_disk_shows_progress(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: sizes.append(os.fstat(file).st_size))
+    monkeypatch.setattr(archive, "_SYNC_EVERY", 512 << 10)
+    keep(Archive(shelf, "this"), state=bytearray(2_000_000))
+    assert sizes[0] < 600_000 and sizes[1] < 1_200_000 and sizes[2] < 1_800_000 and sizes[3] > 2_000_000
+
+
 def test_file_and_folder_are_the_owners_alone_and_say_nothing(shelf: Shelf) -> None:
     ids = b"".join(token.to_bytes(4, "little") for token in TOKENS)
     keep(Archive(shelf, "made with this"), "a-conversation")

@@ -13,8 +13,9 @@ import keyring.backend
 import keyring.errors
 import pytest
 
+from med42_chat import private
 from med42_chat.errors import DiskFull, StoreKeyError
-from med42_chat.store import keys, private, vault, wrapping
+from med42_chat.store import keys, vault, wrapping
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create, set_passphrase
 
