@@ -55,7 +55,7 @@ class Archive:
         self._waiting: dict[str, _Kept] = {}  # by conversation, the first to be written first
         self._forgotten: set[str] = set()
         self._written = 0  # bytes, ever
-        threading.Thread(target=self._write_all, name="archive", daemon=True).start()
+        self._is_writing = False
 
     def tokens(self, conversation: str) -> Sequence[int]:
         """What is kept of a conversation; nothing where nothing is, or not for this model."""
@@ -83,6 +83,9 @@ class Archive:
             if conversation not in self._forgotten:
                 self._waiting[conversation] = _Kept(tokens, state, time.time() - age_s)
                 self._changed.notify_all()
+                if not self._is_writing:
+                    self._is_writing = True
+                    threading.Thread(target=self._write_all, name="archive", daemon=True).start()
 
     def forget(self, conversation: str) -> None:
         """Keeps nothing of it from here on, not even what is being written."""
@@ -138,13 +141,11 @@ class Archive:
             self._names.path(conversation).touch()  # it was used now
         return state
 
-    # Writing, on a thread of its own
+    # Writing, on a thread that ends when all is written: while it waited, it would hold the last state, which may be half a gigabyte
 
     def _write_all(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
-                conversation, kept = next(iter(self._waiting.items()))
+        while (following := self._next()) is not None:
+            conversation, kept = following
             path = self._names.path(conversation)
             part = path.with_name(path.name + PART)
             try:
@@ -158,6 +159,11 @@ class Archive:
                 if self._waiting.get(conversation) is kept:
                     del self._waiting[conversation]
                 self._changed.notify_all()
+
+    def _next(self) -> tuple[str, _Kept] | None:
+        with self._changed:
+            self._is_writing = bool(self._waiting)
+            return next(iter(self._waiting.items()), None)
 
     def _has_room(self, size: int, used: float, path: Path) -> bool:
         """Makes room, if need be by removing files that were last used before this one."""
