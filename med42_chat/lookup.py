@@ -67,7 +67,10 @@ class Lookup:
         without: Basis = "nothing" if use == "only" else "memory"
         if use == "off":
             return Looked(otherwise=without)
-        if without == "memory" and followup.reworks(question) and _is_from_memory(history):
+        earlier = _questions(history)
+        if followup.reworks(question) and brings_text:
+            earlier = []  # 'Summarise this' is about what was brought along, and not about the last answer
+        elif followup.reworks(question) and without == "memory" and _is_from_memory(history):
             return Looked()
         gone = _gone(collections, self.documents)
         unread = _unread(self.unread())  # counted before the search: a file that is read meanwhile is told rather than missed
@@ -75,7 +78,7 @@ class Lookup:
         besides = (*_not_searched(gone, collections), *unread)
         if not self.documents.count(collections):
             return Looked((), "nothing" if gone and not brings_text else without, besides, nothing)
-        passing, asked = self._first_passing(question, [message.text for message in history if message.role == "user"], collections)
+        passing, asked = self._first_passing(question, earlier, collections)
         optional = brings_text or len(question.split()) > _OWN_TEXT or not telling(question)
         notes = (f"Looked up in the library as: {asked.text}",) if asked.text != question.strip() else ()
         sources = tuple(map(_source, range(1, len(passing) + 1), passing))
@@ -99,6 +102,10 @@ class Lookup:
         forms = list(dict.fromkeys([*self.documents.abbreviations(text), *shorthand.spelled(text)]))
         both = " ".join([text, *dict.fromkeys(one for pair in forms for one in pair)])
         return self.documents.search(both, _CANDIDATES, collections), forms
+
+
+def _questions(history: Sequence[Message]) -> list[str]:
+    return [message.text for message in history if message.role == "user"]
 
 
 def _is_from_memory(history: Sequence[Message]) -> bool:

@@ -3,6 +3,7 @@
 import time
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from med42_chat.lookup import Lookup
 from med42_chat.records import Message, Source
 from med42_chat.store.database import Store
 from tests.library.judged import HERE, documents
+from tests.store.samples import EVIDENCE
 
 METFORMIN = "Can metformin be given with contrast?"
 
@@ -154,6 +156,24 @@ def test_a_manner_is_wished_for_in_no_time_however_long_the_wish_is() -> None:
     assert not reworks("explain " + "to the patient " * 20_000 + "why")
     assert not reworks("in " + "plain words, " * 20_000 + "why")
     assert time.perf_counter() - began < 1
+
+
+def test_a_wish_for_another_manner_rests_on_what_the_answer_rested_on_and_with_a_letter_is_about_the_letter(tmp_path: Path) -> None:
+    with Store.open(tmp_path, bytes(32)) as store:
+        for name, document in documents():
+            store.documents.add(document, name.encode(), name)
+        lookup = Lookup(store.documents)
+        asked = Message("1", "c", None, "user", "When is apixaban stopped before an operation?", "complete", 0)
+        answer = Message("2", "c", "1", "assistant", "…", "complete", 0, replace(EVIDENCE, basis="sources"))
+        sources = lookup.look(asked.text, False, [], "first", ()).sources
+        assert sources
+        for use in ("first", "only"):
+            assert lookup.look("Explain that to a patient", False, [asked, answer], use, ()).sources == sources
+        with_letter = lookup.look("Summarise this", True, [asked, answer], "first", ())
+        assert not with_letter.sources and with_letter.otherwise == "memory"
+        recalled = replace(answer, evidence=replace(EVIDENCE, basis="memory"))
+        assert lookup.look("Shorter, please", False, [asked, recalled], "first", ()).basis == "memory"
+        assert lookup.look("Shorter, please", False, [asked, recalled], "only", ()).sources == sources
 
 
 def found(lookup: Lookup, one: Mapping[str, str]) -> tuple[Source, ...]:
