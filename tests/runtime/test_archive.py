@@ -54,6 +54,16 @@ def test_what_was_kept_is_given_back_to_whoever_made_it_in_the_same_way(shelf: S
     assert not other.tokens("one") and not files_of(Path(shelf.folder))
 
 
+def test_no_thread_is_left_when_all_is_written_for_it_would_hold_what_it_wrote(shelf: Shelf) -> None:
+    kept = Archive(shelf, "this")
+    for conversation in ("one", "another", "one"):
+        keep(kept, conversation)
+        end = time.monotonic() + 20
+        while any(thread.name == "archive" for thread in threading.enumerate()):
+            assert time.monotonic() < end, "it waits for more"
+            time.sleep(0.005)
+
+
 def test_it_can_be_had_while_it_is_still_being_written(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
     monkeypatch.setattr(os, "fsync", lambda file: gate.wait(20))

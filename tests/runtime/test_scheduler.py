@@ -10,6 +10,7 @@ from med42_chat.records import Sampling
 from med42_chat.runtime.context import Part
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
 from med42_chat.runtime.scheduler import Scheduler
+from tests.runtime.asking import ending, text
 
 STOP = 9000
 
@@ -140,16 +141,6 @@ def run(scheduler: Scheduler) -> list[tuple[str, RuntimeEvent]]:
 
 def of(events: list[tuple[str, RuntimeEvent]], name: str) -> list[RuntimeEvent]:
     return [event for owner, event in events if owner == name]
-
-
-def text(events: list[RuntimeEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Text))
-
-
-def ending(events: list[RuntimeEvent]) -> Finished:
-    assert [type(event) for event in events].count(Finished) == 1
-    assert isinstance(events[-1], Finished)
-    return events[-1]
 
 
 def test_a_prompt_is_read_in_pieces_and_the_answer_ends_at_a_stop_token_that_is_not_shown() -> None:
