@@ -18,15 +18,16 @@ FLOORS = [
     {"events", "settings", "markup", "gguf", "presets", "words", "children", "private"},
     {"prompt", "terminal"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
-    {"lookup", "loading", "reference", "evaluate_command", "export", "meaning", "quoting", "resume"},
-    {"answering", "vectors_command"},
+    {"lookup", "loading", "reference", "export", "meaning", "quoting", "resume"},
+    {"answering"},
     {"chat"},
-    {"jobs", "bin", "adding", "exporting", "styles", "reference_command", "verify_command"},
-    {"services", "export_command"},
+    {"jobs", "bin", "adding", "exporting", "styles"},
+    {"services"},
     {"ui"},
     {"guard", "window", "pages"},
     {"web"},
     {"serve"},
+    {"commands"},
     {"__main__"},
 ]
 # Knowing these libraries is one room's business.

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from med42_chat.__main__ import main
+from med42_chat.commands.vectors import said
 from med42_chat.settings import ASSETS, Settings, embedding_model
 from med42_chat.store.vectors import Verdict
-from med42_chat.vectors_command import said
 from tests.embedding_shapes import write_embedding
 from tests.ui.fakes import MED42, PacedRuntime, services
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from med42_chat.evaluate_command import passing_library
+from med42_chat.commands.evaluate import passing_library
 from med42_chat.library import fitted
 from med42_chat.library.gate import signs_of
 from med42_chat.library.shorthand import plain

@@ -9,7 +9,7 @@ import time
 
 import pypdfium2
 
-from med42_chat.evaluate_command import passing_library
+from med42_chat.commands.evaluate import passing_library
 from med42_chat.library.documents import document_of, read_file
 from med42_chat.lookup import Lookup
 from med42_chat.records import Source

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from med42_chat.evaluate_command import evaluate, passing_library
+from med42_chat.commands.evaluate import evaluate, passing_library
 from med42_chat.library.evaluate import Entry, Figures, corpus, queries
 from med42_chat.library.evaluate import measure as judge
 from med42_chat.records import Document, Page, Passage

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from med42_chat.__main__ import main
+from med42_chat.commands.exporting import checked_target, write
 from med42_chat.errors import DiskFull, InputError, StoreError
 from med42_chat.export import record
 from med42_chat.export.sheet import Options
-from med42_chat.export_command import checked_target, write
 from med42_chat.exporting import Exporting
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create
@@ -40,7 +40,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the document looks like is another test's business: this one holds what the process was given."""
-    monkeypatch.setattr("med42_chat.export_command.Exporting", partial(Exporting, child=SCRIPTED))
+    monkeypatch.setattr("med42_chat.commands.exporting.Exporting", partial(Exporting, child=SCRIPTED))
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ echo old > "$1/a.pdf"
 import sys
 from pathlib import Path
 from med42_chat.errors import DiskFull
-from med42_chat.export_command import write
+from med42_chat.commands.exporting import write
 try:
     write(Path(sys.argv[1]) / "a.pdf", bytes(1_000_000), True)
 except DiskFull as error:

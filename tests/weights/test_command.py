@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from med42_chat.__main__ import main
+from med42_chat.commands import models as command
+from med42_chat.commands.common import command_of
 from med42_chat.errors import DownloadFailed, Med42Error, NotFound, WrongContent
 from med42_chat.settings import DEMO_MODEL, Settings
-from med42_chat.weights import command, inventory
+from med42_chat.weights import inventory
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.place import UNFINISHED
 from tests.weights.hub import State, address
@@ -43,7 +45,7 @@ def call(chosen: Settings, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true")
     parser = argparse.ArgumentParser()
-    command.add_commands(parser, common)
+    command.add_commands(command_of(parser.add_subparsers(required=True), common))
 
     def run(*arguments: str) -> Any:
         options = parser.parse_args(arguments)

@@ -6,12 +6,13 @@ How far it is goes to standard error, where that is a terminal.
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from med42_chat import evaluate_command, vectors_command
+from med42_chat.commands import evaluate, vectors
+from med42_chat.commands.common import Command, opened_store
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.library.documents import Reading, checked_ocr
 from med42_chat.loading import open_embedder
@@ -24,34 +25,31 @@ from med42_chat.terminal import say, say_json
 
 _WAIT_S = 60.0  # for an embedding model to be loaded: whoever types a command would rather wait than miss what it finds
 
-Opening = Callable[[Settings], AbstractContextManager[Store]]
-Run = Callable[[Any, Library], int | None]
+OfStore = Callable[[Any, Store], int | None]
+OfLibrary = Callable[[Any, Library], int | None]
 
 
-def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParser, opening: Opening) -> None:
-    """Gives `parser` the subcommands; `common` holds the options that every command takes, `opening` opens the store."""
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def add_commands(command: Command) -> None:
+    """Makes the subcommands of `library`."""
 
-    def command(name: str, run: Callable[[Any, Store], int | None], text: str) -> argparse.ArgumentParser:
+    def of_store(name: str, run: OfStore, text: str) -> argparse.ArgumentParser:
         def opened(options: Any, chosen: Settings) -> int | None:
-            with opening(chosen) as store, closing(Meaning(store.documents, store.vectors, open_embedder(chosen), wait_s=_WAIT_S)):
+            with opened_store(chosen) as store, closing(Meaning(store.documents, store.vectors, open_embedder(chosen), wait_s=_WAIT_S)):
                 return run(options, store)
 
-        made = commands.add_parser(name, help=text, description=text, parents=[common])
-        made.set_defaults(run=opened)
-        return made
+        return command(name, opened, text)
 
-    def of_library(name: str, run: Run, text: str) -> argparse.ArgumentParser:
-        return command(name, lambda options, store: run(options, Library(store.documents)), text)
+    def of_library(name: str, run: OfLibrary, text: str) -> argparse.ArgumentParser:
+        return of_store(name, lambda options, store: run(options, Library(store.documents)), text)
 
     _adding_commands(of_library)
     _looking_commands(of_library)
-    _folder_commands(command)
-    evaluate_command.add_command(commands, common)
-    vectors_command.add_command(commands, common, opening)
+    _folder_commands(of_store)
+    evaluate.add_command(command)
+    vectors.add_command(command)
 
 
-def _adding_commands(command: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
+def _adding_commands(command: Callable[[str, OfLibrary, str], argparse.ArgumentParser]) -> None:
     adding = command("add", add, "add files, or all documents in folders: PDF, DOCX, HTML, Markdown, text")
     adding.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     adding.add_argument("--collection", metavar="NAME", action="append", default=[], help="put them into this collection")
@@ -63,7 +61,7 @@ def _adding_commands(command: Callable[[str, Run, str], argparse.ArgumentParser]
     command("remove", remove, "remove documents for good, from the search and from the disk").add_argument("id", nargs="+")
 
 
-def _looking_commands(command: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
+def _looking_commands(command: Callable[[str, OfLibrary, str], argparse.ArgumentParser]) -> None:
     listing = command("list", list_, "the documents")
     listing.add_argument("--collection", metavar="NAME", default="", help="only those in this collection")
     searching = command("search", search, "the passages that a question is about, the best first")

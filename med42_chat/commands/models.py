@@ -3,18 +3,18 @@
 With `--json` the result is one JSON value on standard output. How far something is goes to standard error, as it is for people.
 """
 
-import argparse
-import json
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from med42_chat import __version__
+from med42_chat.commands.common import Command, tell
 from med42_chat.errors import ModelFileError, NotFound
 from med42_chat.gguf import read_header
 from med42_chat.settings import DEMONSTRATION, Settings, is_demonstration, named_model
+from med42_chat.terminal import say_json
 from med42_chat.weights import catalogue, hardware, health, importing, inventory, kit, plan
 from med42_chat.weights.catalogue import Entry
 from med42_chat.weights.download import Download, Order
@@ -38,15 +38,8 @@ Event = TypeVar("Event")
 Result = TypeVar("Result")
 
 
-def add_commands(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    """Gives `parser` the subcommands; `common` holds the options that every command takes."""
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, run: Callable[[Any, Settings], int | None], text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text, parents=[common])
-        made.set_defaults(run=run)
-        return made
-
+def add_commands(command: Command) -> None:
+    """Makes the subcommands of `models`."""
     command("list", list_, "model files that the program knows, and which of them are here")
     planned = command("plan", plan_, "what this computer has, and how well a model would run here")
     planned.add_argument("id", nargs="?", help="of one model; without it, all")
@@ -69,7 +62,7 @@ def list_(options: Any, chosen: Settings) -> None:
     """Every entry with its size and state, and the files in the models folder that no entry knows."""
     found = inventory.items(entries(chosen), chosen.models)
     if options.json:
-        _print_json([_listed(item) for item in found])
+        say_json([_listed(item) for item in found])
         return
     for item in found:
         state = "" if item.state == "absent" else item.state
@@ -98,7 +91,7 @@ def plan_(options: Any, chosen: Settings) -> None:
     advice = plan.recommend(known, here, chosen.context)
     if options.json:
         best = advice.plan.model.id if advice.plan else None
-        _print_json({"hardware": asdict(here), "recommended": best, "sentence": advice.sentence, "plans": [_planned(one) for one in plans]})
+        say_json({"hardware": asdict(here), "recommended": best, "sentence": advice.sentence, "plans": [_planned(one) for one in plans]})
         return
     for line in (*_hardware_lines(here), "", advice.sentence, ""):
         print(line)
@@ -164,7 +157,7 @@ def get_(options: Any, chosen: Settings) -> None:
     finally:
         download.stop()
     files = [str(chosen.models / name) for name in entry.file_names]
-    _result(options, {"id": entry.id, "files": files}, f"{entry.title} is here: {files[0]}")
+    tell(options, {"id": entry.id, "files": files}, f"{entry.title} is here: {files[0]}")
 
 
 def import_(options: Any, chosen: Settings) -> None:
@@ -177,7 +170,7 @@ def import_(options: Any, chosen: Settings) -> None:
         {"id": one.entry.id if one.entry else None, "files": [str(file) for file in one.files], "warning": one.warning} for one in done
     ]
     lines = [f"{one.entry.title if one.entry else one.files[0].name} is here: {one.files[0]}\n{one.warning}".strip() for one in done]
-    _result(options, {"imported": listed}, "\n".join(lines))
+    tell(options, {"imported": listed}, "\n".join(lines))
 
 
 def check_(options: Any, chosen: Settings) -> int:
@@ -188,7 +181,7 @@ def check_(options: Any, chosen: Settings) -> int:
     found = health.examine(read_header(files[0]))
     if options.json:
         id = checked.entry.id if checked.entry else None
-        _print_json({"files": [str(file) for file in files], "id": id, "compared": checked.sentence, **asdict(found)})
+        say_json({"files": [str(file) for file in files], "id": id, "compared": checked.sentence, **asdict(found)})
     else:
         print(f"{files[0].name}: {checked.entry.title if checked.entry else 'not in the catalogue'}. {checked.sentence}")
         for finding in found.findings:
@@ -199,7 +192,7 @@ def check_(options: Any, chosen: Settings) -> int:
 def remove_(options: Any, chosen: Settings) -> None:
     """Removes an entry's files, or one file that no entry knows."""
     freed = inventory.remove(options.id, entries(chosen), chosen.models)
-    _result(options, {"removed": options.id, "bytes": freed}, f"Removed {options.id}: {gigabytes(freed)} are free again.")
+    tell(options, {"removed": options.id, "bytes": freed}, f"Removed {options.id}: {gigabytes(freed)} are free again.")
 
 
 def export_kit(options: Any, chosen: Settings) -> None:
@@ -209,7 +202,7 @@ def export_kit(options: Any, chosen: Settings) -> None:
     made = _outcome(kit.export(options.folder.expanduser(), model, features, __version__))
     told = f"{made.folder} is ready: {made.files} files, {gigabytes(made.size_bytes)}. README-KIT.txt in it says what to do."
     lacks = "" if made.model else "\nThe only model in it is the demonstration. With --model ID, a model that is here goes along."
-    _result(options, {**asdict(made), "folder": str(made.folder)}, told + lacks)
+    tell(options, {**asdict(made), "folder": str(made.folder)}, told + lacks)
 
 
 def _for_the_kit(id: str | None, chosen: Settings) -> Item | None:
@@ -280,16 +273,5 @@ def _time(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
 
 
-def _result(options: Any, value: dict[str, Any], text: str) -> None:
-    if options.json:
-        _print_json(value)
-    else:
-        print(text)
-
-
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))

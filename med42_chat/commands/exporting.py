@@ -5,24 +5,20 @@ import getpass
 import os
 import secrets
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, get_args
 
 from med42_chat import styles
+from med42_chat.commands.common import Command, opened_store
 from med42_chat.errors import InputError, Med42Error
 from med42_chat.export import record, style
 from med42_chat.export.sheet import Format, Options, PaperSize
 from med42_chat.exporting import Exporting, ExportState
 from med42_chat.private import PART, cannot_write, new_private_file, put_in_place
 from med42_chat.settings import Settings
-from med42_chat.store.database import Store
 from med42_chat.store.transfer import Restored
 from med42_chat.terminal import say, say_json
-
-Opening = Callable[[Settings], AbstractContextManager[Store]]
-Command = Callable[[str, Callable[[Any, Settings], int | None], str], argparse.ArgumentParser]
 
 _STANDARD = "-"  # standard output or input, in the place of a file's name
 _NO_TEXT = ("pdf", "docx")
@@ -40,12 +36,12 @@ _COMPARED_ANEW = (
 )
 
 
-def add_commands(command: Command, opening: Opening) -> None:
-    """Makes the two commands; `opening` opens the store."""
+def add_commands(command: Command) -> None:
+    """Makes the two commands."""
     text = "a conversation as a document: PDF, DOCX, HTML, Markdown, text, or JSON that can be imported again"
-    _export_options(command("export", lambda options, chosen: export(options, chosen, opening), text))
+    _export_options(command("export", export, text))
     text = "a conversation that was exported as JSON, with all its versions, sources and evidence"
-    importing = command("import", lambda options, chosen: import_(options, chosen, opening), text)
+    importing = command("import", import_, text)
     importing.add_argument("file", metavar="FILE", help="'-' reads standard input")
 
 
@@ -75,12 +71,12 @@ def _export_options(exporting: argparse.ArgumentParser) -> None:
     password.add_argument("--password-file", metavar="FILE", type=Path, help="take the password from the first line of this file")
 
 
-def export(options: Any, chosen: Settings, opening: Opening) -> None:
+def export(options: Any, chosen: Settings) -> None:
     """Makes the document and writes it whole or not at all."""
     _check(options)
     target = None if options.out == _STANDARD else checked_target(options.out, options.force)
     wanted = _wanted(options, chosen)
-    with opening(chosen) as store, closing(Exporting(store.conversations, store.audit)) as exporting:
+    with opened_store(chosen) as store, closing(Exporting(store.conversations, store.audit)) as exporting:
         state = _followed(exporting, exporting.start(options.id, options.format, wanted, chosen.language))
         document = exporting.take(state.id)
     if target is None:
@@ -220,10 +216,10 @@ def write(target: Path, document: bytes, force: bool) -> None:
 # Back
 
 
-def import_(options: Any, chosen: Settings, opening: Opening) -> None:
+def import_(options: Any, chosen: Settings) -> None:
     """Says what became of it."""
     data = sys.stdin.buffer.read(record.MOST_BYTES + 1) if options.file == _STANDARD else _file(options.file, record.MOST_BYTES)
-    with opening(chosen) as store, closing(Exporting(store.conversations, store.audit)) as exporting:
+    with opened_store(chosen) as store, closing(Exporting(store.conversations, store.audit)) as exporting:
         restored = exporting.restore(data)
     if options.json:
         say_json({"conversation": restored.conversation.id, "outcome": restored.outcome, "messages": restored.conversation.message_count})

@@ -1,31 +1,28 @@
 """`library check-vectors`: does an embedding model find more in this library than words do? What came of it holds from then on."""
 
-import argparse
 import json
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
+from med42_chat.commands.common import Command, opened_store
 from med42_chat.loading import open_embedder
 from med42_chat.meaning import Meaning
 from med42_chat.settings import Settings
-from med42_chat.store.database import Store
 from med42_chat.store.vectors import GAIN, Verdict
 
 
-def add_command(commands: Any, common: argparse.ArgumentParser, opening: Callable[[Settings], AbstractContextManager[Store]]) -> None:
-    """Gives `library` the subcommand; `opening` opens the store."""
-
-    def run(options: Any, chosen: Settings) -> None:
-        with opening(chosen) as store, closing(Meaning(store.documents, store.vectors, open_embedder(chosen))) as meaning:
-            _show(options, meaning.check(_say_passage if sys.stderr.isatty() else lambda done, of: None))
-
+def add_command(command: Command) -> None:
+    """Makes the subcommand of `library`."""
     text = "compare the search with and without an embedding model on questions made of your own documents; it is used where it helps"
-    made = commands.add_parser("check-vectors", help=text, description=text, parents=[common])
+    made = command("check-vectors", _run, text)
     made.add_argument("--embedding", metavar="FILE", help="a GGUF file, or the name of one in the models folder")
-    made.set_defaults(run=run)
+
+
+def _run(options: Any, chosen: Settings) -> None:
+    with opened_store(chosen) as store, closing(Meaning(store.documents, store.vectors, open_embedder(chosen))) as meaning:
+        _show(options, meaning.check(_say_passage if sys.stderr.isatty() else lambda done, of: None))
 
 
 def _say_passage(done: int, of: int) -> None:

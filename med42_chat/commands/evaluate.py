@@ -3,7 +3,6 @@
 The collection is read into a library of its own, which is gone afterwards: the person's own is not touched.
 """
 
-import argparse
 import json
 import secrets
 import tempfile
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from med42_chat.commands.common import Command
 from med42_chat.library.evaluate import Entry, Figures, corpus, document, measure, queries
 from med42_chat.settings import Settings
 from med42_chat.store.connection import KEY_BYTES
@@ -32,12 +32,10 @@ class Evaluation:
     figures: Figures
 
 
-def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Gives `library` the subcommand."""
+def add_command(command: Command) -> None:
+    """Makes the subcommand of `library`."""
     text = "how well the search does on a folder of questions with known answers (corpus.jsonl, queries.jsonl, qrels/test.tsv)"
-    made = commands.add_parser("evaluate", help=text, description=text, parents=[common])
-    made.add_argument("folder", type=Path)
-    made.set_defaults(run=_run)
+    command("evaluate", _run, text).add_argument("folder", type=Path)
 
 
 def evaluate(folder: Path) -> Evaluation:
