@@ -21,9 +21,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The model is not free yet. `position` counts the answers before this one; `progress` is 0 to 1 while loading."""
+    """The model is not free yet, or what it once read of this conversation is 'fetching' from the disk.
 
-    reason: Literal["loading", "queue", "restarting"]
+    `position` counts the answers before this one; `progress` is 0 to 1 while loading or fetching.
+    """
+
+    reason: Literal["loading", "queue", "restarting", "fetching"]
     position: int = 0
     progress: float = 0.0
 

@@ -2,7 +2,7 @@
 
 A file's name tells nobody whose it is, and neither it nor its content can be read without the key. Nothing here is needed: what is
 missing, damaged, or was made in another way is removed and read anew by the model. A full disk or a slow one costs nobody an answer:
-files are written by a thread of their own, and what cannot be written is not kept.
+files are written by a thread of their own and read back by another, and what cannot be written is not kept.
 """
 
 import array
@@ -16,12 +16,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import psutil
 
 from med42_chat.private import PART, make_private_folder, new_private_file, put_in_place
+from med42_chat.runtime.fetching import Fetch, Fetched, Fetching
 from med42_chat.runtime.protocol import Shelf
 from med42_chat.runtime.sealing import Damaged, derived, opened, seal
 
@@ -44,7 +46,7 @@ class _Kept:
 
 
 class Archive:
-    """The files of one shelf for a model that was loaded in one way, which `made_with` tells. For one thread, but for `forget`."""
+    """The files of one shelf for a model that was loaded in one way, which `made_with` tells. For one thread, but for `drop`."""
 
     def __init__(self, shelf: Shelf, made_with: str) -> None:
         self._names = _Names(shelf)
@@ -53,9 +55,9 @@ class Archive:
         self._made_with = made_with.encode()
         self._changed = threading.Condition()  # guards what follows
         self._waiting: dict[str, _Kept] = {}  # by conversation, the first to be written first
-        self._forgotten: set[str] = set()
         self._written = 0  # bytes, ever
         self._is_writing = False
+        self._fetching = Fetching(self._fetched)
 
     def tokens(self, conversation: str) -> Sequence[int]:
         """What is kept of a conversation; nothing where nothing is, or not for this model."""
@@ -64,12 +66,15 @@ class Archive:
                 return kept.tokens
         return self._read(conversation, lambda file: self._head(conversation, file)[0]) or ()
 
-    def state(self, conversation: str) -> bytearray | None:
-        """The cache that holds `tokens`. None where it is not whole."""
+    def fetch(self, conversation: str) -> Fetch:
+        """Begins to read back what is kept of a conversation. What is not whole is removed, and does not come."""
         with self._changed:
-            if kept := self._waiting.get(conversation):
-                return kept.state
-        return self._read(conversation, lambda file: self._body(conversation, file))
+            kept = self._waiting.get(conversation)
+        if kept is None:
+            return self._fetching.begin(conversation)
+        fetch = Fetch(conversation)
+        fetch.come((kept.tokens, kept.state))
+        return fetch
 
     def wants(self, size: int) -> bool:
         """Whether a cache of so many bytes can be kept now."""
@@ -80,23 +85,19 @@ class Archive:
     def keep(self, conversation: str, tokens: Sequence[int], state: bytearray, age_s: float) -> None:
         """Writes it as soon as that can be, in the place of what was kept of the conversation. It was last used `age_s` ago."""
         with self._changed:
-            if conversation not in self._forgotten:
-                self._waiting[conversation] = _Kept(tokens, state, time.time() - age_s)
-                self._changed.notify_all()
-                if not self._is_writing:
-                    self._is_writing = True
-                    threading.Thread(target=self._write_all, name="archive", daemon=True).start()
-
-    def forget(self, conversation: str) -> None:
-        """Keeps nothing of it from here on, not even what is being written."""
-        with self._changed:
-            self._forgotten.add(conversation)
-            self._drop(conversation)
+            self._waiting[conversation] = _Kept(tokens, state, time.time() - age_s)
+            self._changed.notify_all()
+            if not self._is_writing:
+                self._is_writing = True
+                threading.Thread(target=self._write_all, name="archive", daemon=True).start()
 
     def drop(self, conversation: str) -> None:
-        """Removes what is kept of it."""
+        """Removes what is kept of it, also what is being written."""
         with self._changed:
-            self._drop(conversation)
+            self._waiting.pop(conversation, None)
+            with suppress(OSError):
+                self._names.path(conversation).unlink(missing_ok=True)
+            self._changed.notify_all()
 
     def wait(self, until: float, still: Callable[[], None] = lambda: None) -> bool:
         """Until all is written, or until then (`time.monotonic`): whether it is. Calls `still` now and then while there is progress."""
@@ -121,6 +122,12 @@ class Archive:
             self.drop(conversation)
             return None
 
+    def _fetched(self, fetch: Fetch) -> Fetched | None:
+        try:
+            return self._read(fetch.conversation, partial(self._body, fetch))
+        except MemoryError:  # without an end of this kind its conversation would wait for ever
+            return None
+
     def _head(self, conversation: str, file: BinaryIO) -> tuple[Sequence[int], int, Iterator[bytes]]:
         """Its tokens, the size of its state, and the pieces of that."""
         pieces = opened(file, self._key, self._names.label(conversation))
@@ -129,17 +136,23 @@ class Archive:
             raise Damaged("it was made in another way")
         return tokens, size, pieces
 
-    def _body(self, conversation: str, file: BinaryIO) -> bytearray:
-        _, size, pieces = self._head(conversation, file)
+    def _body(self, fetch: Fetch, file: BinaryIO) -> Fetched | None:
+        """None where nobody waits for it any more, or there is no memory to spare."""
+        tokens, size, pieces = self._head(fetch.conversation, file)
+        if psutil.virtual_memory().available < 2 * size:
+            return None
         state, done = bytearray(size), 0
         for piece in pieces:
+            if fetch.over:
+                return None
             state[done : done + len(piece)] = piece
             done += len(piece)
+            fetch.progress = done / size
         if done != size or len(state) != size:
             raise Damaged("its parts are not the whole")
         with suppress(OSError):
-            self._names.path(conversation).touch()  # it was used now
-        return state
+            os.utime(file.name)  # it was used now, unless it was removed meanwhile
+        return tokens, state
 
     # Writing, on a thread that ends when all is written: while it waited, it would hold the last state, which may be half a gigabyte
 
@@ -200,12 +213,6 @@ class Archive:
         with self._changed:  # so that nobody can forget it between the look and the step
             if self._waiting.get(conversation) is kept:
                 put_in_place(part, path)
-
-    def _drop(self, conversation: str) -> None:
-        self._waiting.pop(conversation, None)
-        with suppress(OSError):
-            self._names.path(conversation).unlink(missing_ok=True)
-        self._changed.notify_all()
 
 
 class _Names:

@@ -81,6 +81,28 @@ class Context(Protocol):
         ...
 
 
+class Fetch(Protocol):
+    """What a keeper has of a conversation, on its way back. For one thread."""
+
+    @property
+    def done(self) -> bool:
+        """Whether `take` gives what there is; else it is still being read."""
+        ...
+
+    @property
+    def progress(self) -> float:
+        """How much of it has been read, 0 to 1."""
+        ...
+
+    def take(self) -> tuple[Sequence[int], bytearray] | None:
+        """Tokens, and the state behind them, once; None where that is spoilt, gone or cancelled."""
+        ...
+
+    def cancel(self) -> None:
+        """Ends the reading: nobody waits for it any more."""
+        ...
+
+
 class Keeper(Protocol):
     """Keeps what a sequence held for a conversation, beyond the context's life."""
 
@@ -88,8 +110,8 @@ class Keeper(Protocol):
         """What it has of a conversation, which may be nothing."""
         ...
 
-    def state(self, conversation: str) -> bytearray | None:
-        """The state behind `tokens`; None where it is spoilt."""
+    def fetch(self, conversation: str) -> Fetch:
+        """Begins to read what it has of a conversation, and does not wait for it."""
         ...
 
     def drop(self, conversation: str) -> None:

@@ -148,6 +148,8 @@ class LocalRuntime:
     def forget(self, conversation: str) -> None:
         """Nothing that was read or written for this conversation is kept from here on. Does not wait for that."""
         with self._changed:
+            for job in self._jobs.values():  # which another process may get
+                job.forget(conversation)
             if self._state == "ready" and self._process is not None:  # before that it has nothing, and waits to be told what to load
                 self._process.send(Forget(conversation))
 

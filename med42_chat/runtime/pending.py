@@ -2,7 +2,7 @@
 
 import queue
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from med42_chat.records import Timings, Usage
@@ -31,6 +31,11 @@ class Pending:
         """It is this process's from now on, or nobody's."""
         self.process = process
         self.tries += process is not None
+
+    def forget(self, conversation: str) -> None:
+        """What is read and written for it from now on is not kept, if it belongs to this conversation."""
+        if self.request.conversation == conversation:
+            self.request = replace(self.request, conversation="")
 
     def take(self, happened: Happened) -> None:
         """Passes an event on, and remembers what would be lost with the process."""

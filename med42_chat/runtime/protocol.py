@@ -97,9 +97,12 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The request waits. `position` counts those that must end before it begins; `progress` (0 to 1) is the loading, if that is why."""
+    """The request waits. `position` counts those that must end before it begins.
 
-    reason: Literal["loading", "queue", "restarting"]
+    `progress` (0 to 1) is the loading, if that is why, or the reading of what is kept of its conversation ('fetching').
+    """
+
+    reason: Literal["loading", "queue", "restarting", "fetching"]
     position: int = 0
     progress: float = 0.0
 

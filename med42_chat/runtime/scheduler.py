@@ -3,7 +3,8 @@
 Requests come in by `submit` and `cancel`; `step` decodes once and gives what happened. As many answers as the context has sequences
 are made at once, the others wait in the order in which they came. One decode takes the next token of every answer that is being
 written; between two of these a piece of a prompt is read, one prompt after the other, so nobody who reads his answer waits longer
-than that piece takes. What of a prompt stands in the cache is not read again (`strands`). Where an answer seems to copy, guesses at how it
+than that piece takes. What of a prompt stands in the cache is not read again (`strands`); while it is fetched from a disk, the others go
+on. Where an answer seems to copy, guesses at how it
 goes on are decoded behind its last token (`drafting`), and kept as far as its sampler chooses the same.
 
 The same request gives the same tokens whether or not its beginning was cached, as long as its answer is written alone. That is not
@@ -16,17 +17,20 @@ with other answers says so (`Finished.together`).
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from med42_chat.errors import RuntimeFailure
 from med42_chat.records import FinishReason, Timings, Usage
-from med42_chat.runtime.context import Context, Keeper, Part
+from med42_chat.runtime.context import Context, Fetch, Keeper, Part
 from med42_chat.runtime.drafting import Drafter
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
 from med42_chat.runtime.strands import Strand, Strands
 from med42_chat.runtime.writer import Writer
 
 Events = list[tuple[str, RuntimeEvent]]  # request ids with what happened to them, in order
+
+_LOOK_EVERY_S = 0.01  # whether what is fetched has come, while nothing else is to be done
+_SAY_EVERY = 0.1  # of what is fetched
 
 
 @dataclass(slots=True, eq=False)
@@ -46,8 +50,10 @@ class _Answer(_Waiting):
     """A request whose turn it is, to its end."""
 
     strand: Strand
-    cached: int
-    restored: int
+    fetch: Fetch | None  # until what is kept of the conversation has come
+    fetched: float = -1.0  # how much of that was said to be there
+    cached: int = 0
+    restored: int = 0
     writer: Writer | None = None  # once the prompt is read
     together: bool = False  # some of it was written in one decode with other answers
     log_probabilities: list[float] = field(default_factory=list)
@@ -77,8 +83,10 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        """Whether `step` has anything to do."""
-        return not self.idle or self._strands.unread is not None
+        """Whether `step` has anything to do now."""
+        if self.idle:
+            return self._strands.unread is not None
+        return any(answer.fetch is None or answer.fetch.done for answer in self._running) or bool(self._waiting and self._strands.free)
 
     @property
     def idle(self) -> bool:
@@ -109,12 +117,18 @@ class Scheduler:
         return []
 
     def forget(self, conversation: str) -> None:
-        """Nothing that was read or written for it is used again."""
+        """Nothing that was read or written for it is used again, and nothing that those who asked by now read and write is kept."""
+        for one in [*self._running, *self._waiting]:
+            if one.request.conversation == conversation:
+                one.request = replace(one.request, conversation="")
+        for answer in self._running:
+            if answer.fetch is not None and not answer.request.conversation:
+                answer.fetch.cancel()
         self._strands.forget(conversation)
 
     def pause(self) -> float | None:
         """Seconds after which a `step` has something to do though nobody asked for anything; None for never."""
-        return self._strands.pause()
+        return self._strands.pause() if self.idle else _LOOK_EVERY_S
 
     def keep_next(self) -> bool:
         """Hands over the conversation that was left last of those that are worth keeping. False where there is none."""
@@ -130,7 +144,7 @@ class Scheduler:
         if self.idle:
             self._rest()
             return []
-        events = self._start()
+        events = self._start() + self._fetch()
         writing = [(answer, answer.writer) for answer in self._running if answer.writer is not None]
         reading = self._reading
         if reading is not None and not (writing and self._has_read):
@@ -148,20 +162,35 @@ class Scheduler:
     @property
     def _reading(self) -> _Answer | None:
         """Whose prompt is being read."""
-        return next((answer for answer in self._running if answer.writer is None), None)
+        return next((answer for answer in self._running if answer.fetch is None and answer.writer is None), None)
 
     def _start(self) -> Events:
         """Gives a free sequence to the next in line, but not before the last prompt is read: theirs may begin in the same way."""
         if not self._waiting or not self._strands.free or self._reading is not None:
             return []
-        return [*self._begin(self._waiting.popleft()), *self._positions()]
+        waiting = self._waiting.popleft()
+        answer = _Answer(waiting.request, waiting.arrived, *self._strands.take(waiting.request.prompt, waiting.request.conversation))
+        self._running.append(answer)
+        return [*(self._begin(answer) if answer.fetch is None else []), *self._positions()]
 
-    def _begin(self, waiting: _Waiting) -> Events:
-        """Makes an answer a running one, on top of whatever its prompt shares with the cache."""
-        prompt = waiting.request.prompt
-        start = self._strands.take(prompt, waiting.request.conversation)
-        self._running.append(_Answer(waiting.request, waiting.arrived, *start))
-        return [(waiting.id, Prefill(start.cached, len(prompt)))]
+    def _fetch(self) -> Events:
+        """Begins with those for whom what is kept has come; the others hear how much of it has."""
+        return [event for answer in self._running if answer.fetch for event in self._look(answer, answer.fetch)]
+
+    def _look(self, answer: _Answer, fetch: Fetch) -> Events:
+        if fetch.done:
+            return self._begin(answer)
+        if (progress := fetch.progress) < answer.fetched + _SAY_EVERY:
+            return []
+        answer.fetched = progress
+        return [(answer.id, Queued("fetching", progress=progress))]
+
+    def _begin(self, answer: _Answer) -> Events:
+        """Begins an answer on top of whatever its prompt shares with the cache."""
+        request, fetch = answer.request, answer.fetch
+        answer.fetch = None
+        answer.cached, answer.restored = self._strands.begin(answer.strand, request.prompt, request.conversation, fetch)
+        return [(answer.id, Prefill(answer.cached, len(request.prompt)))]
 
     def _read(self, answer: _Answer, *, beside: bool) -> Events:
         """One piece of a prompt; after the last one, the first token."""
@@ -276,6 +305,8 @@ class Scheduler:
             if text := answer.writer.rest():
                 events.append((answer.id, Text(text)))
             answer.writer.sampler.close()
+        if answer.fetch is not None:
+            answer.fetch.cancel()
         self._running.remove(answer)
         self._strands.leave(answer.strand)
         return [*events, (answer.id, answer.finished(reason, detail))]

@@ -2,7 +2,7 @@
 
 What was read and written for a conversation is handed to a keeper when its place is given to another, before the program ends, and in
 between when nothing else is to be done: a small one at once, a large one after the longer a rest, so that not every answer writes half a
-gigabyte. A prompt that shares more with what the keeper has than with anything here begins from that.
+gigabyte. A prompt that shares more with what the keeper has than with anything here begins from that, as soon as it has come.
 """
 
 import time
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from med42_chat.errors import RuntimeFailure
-from med42_chat.runtime.context import Context, Keeper, Part
+from med42_chat.runtime.context import Context, Fetch, Keeper, Part
 
 _WORTH_COPYING = 32  # tokens: a copy moves all the room of a sequence, which takes about as long as reading a few tokens
 _WORTH_KEEPING = 32  # tokens more than the keeper has, or than are cached
@@ -121,9 +121,8 @@ class Strand:
 
 
 class Start(NamedTuple):
-    """Where an answer is made: `cached` tokens of its prompt stand there, of which `restored` came from the keeper."""
+    """How an answer begins: `cached` tokens of its prompt stand in its sequence, of which `restored` came from the keeper."""
 
-    strand: Strand
     cached: int
     restored: int
 
@@ -148,19 +147,22 @@ class Strands:
         """One with something to read again."""
         return next((one for one in self._all if one.again), None)
 
-    def take(self, prompt: Sequence[int], conversation: str) -> Start:
-        """The sequence in which an answer to `prompt` is to be made, with all of the prompt that need not be read. One must be free."""
-        strand, source, cached = self.find(prompt)
+    def take(self, prompt: Sequence[int], conversation: str) -> tuple[Strand, Fetch | None]:
+        """The sequence in which an answer to `prompt` is to be made, and what is to come from the keeper first. One must be free."""
+        strand, _, cached = self.find(prompt)
         if strand.conversation != conversation:
             self._keep(strand)
-            strand.kept = 0  # of another's file
-        if restored := self._fetch(strand, prompt, conversation, cached):
-            source, cached = strand, restored
-        elif source is strand:
-            cached = min(cached, strand.alike)  # what was to be restored may have taken its place, and not come
+            strand.conversation, strand.kept = "", 0  # it holds another's still, which must not be kept as this one's
+        strand.taken = True
+        return strand, self._fetch(prompt, conversation, cached)
+
+    def begin(self, strand: Strand, prompt: Sequence[int], conversation: str, fetch: Fetch | None) -> Start:
+        """Puts all of the prompt that need not be read into a sequence that was taken, once what was fetched is there."""
+        restored = self._restore(strand, prompt, conversation, fetch) if fetch else 0
+        source, cached = (strand, restored) if restored else self._source(strand, prompt)
         self._begin(strand, source, cached)
         self._own(strand, conversation)
-        return Start(strand, len(strand.tokens), min(restored, len(strand.tokens)))
+        return Start(len(strand.tokens), min(restored, len(strand.tokens)))
 
     def find(self, prompt: Sequence[int]) -> tuple[Strand, Strand, int]:
         """A free one for `prompt`, one to begin it from, and with how many tokens. One must be free.
@@ -175,13 +177,21 @@ class Strands:
             return source, source, length
         return free[0], source, length if length >= _WORTH_COPYING else 0
 
+    def _source(self, strand: Strand, prompt: Sequence[int]) -> tuple[Strand, int]:
+        """The one to begin an answer from that is made in `strand`, as things stand now, and with how many tokens."""
+        source = max(self._all, key=lambda one: (one.reusable(prompt), one is strand))
+        length = source.reusable(prompt)
+        return source, length if source is strand or length >= _WORTH_COPYING else 0
+
     def leave(self, strand: Strand) -> None:
         """The answer in it has ended."""
         self._leavings += 1
         strand.leave(self._leavings, self._clock())
 
     def forget(self, conversation: str) -> None:
-        """Nothing of it is kept from here on."""
+        """Nothing of what was read for it until now is kept, here or by the keeper."""
+        if self._keeper is not None:
+            self._keeper.drop(conversation)
         for strand in self._all:
             if conversation and strand.conversation == conversation:
                 strand.conversation = ""
@@ -223,19 +233,23 @@ class Strands:
             pass
         strand.kept = strand.alike  # also where it was not wanted: it is not offered again and again
 
-    def _fetch(self, strand: Strand, prompt: Sequence[int], conversation: str, cached: int) -> int:
-        """Puts what the keeper has into a sequence, where that is clearly more than is cached. How many tokens of `prompt` that gives."""
+    def _fetch(self, prompt: Sequence[int], conversation: str, cached: int) -> Fetch | None:
+        """What the keeper has, where that is clearly more than is cached."""
         if self._keeper is None or not conversation:
-            return 0
+            return None
         tokens = self._keeper.tokens(conversation)
-        if min(_common_prefix(tokens, prompt), len(prompt) - self._least) < cached + _WORTH_KEEPING:
-            return 0
-        if (state := self._keeper.state(conversation)) is None:
+        worth = min(_common_prefix(tokens, prompt), len(prompt) - self._least) >= cached + _WORTH_KEEPING
+        return self._keeper.fetch(conversation) if worth else None
+
+    def _restore(self, strand: Strand, prompt: Sequence[int], conversation: str, fetch: Fetch) -> int:
+        """Puts what has come from the keeper into a sequence. How many tokens of `prompt` that gives."""
+        if (kept := fetch.take()) is None:
             return 0
         try:
-            strand.restore(tokens, state)
+            strand.restore(*kept)
         except RuntimeFailure:
-            self._keeper.drop(conversation)
+            if self._keeper is not None:
+                self._keeper.drop(conversation)
             return 0
         return strand.reusable(prompt)
 

@@ -256,7 +256,7 @@ class Worker:
             # In this order: an interruption that is taken back here belongs to a command that is already in the inbox.
             context.resume()
             events = trial.begin(scheduler) if self._inbox.empty() else []
-            events += self._take_commands(scheduler, trial, archive)
+            events += self._take_commands(scheduler, trial)
             if self._leaves_within_s:  # what a step would read again takes time that the keeping needs
                 break
             events, finding = trial.take(events + scheduler.step())
@@ -269,7 +269,7 @@ class Worker:
         while archive is not None and archive.wait(until, lambda: self._reports.send(Keeping())) and scheduler.keep_next():
             pass
 
-    def _take_commands(self, scheduler: Scheduler, trial: Trial, archive: Archive | None) -> Events:
+    def _take_commands(self, scheduler: Scheduler, trial: Trial) -> Events:
         events: Events = []
         while not self._inbox.empty() or not (scheduler.busy or events):
             try:
@@ -283,8 +283,6 @@ class Worker:
                     events += scheduler.cancel(id)
                 case Forget(conversation):
                     scheduler.forget(conversation)
-                    if archive is not None:
-                        archive.forget(conversation)
                 case Leave(within_s):
                     self._leaves_within_s = within_s
                     scheduler.end()  # nothing is said of it: the program ends what it has not ended itself

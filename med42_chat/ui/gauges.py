@@ -48,7 +48,7 @@ def _waiting(words: Words, state: JobState) -> tuple[str, float | None]:
         return words("progress.starting"), None
     if waiting.reason == "queue":
         return words("progress.line", n=waiting.position) if waiting.position else words("progress.next"), None
-    return words("progress.loading" if waiting.reason == "loading" else "progress.restarting"), waiting.progress
+    return words(f"progress.{waiting.reason}"), waiting.progress
 
 
 def state(words: Words, status: RuntimeStatus) -> str:

@@ -1,5 +1,6 @@
 """What is kept of conversations: only whose key it is can read it, what is not whole is removed, and no disk is filled."""
 
+import array
 import errno
 import io
 import os
@@ -7,8 +8,9 @@ import shutil
 import stat
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +25,10 @@ from med42_chat.runtime.sealing import Damaged, opened, seal
 KEY = bytes(range(32))
 TOKENS = [1, 700_000, 128_009, *range(500)]
 STATE = bytearray(os.urandom(600_000))  # three frames
+
+
+class Memory(NamedTuple):
+    available: int
 
 
 class Disk(NamedTuple):
@@ -41,15 +47,26 @@ def keep(archive: Archive, conversation: str = "one", state: bytearray = STATE, 
     assert archive.wait(time.monotonic() + 20)
 
 
+def state_of(archive: Archive, conversation: str) -> bytearray | None:
+    """What is read back of a conversation."""
+    fetch, end = archive.fetch(conversation), time.monotonic() + 20
+    while not fetch.done:
+        assert time.monotonic() < end, "it does not come"
+        time.sleep(0.001)
+    came = fetch.take()
+    assert came is None or list(came[0]) == TOKENS
+    return came[1] if came else None
+
+
 def has(archive: Archive, conversation: str) -> bool:
-    return list(archive.tokens(conversation)) == TOKENS and archive.state(conversation) is not None
+    return list(archive.tokens(conversation)) == TOKENS and state_of(archive, conversation) is not None
 
 
 def test_what_was_kept_is_given_back_to_whoever_made_it_in_the_same_way(shelf: Shelf) -> None:
     keep(Archive(shelf, "this"))
     again = Archive(shelf, "this")
-    assert list(again.tokens("one")) == TOKENS and again.state("one") == STATE
-    assert not again.tokens("another") and again.state("another") is None
+    assert list(again.tokens("one")) == TOKENS and state_of(again, "one") == STATE
+    assert not again.tokens("another") and state_of(again, "another") is None
     other = Archive(shelf, "that")
     assert not other.tokens("one") and not files_of(Path(shelf.folder))
 
@@ -102,7 +119,7 @@ def test_with_another_key_it_can_be_neither_found_nor_read(shelf: Shelf) -> None
     other = Archive(Shelf(shelf.folder, bytes(32).hex(), shelf.limit), "this")
     assert not other.tokens("one")
     shutil.copy(file, other._names.path("one"))
-    assert not other.tokens("one") and other.state("one") is None
+    assert not other.tokens("one") and state_of(other, "one") is None
     assert files_of(Path(shelf.folder)) == [file]  # what could not be read is gone, and the other's is not
 
 
@@ -172,8 +189,93 @@ def test_a_damaged_file_is_never_given_back_and_is_removed(shelf: Shelf, data: s
     path.write_bytes(content[:at] + data.draw(st.binary(max_size=3)))
     if path.read_bytes() == content:
         return
-    assert kept.state("one") is None
+    assert state_of(kept, "one") is None
     assert not path.exists()
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A disk that gives nothing more after the first frames of a file, until this is set."""
+    gate, frame = threading.Event(), sealing._frame
+
+    def slowly(file: BinaryIO) -> bytes:
+        if file.tell() > 300_000:
+            assert gate.wait(20)
+        return frame(file)
+
+    monkeypatch.setattr(sealing, "_frame", slowly)
+    return gate
+
+
+def test_nobody_waits_for_what_is_read_back_and_it_says_how_far_it_is(shelf: Shelf, gate: threading.Event) -> None:
+    kept = Archive(shelf, "this")
+    keep(kept)
+    fetch = kept.fetch("one")
+    until(lambda: fetch.progress)
+    assert not fetch.done and fetch.progress < 0.9
+    gate.set()
+    until(lambda: fetch.done)
+    assert fetch.take() == (array.array("i", TOKENS), STATE) and fetch.take() is None
+
+
+def test_only_one_is_read_back_at_a_time_and_the_next_when_that_was_taken(shelf: Shelf) -> None:
+    kept = Archive(shelf, "this")
+    for name in ("one", "two", "three"):
+        keep(kept, name)
+    fetches = [kept.fetch(name) for name in ("one", "two", "three")]
+    until(lambda: fetches[0].done)
+    time.sleep(0.1)
+    assert not fetches[1].progress
+    fetches[1].cancel()
+    assert fetches[0].take() is not None
+    until(lambda: fetches[2].done)
+    assert fetches[2].take() is not None and fetches[1].take() is None
+
+
+def test_what_is_read_back_for_nobody_any_more_is_given_up_and_the_file_stays(shelf: Shelf, gate: threading.Event) -> None:
+    kept = Archive(shelf, "this")
+    keep(kept)
+    fetch = kept.fetch("one")
+    until(lambda: fetch.progress)
+    fetch.cancel()
+    assert fetch.done and fetch.take() is None
+    gate.set()
+    until(lambda: not any(thread.name == "fetching" for thread in threading.enumerate()))
+    assert fetch.take() is None and has(kept, "one")
+
+
+def test_one_that_is_removed_while_it_is_read_back_stays_removed(shelf: Shelf, gate: threading.Event) -> None:
+    kept = Archive(shelf, "this")
+    keep(kept)
+    fetch = kept.fetch("one")
+    until(lambda: fetch.progress)
+    kept.drop("one")
+    gate.set()
+    until(lambda: fetch.done)
+    assert not list(Path(shelf.folder).iterdir())
+
+
+def test_what_there_is_no_memory_for_is_not_read_back(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Archive(shelf, "this")
+    keep(kept)
+    with monkeypatch.context() as patched:
+        patched.setattr(archive.psutil, "virtual_memory", lambda: Memory(available=len(STATE)))
+        assert state_of(kept, "one") is None
+    monkeypatch.setattr(archive, "bytearray", none_left, raising=False)
+    assert state_of(kept, "one") is None
+    monkeypatch.undo()
+    assert has(kept, "one")
+
+
+def none_left(_size: int) -> bytearray:
+    raise MemoryError
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EIO])
@@ -242,7 +344,7 @@ def test_what_is_too_large_or_comes_too_fast_is_not_wanted(shelf: Shelf, monkeyp
     assert kept.wait(time.monotonic() + 20) and kept.wants(1)
 
 
-def test_what_is_forgotten_while_it_is_written_is_not_there_afterwards_nor_comes_again(
+def test_what_is_removed_while_it_is_written_is_not_there_afterwards_and_what_comes_after_that_is_kept(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, reached = threading.Event(), threading.Event()
@@ -255,11 +357,12 @@ def test_what_is_forgotten_while_it_is_written_is_not_there_afterwards_nor_comes
     kept = Archive(shelf, "this")
     kept.keep("one", TOKENS, STATE, 0)
     assert reached.wait(20)
-    kept.forget("one")
+    kept.drop("one")
     gate.set()
-    kept.keep("one", TOKENS, STATE, 0)
     keep(kept, "two")
     assert not kept.tokens("one") and has(kept, "two") and len(list(Path(shelf.folder).iterdir())) == 1
+    keep(kept, "one")
+    assert has(kept, "one")
 
 
 def test_waiting_says_that_there_is_progress_and_ends_when_its_time_is_up(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

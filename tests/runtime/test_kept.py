@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from med42_chat.records import Sampling
 from med42_chat.runtime import llama
 from med42_chat.runtime.archive import Archive, files_of
 from med42_chat.runtime.local import LocalRuntime
-from med42_chat.runtime.protocol import CacheType, Finished, Found, Load, Override, Request, Shelf
+from med42_chat.runtime.protocol import CacheType, Finished, Found, Load, Override, Prefill, Queued, Request, Shelf
 from med42_chat.runtime.scheduler import Scheduler
 from med42_chat.runtime.worker import _made_with
 from med42_chat.settings import DEMO_MODEL
+from tests.runtime.asking import Follower
 from tests.runtime.test_alike import SAMPLINGS, Noting, Tokens, prompt_of
 from tests.runtime.ways import one_way
 from tests.scripted import MODEL
@@ -193,3 +195,54 @@ def test_closing_does_not_wait_for_an_answer_to_be_read_again(small: Path, shelf
     began = time.monotonic()
     runtime.close()
     assert time.monotonic() - began < 2 and len(files_of(Path(shelf.folder))) == 1
+
+
+@pytest.fixture
+def coming_back(medium: Path, shelf: Shelf, tmp_path: Path) -> Iterator[tuple[LocalRuntime, Follower]]:
+    """A process that reads what is kept of a conversation from a slow disk, for seconds, and the answer that waits for that."""
+    first = LocalRuntime(one_way(medium, parallel=2), tmp_path / "cache", shelf=shelf)
+    list(first.generate(Request("a", tuple(prompt_of(500)), Sampling(max_tokens=4), 1, conversation="one")))
+    first.close()
+    runtime = LocalRuntime(one_way(medium, parallel=2), tmp_path / "cache", module="tests.runtime.slow_to_read", shelf=shelf)
+    try:
+        runtime.wait_until_loaded(20)
+        asked = Request("b", tuple(prompt_of(500) + prompt_of(100, salt=1)), Sampling(max_tokens=4), 1, conversation="one")
+        follower = Follower(runtime.generate(asked))
+        follower.until(lambda event: isinstance(event, Queued) and event.reason == "fetching")
+        yield runtime, follower
+    finally:
+        runtime.close()
+
+
+def test_while_one_conversation_is_read_back_another_is_answered(coming_back: tuple[LocalRuntime, Follower]) -> None:
+    runtime, waits = coming_back
+    *_, end = runtime.generate(Request("c", tuple(prompt_of(100, salt=3)), Sampling(max_tokens=4), 1, conversation="two"))
+    assert isinstance(end, Finished) and end.usage.completion_tokens
+    assert not any(isinstance(event, Prefill) for event in waits.events)
+    end = waits.finish()
+    assert end.usage.restored_tokens == 500 and end.reason == "length"
+
+
+@pytest.mark.parametrize("how", ["stopped", "deleted", "closed"])
+def test_what_is_read_back_holds_nobody_up_who_stops_deletes_or_closes(
+    coming_back: tuple[LocalRuntime, Follower], how: str, shelf: Shelf
+) -> None:
+    runtime, waits = coming_back
+    began = time.monotonic()
+    {"stopped": lambda: runtime.cancel("b"), "deleted": lambda: runtime.forget("one"), "closed": runtime.close}[how]()
+    end = waits.finish()
+    assert time.monotonic() - began < 2
+    assert end.reason == ("length" if how == "deleted" else "died" if how == "closed" else "cancelled") and not end.usage.restored_tokens
+    runtime.close()
+    assert len(files_of(Path(shelf.folder))) == (how != "deleted")
+
+
+def test_what_is_deleted_while_its_question_waits_for_the_model_is_answered_and_not_kept(small: Path, shelf: Shelf, tmp_path: Path) -> None:
+    runtime = LocalRuntime(one_way(small), tmp_path / "cache", shelf=shelf)
+    asked = Request("a", tuple(prompt_of(300)), Sampling(max_tokens=4), 1, conversation="one")
+    follower = Follower(runtime.generate(asked))
+    follower.until(lambda event: isinstance(event, Queued))
+    runtime.forget("one")
+    assert follower.finish().usage.completion_tokens
+    runtime.close()
+    assert not files_of(Path(shelf.folder))

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from med42_chat.records import Sampling, Usage
-from med42_chat.runtime.protocol import Request
+from med42_chat.runtime.fetching import Fetch
+from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent
 from med42_chat.runtime.scheduler import Scheduler
 from med42_chat.runtime.strands import _BYTES_PER_IDLE_S
 from tests.runtime.test_scheduler import ScriptedContext, ending, of, run
@@ -23,17 +24,22 @@ class ScriptedKeeper:
     ages: list[float] = field(default_factory=list)
     full: bool = False
     spoilt: bool = False
+    slow: bool = False  # what is fetched comes when a test says so
+    fetches: list[Fetch] = field(default_factory=list)
 
     def tokens(self, conversation: str) -> Sequence[int]:
         return self.kept[conversation][0] if conversation in self.kept else ()
 
-    def state(self, conversation: str) -> bytearray | None:
+    def fetch(self, conversation: str) -> Fetch:
         self.log.append(f"gave {conversation}")
-        return None if self.spoilt else self.kept[conversation][1]
+        self.fetches.append(Fetch(conversation))
+        if not self.slow:
+            self.fetches[-1].come(None if self.spoilt else self.kept[conversation])
+        return self.fetches[-1]
 
     def drop(self, conversation: str) -> None:
         self.log.append(f"dropped {conversation}")
-        del self.kept[conversation]
+        self.kept.pop(conversation, None)
 
     def wants(self, size: int) -> bool:
         return not self.full
@@ -200,8 +206,111 @@ def test_a_forgotten_conversation_is_in_no_place_any_more_and_is_not_handed_over
     stage.scheduler.step()
     stage.scheduler.forget("c")  # in the middle of its answer
     run(stage.scheduler)
-    assert stage.scheduler.keep_next() and stage.keeper.log == ["took b"]
+    assert stage.scheduler.keep_next() and stage.keeper.log == ["dropped a", "dropped c", "took b"]
     assert not stage.scheduler.keep_next()
+
+
+def test_what_belongs_to_a_forgotten_conversation_is_not_kept_even_if_it_comes_back_meanwhile_and_what_is_asked_then_is() -> None:
+    stage = Stage(ScriptedContext(sequences=1, script=[1] * 10))
+    for name in ("x", "y"):
+        stage.scheduler.submit(Request(name, tuple(words(0)), Sampling(max_tokens=5), 1, conversation="a"))
+    stage.scheduler.step()
+    stage.scheduler.forget("a")  # one is being answered, one waits
+    run(stage.scheduler)
+    assert not stage.scheduler.keep_next() and stage.keeper.kept == {}
+    stage.ask("a", words(1))  # imported again under its old id
+    assert stage.scheduler.keep_next() and stage.keeper.kept["a"][0][:100] == tuple(words(1))
+
+
+class Slow(Stage):
+    """What was kept of conversation 'a' is on its way from the disk, for its request 'a'."""
+
+    def begin(self) -> list[tuple[str, RuntimeEvent]]:
+        self.ask("a", words(0))
+        self.restart()
+        self.keeper.slow = True
+        events = self.submit("a", words(0, 140))
+        assert stage_of(self) == "looks soon"
+        return events
+
+    def submit(self, conversation: str, prompt: Sequence[int], limit: int = 4) -> list[tuple[str, RuntimeEvent]]:
+        self.scheduler.submit(Request(conversation, tuple(prompt), Sampling(max_tokens=limit), 1, conversation=conversation))
+        return self.scheduler.step()
+
+    def come(self, conversation: str = "a", which: int = -1) -> None:
+        self.keeper.fetches[which].come(self.keeper.kept[conversation])
+
+
+def stage_of(stage: Stage) -> str:
+    """What a worker does with it: it steps while it is busy, else it waits for a command as long as `pause` says."""
+    scheduler = stage.scheduler
+    if scheduler.busy:
+        return "steps"
+    return "waits" if scheduler.idle else f"looks {'soon' if (scheduler.pause() or 1) < 0.1 else 'late'}"
+
+
+def test_while_what_is_kept_comes_from_a_slow_disk_the_others_are_answered() -> None:
+    stage = Slow(ScriptedContext(sequences=3, script=[1] * 50))
+    assert stage.begin() == [("a", Queued("fetching", progress=0.0))]
+    decodes = len(stage.context.parts)
+    stage.submit("b", words(1), limit=20)
+    stage.submit("c", words(2), limit=20)
+    events = run(stage.scheduler)
+    assert [name for name, event in events if isinstance(event, Finished)] == ["b", "c"] and len(stage.context.parts) > decodes
+    assert stage_of(stage) == "looks soon" and not any(isinstance(event, Prefill) for event in of(events, "a"))
+    stage.keeper.fetches[0].progress = 0.5
+    assert stage.scheduler.step() == [("a", Queued("fetching", progress=0.5))]
+    assert stage.scheduler.step() == []
+    stage.come()
+    events = of(run(stage.scheduler), "a")
+    assert events[0] == Prefill(100, 140) and stage_of(stage) == "waits"
+    assert (ending(events).usage.cached_tokens, ending(events).usage.restored_tokens) == (100, 100)
+
+
+def test_one_that_is_stopped_while_it_is_fetched_ends_at_once_and_what_is_kept_of_it_stays() -> None:
+    stage = Slow()
+    stage.begin()
+    assert ending(of(stage.scheduler.cancel("a"), "a")).reason == "cancelled"
+    assert stage.keeper.fetches[0].over and stage.scheduler.idle
+    assert not stage.scheduler.keep_next() and len(stage.keeper.kept["a"][0]) == 100
+    stage.keeper.slow = False
+    assert stage.ask("a", words(0, 140)).restored_tokens == 100
+
+
+def test_what_stood_in_the_place_of_one_that_is_stopped_while_it_is_fetched_is_not_kept_as_its_own() -> None:
+    stage = Slow(ScriptedContext(sequences=1))
+    stage.ask("a", words(0))
+    stage.ask("b", words(5, 300))
+    stage.keeper.slow = True
+    stage.submit("a", words(0, 140))
+    stage.scheduler.cancel("a")
+    assert not stage.scheduler.keep_next()
+    assert {name: kept[0] for name, kept in stage.keeper.kept.items()} == {"a": tuple(words(0)), "b": tuple(words(5, 300))}
+
+
+def test_a_conversation_that_is_deleted_while_it_is_fetched_is_read_anew_and_not_kept_again() -> None:
+    stage = Slow()
+    stage.begin()
+    stage.scheduler.forget("a")
+    usage = ending(of(run(stage.scheduler), "a")).usage
+    assert usage.cached_tokens == 0 and usage.completion_tokens == 0
+    assert not stage.scheduler.keep_next() and stage.keeper.kept == {}
+
+
+def test_what_turns_out_to_be_damaged_at_its_end_is_read_anew_with_what_is_cached_by_then() -> None:
+    stage = Slow(ScriptedContext(sequences=2))
+    stage.begin()
+    stage.ask("", words(0, 80))  # another's prompt begins alike
+    stage.keeper.fetches[0].come(None)
+    usage = ending(of(run(stage.scheduler), "a")).usage
+    assert (usage.cached_tokens, usage.restored_tokens) == (80, 0)
+
+
+def test_ending_ends_those_that_are_fetched() -> None:
+    stage = Slow()
+    stage.begin()
+    assert [ending([event]).reason for _, event in stage.scheduler.end() if isinstance(event, Finished)] == ["cancelled"]
+    assert stage.scheduler.idle and stage.keeper.fetches[0].over
 
 
 def test_ending_stops_every_answer_and_what_was_read_of_it_can_be_handed_over() -> None:

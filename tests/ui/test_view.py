@@ -245,6 +245,7 @@ class TestProgress:
             (state(waiting=Waiting("queue", 2)), "Waiting in line: 2 before this one"),
             (state(waiting=Waiting("queue", 0)), "Waiting in line: next"),
             (state(waiting=Waiting("restarting")), "is coming back"),
+            (state(waiting=Waiting("fetching", progress=0.4)), "Getting back what the model had read"),
             (state(phase="reading", reading=Reading(1200, 4000)), "Reading 1,200 of 4,000 tokens"),
             (state(phase="writing", prompted=Prompted(ContextUse(1), ())), "Writing"),
         ],
