@@ -27,7 +27,7 @@ from med42_chat.private import cannot_write, make_private_folder, write_private
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
 from med42_chat.reference import Library
 from med42_chat.runtime.local import LocalRuntime
-from med42_chat.runtime.protocol import Runtime, Shelf
+from med42_chat.runtime.protocol import Runtime, RuntimeStatus, Shelf
 from med42_chat.runtime.speed import measure
 from med42_chat.settings import ASSETS, DEMONSTRATION, FILE, Settings, changed, edited, file_values, is_demonstration
 from med42_chat.store.backup import backup, prepare, put_back
@@ -81,6 +81,7 @@ class Services:
     in_use: Path | None = field(init=False)  # the model file that the runtime was opened with; None where a server has it
     switching: str = ""
     not_switched: Med42Error | None = None
+    _reloading: bool = False  # one runtime ends, so that another can take its place
     _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)  # two pages may change settings at once
     _testing: threading.Lock = field(default_factory=threading.Lock, repr=False)  # held by the speed test that runs
 
@@ -117,6 +118,10 @@ class Services:
     def is_demonstration(self) -> bool:
         """Whether the embedded model is the one that answers now, and not Med42."""
         return self.in_use is not None and is_demonstration(self.in_use)
+
+    def status(self) -> RuntimeStatus:
+        """How the model is now; never blocks. While it ends so that another can be loaded, that is what is said."""
+        return RuntimeStatus("changing") if self._reloading else self.runtime.status()
 
     def acknowledged(self) -> bool:
         """Whether the safe-use text was read and accepted in this data folder."""
@@ -176,18 +181,26 @@ class Services:
         self.settings = chosen
         self.models.context, self.models.aside = chosen.context, set_aside(chosen)
         if reload:
-            self.runtime.close()
-            self.in_use = None if self.server else file
-            self.runtime = self.start_runtime(chosen)
+            self._reload(None if self.server else file)
         self.chat = _set_up(self.chat, chosen, self.runtime, system)
         self.jobs.turn_to(self.chat)
         return later
+
+    def _reload(self, file: Path | None) -> None:
+        """Ends the model's process, for which the next one needs the memory, and starts that, with this file."""
+        self._reloading = True
+        try:
+            self.runtime.close()
+            self.in_use = file
+            self.runtime = self.start_runtime(self.settings)
+        finally:
+            self._reloading = False
 
     def use(self, name: str) -> None:
         """Turns to another model: the name of a file in the models folder, or DEMONSTRATION. Returns at once.
 
         Answers under way finish first, and those that begin before they have are still this model's; only where there is no end
-        to them do further questions wait. Whether the new model loads is then said by `runtime.status()`; one that failed is tried
+        to them do further questions wait. Whether the new model loads is then said by `status`; one that failed is tried
         again when it is named again. Raises NotFound, and SettingsError where the command line or the environment has set the model,
         where a server runs it, or where the settings cannot hold such a name.
         """
@@ -306,8 +319,12 @@ class Services:
 
     def glance(self) -> list[Health]:
         """What can be said at once of this installation; `health` looks deeper and takes longer."""
-        model, status = self.runtime.status().model, self.runtime.status()
-        line = _model_line(model) if model else Health("model", "warning", status.error or "The model is being loaded.", status.hint)
+        status = self.status()
+        line = (
+            _model_line(status.model)
+            if status.model
+            else Health("model", "warning", status.error or "The model is being loaded.", status.hint)
+        )
         return [line, _key_health(self.key), _disk_health(self.settings), _offline_health(self.settings)]
 
     def close(self) -> None:

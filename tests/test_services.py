@@ -13,16 +13,21 @@ import pytest
 from med42_chat import settings as reading
 from med42_chat.errors import DiskFull, InputError, NotFound, RuntimeFailure, SettingsError, StoreError, StoreInUse, StoreKeyError
 from med42_chat.records import Health
+from med42_chat.runtime.protocol import Runtime
 from med42_chat.services import Services, _page_key, health, open_store, speed
-from med42_chat.settings import DEMO_MODEL, Settings
+from med42_chat.settings import ASSETS, DEMO_MODEL, Settings
 from med42_chat.store import vault
 from med42_chat.store.backup import backup, restore
 from med42_chat.store.database import Store
 from med42_chat.store.keys import load_or_create
+from med42_chat.ui import gauges
 from med42_chat.web import serve
 from med42_chat.weights import catalogue
 from med42_chat.weights.inventory import CATALOGUE
+from med42_chat.words import read_words
 from tests.ui.fakes import MED42, PacedRuntime, services
+
+WORDS = read_words(ASSETS / "words" / "en.toml")
 
 
 @pytest.fixture
@@ -66,6 +71,31 @@ class TestApply:
         assert before.status().state == "closed"
         assert [one.context for one in started.settings] == [4096]
         assert answer(opened) == "No."
+
+    def test_while_the_old_model_ends_and_until_the_new_one_loads_that_is_what_is_said(
+        self, opened: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        said, close = [], opened.runtime.close
+
+        def slowly() -> None:
+            close()
+            said.append((opened.runtime.status().state, opened.status().state, gauges.state(WORDS, opened.status())))
+
+        monkeypatch.setattr(opened.runtime, "close", slowly)
+        opened.start_runtime = Started()
+        opened.apply({"context": "4096"})
+        assert [states[:2] for states in said] == [("closed", "changing")]
+        assert "Changing the model" in said[0][2] and "Closed" not in said[0][2]
+        assert opened.status() == opened.runtime.status()
+
+    def test_a_model_that_cannot_be_started_is_not_said_to_be_on_its_way(self, opened: Services) -> None:
+        def fails(settings: Settings) -> Runtime:
+            raise SettingsError("It cannot be.", "Choose another.")
+
+        opened.start_runtime = fails
+        with pytest.raises(SettingsError):
+            opened.apply({"context": "4096"})
+        assert opened.status().state == "closed"
 
     def test_the_model_is_not_taken_away_under_an_answer(self, opened: Services, home: Path) -> None:
         opened.runtime.gate = threading.Event()  # type: ignore[attr-defined]

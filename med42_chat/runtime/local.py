@@ -157,7 +157,9 @@ class LocalRuntime:
         """Ends the runtime and leaves no process behind. What is worth keeping is written first, which may take some seconds."""
         with self._changed:
             if self._error is None:
-                self._error = RuntimeFailure("The program is closing.", "Start it again.")
+                self._error = RuntimeFailure(
+                    "This model is no longer in use.", "Ask again in a moment, or start the program again if it is closing."
+                )
             self._state = "closed"
             process = self._process
             self._changed.notify_all()

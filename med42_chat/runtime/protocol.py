@@ -146,9 +146,12 @@ RuntimeEvent = Queued | Prefill | Text | Finished
 
 @dataclass(frozen=True, slots=True)
 class RuntimeStatus:
-    """The runtime at this moment. `error` and `hint` are set when `state` is 'failed' (nothing will load without the person)."""
+    """The runtime at this moment. `error` and `hint` are set when `state` is 'failed' (nothing will load without the person).
 
-    state: Literal["loading", "ready", "busy", "restarting", "failed", "closed"]
+    'changing' is what those say who put one runtime in the place of another, while the first one ends.
+    """
+
+    state: Literal["loading", "ready", "busy", "restarting", "failed", "closed", "changing"]
     progress: float = 0.0
     waiting: int = 0
     model: ModelInfo | None = None

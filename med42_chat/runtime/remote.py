@@ -140,7 +140,10 @@ class RemoteRuntime:
     def close(self) -> None:
         """Ends the runtime, and every connection with it."""
         with self._changed:
-            self._state, self._error = "closed", RuntimeFailure("The program is closing.", "Start it again.")
+            self._state, self._error = (
+                "closed",
+                RuntimeFailure("This model is no longer in use.", "Ask again in a moment, or start the program again if it is closing."),
+            )
             self._changed.notify_all()
         self._line.close()
         self._keeper.join(_CLOSE_S)

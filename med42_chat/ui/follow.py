@@ -115,7 +115,7 @@ class Follower:
         return growth + self._parts(state)
 
     def _parts(self, state: JobState) -> list[Change]:
-        model = self.services.runtime.status().model
+        model = self.services.status().model
         html = (
             gauges.progress(self.words, state, self._pace.take(state.pieces) if state.pieces else 0.0),
             view.left_out(self.words, state.prompted.left_out if state.prompted else ()),
@@ -143,7 +143,7 @@ class Follower:
         ]
 
     def _live(self) -> list[Change]:
-        status = self.services.runtime.status()
+        status = self.services.status()
         parts = {
             "state": gauges.state(self.words, status),
             "model": gauges.model(self.words, status.model),

@@ -25,6 +25,7 @@ _STATES = {
     "busy": "state.busy",
     "failed": "state.failed",
     "closed": "state.closed",
+    "changing": "state.changing",
 }
 
 

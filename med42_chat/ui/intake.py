@@ -149,7 +149,7 @@ class Intake:
     def _measured(self, attachment: Attachment) -> dict[str, object]:
         """The key under which the page may name it again, and its tokens; none are known while no model is loaded."""
         tokens = None
-        if self._services.runtime.status().model:
+        if self._services.status().model:
             tokens = self._services.runtime.count([Turn("user", attachment.text)])[0]
         return {"key": _key(attachment), "tokens": tokens}
 

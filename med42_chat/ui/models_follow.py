@@ -56,7 +56,7 @@ class ModelsFollower:
         """Changes with everything that the page shows."""
         services = self._services
         wrong = services.not_switched
-        return services.models.changed(), services.runtime.status(), services.switching, wrong, services.in_use
+        return services.models.changed(), services.status(), services.switching, wrong, services.in_use
 
 
 def _situation(services: Services, quiet: frozenset[str]) -> Situation:
@@ -70,7 +70,7 @@ def _situation(services: Services, quiet: frozenset[str]) -> Situation:
         quiet=quiet,
         hardware=seen.hardware,
         advice=seen.advice,
-        status=services.runtime.status(),
+        status=services.status(),
         in_use=services.in_use,
         demonstration=services.is_demonstration(),
         switching=services.switching if services.jobs.any_running() else "",

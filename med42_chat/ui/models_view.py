@@ -89,6 +89,8 @@ class Sheet:
         words, status, model, waits = self._words, self._now.status, self._now.status.model, self._changing()
         if status.state == "failed":
             return waits + f'<p class="alarm"><strong>{escape(status.error)}</strong> {escape(status.hint)}</p>'
+        if status.state == "changing":
+            return waits + f"<p>{escape(words('models.changing'))}</p>"
         if model is None or status.state in ("loading", "restarting"):
             said = words("models.loading", name=self._now.in_use.name) if self._now.in_use else words("server.looked_for")
             return waits + f'<p>{escape(said)}</p><progress max="1" value="{status.progress:.2f}" aria-label="{escape(said)}"></progress>'

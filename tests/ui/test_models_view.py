@@ -86,6 +86,10 @@ class TestWhatAnswers:
         html = parts(status=RuntimeStatus("loading", 0.4, model=MED42))["now"]
         assert "other.gguf is being loaded" in html and 'value="0.40"' in html and MED42.name not in html
 
+    def test_while_the_one_before_ends_that_is_said_and_not_that_it_is_loading(self) -> None:
+        html = parts(status=RuntimeStatus("changing"))["now"]
+        assert "is being ended, to make room for the next" in html and "other.gguf" not in html
+
     def test_a_switch_that_could_not_be_is_said(self) -> None:
         html = parts(not_switched=WeightsError("The settings file cannot be written.", "Make room."))["now"]
         assert "The model was not changed. The settings file cannot be written. Make room." in text(html)
