@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -102,9 +102,12 @@ class Progress:
 
 
 class Loaded:
-    """A loaded model with all that is known about it. Raises RuntimeFailure's kinds when it cannot be loaded."""
+    """A loaded model with all that is known about it; `try_out` hears what may make a trial, before it does.
 
-    def __init__(self, begin: Begin, found: Found, reports: Reports) -> None:
+    Raises RuntimeFailure's kinds when it cannot be loaded.
+    """
+
+    def __init__(self, begin: Begin, found: Found, reports: Reports, try_out: Callable[[Tuned], None]) -> None:
         started = time.monotonic()
         path = Path(begin.load.file)
         header = read_header(path)
@@ -117,7 +120,9 @@ class Loaded:
                 f"{path.name} is not what its name says: its content has another checksum.",
                 "Use another model; then remove this file, and fetch or import it again.",
             )
-        model = _load(load, loading, _tuned(begin, load, found, sha256))
+        if (tuned := _tuned(begin, load, found, sha256)) is not None:
+            try_out(tuned)
+        model = _load(load, loading, tuned)
         self.context = model.context
         self.template: Template = choose_template(model.vocabulary, header.chat_template)
         stop_ids = tuple(sorted(model.context.stop_ids))
@@ -144,7 +149,11 @@ class Loaded:
             demonstration=load.demonstration,
             parallel=model.context.sequences,
             cache_type=model.cache_type,
-            findings=(*load.findings, *findings(self.template, model.vocabulary, model.vocabulary.size, stop_ids)),
+            findings=(
+                *load.findings,
+                *findings(self.template, model.vocabulary, model.vocabulary.size, stop_ids),
+                *([tuned.finding(model.tuning)] if tuned else []),
+            ),
             examined=False,
             batch=model.tuning.choice.batch,
             flash_attention=model.tuning.choice.flash_attention,
@@ -230,6 +239,7 @@ class Worker:
         self._loaded: Loaded | None = None
         self._scheduler: Scheduler | None = None
         self._trial: Trial | None = None
+        self._tuned: Tuned | None = None
 
     def run(self) -> None:
         """Says what there is, loads what it is then told to, and serves until the input ends. Returns when the model cannot be loaded."""
@@ -242,7 +252,7 @@ class Worker:
             return
         threading.Thread(target=self._listen, daemon=True).start()
         try:
-            self._loaded = Loaded(begin, found, self._reports)
+            self._loaded = Loaded(begin, found, self._reports, self._try_out)
         except RuntimeFailure as failure:
             self._reports.send(Failure.of(failure))
             return
@@ -293,8 +303,13 @@ class Worker:
         with _Edge():
             for line in self._commands:
                 self._take(unpack(line))
+            if self._tuned is not None:
+                self._tuned.leave()
             time.sleep(self._patience_s)  # if need be: the main thread ends the process when it has kept what is worth it
         os._exit(0)
+
+    def _try_out(self, tuned: Tuned) -> None:
+        self._tuned = tuned
 
     def _take(self, command: Command) -> None:
         if isinstance(command, Tokenise):

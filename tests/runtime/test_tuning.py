@@ -1,6 +1,7 @@
 """How a model is best run: what is tried, what is chosen, and what is kept of it."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -168,9 +169,42 @@ def test_a_model_that_is_loaded_again_in_haste_runs_as_is_known_or_usual(tmp_pat
     assert hasty().known == found
 
 
-def test_a_computer_too_busy_to_tell_is_asked_again_at_the_next_loading(tmp_path: Path) -> None:
-    tuned(tmp_path).found(Machine(fast, patience_s=0.0).open, lambda _: None)
-    assert tuned(tmp_path).known is None
+def test_a_computer_too_busy_to_tell_is_asked_again_at_later_loadings_but_not_for_ever(tmp_path: Path) -> None:
+    for _ in range(9):
+        one = tuned(tmp_path)
+        assert one.known is None
+        found = one.found(Machine(fast, patience_s=0.0).open, lambda _: None)
+    assert "no more" in one.finding(found).text and tuned(tmp_path).known == Tuning(USUAL, ())
+
+
+def test_the_end_of_the_program_in_the_middle_of_a_trial_does_not_count(tmp_path: Path) -> None:
+    for _ in range(12):
+        one = tuned(tmp_path)
+        assert one.known is None
+
+        def closes(choice: Choice, one: Tuned = one) -> OnTrial:
+            one.leave()  # from another thread, before the process ends
+            raise SystemExit
+
+        with pytest.raises(SystemExit):
+            one.found(closes, lambda _: None)
+
+
+def test_the_end_of_the_program_after_a_trial_leaves_what_was_found(tmp_path: Path) -> None:
+    one = tuned(tmp_path)
+    found = one.found(Machine(fast).open, lambda _: None)
+    one.leave()
+    assert tuned(tmp_path).known == found
+
+
+def test_it_is_said_whether_a_trial_showed_anything(tmp_path: Path) -> None:
+    one = tuned(tmp_path)
+    assert "too busy" in one.finding(one.found(Machine(fast, patience_s=0.0).open, lambda _: None)).text
+    hasty = Tuned(tmp_path / "tuning.json", "model", USUAL, [FLASH], in_haste=True)
+    assert "in haste" in hasty.finding(hasty.found(Machine(fast).open, lambda _: None)).text
+    one = tuned(tmp_path)
+    assert "how it runs best" in one.finding(one.found(Machine(fast).open, lambda _: None)).text
+    assert "how it runs best" in tuned(tmp_path).finding(tuned(tmp_path).found(Machine(fast).open, lambda _: None)).text
 
 
 def test_only_what_a_person_has_left_open_and_the_cache_allows_is_tried() -> None:
@@ -189,6 +223,7 @@ def test_a_real_model_is_tried_once_and_runs_as_was_found(small: Path, tmp_path:
         try:
             model = runtime.wait_until_loaded(120)
             texts.append(model.tuning)
+            assert any(one.name == "tuning" for one in model.findings)
         finally:
             runtime.close()
     assert texts[0].startswith("threads 1, batch ") and "flash attention o" in texts[0]
@@ -196,3 +231,18 @@ def test_a_real_model_is_tried_once_and_runs_as_was_found(small: Path, tmp_path:
     if not isinstance(noted, int):  # on a computer that is too busy nothing is found out
         assert texts[0] == texts[1]
         assert noted[0] == [model.threads, model.batch, model.flash_attention]
+
+
+@pytest.mark.model
+def test_closing_the_program_while_a_model_is_tried_does_not_count_against_it(small: Path, tmp_path: Path) -> None:
+    way, noted = one_way(small), tmp_path / "tuning.json"
+    runtime = LocalRuntime(lambda found: [replace(one, tune=True) for one in way(found)], tmp_path, module="tests.runtime.long_trial")
+    try:
+        end = time.monotonic() + 30
+        while not noted.exists():
+            assert time.monotonic() < end, "nothing was tried"
+            time.sleep(0.005)
+        assert list(json.loads(noted.read_text()).values()) == [3]
+    finally:
+        runtime.close()
+    assert list(json.loads(noted.read_text()).values()) == [0]
