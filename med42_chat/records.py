@@ -117,13 +117,15 @@ class Sampling:
 class Usage:
     """Tokens of one answer. `cached_tokens` of `prompt_tokens` came from the KV cache and were not decoded again.
 
-    `restored_tokens` of these were read back from what was kept of the conversation on this computer's disk.
+    `restored_tokens` of these were read back from what was kept of the conversation on this computer's disk. `guessed_tokens` of
+    `completion_tokens` were found in the prompt, computed several at once, and confirmed by the sampling.
     """
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
     restored_tokens: int = 0
+    guessed_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

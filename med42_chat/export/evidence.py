@@ -59,7 +59,8 @@ def _model(words: Words, evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 def _tokens(words: Words, usage: Usage) -> str:
     read = {"prompt": usage.prompt_tokens, "cached": usage.cached_tokens, "restored": usage.restored_tokens}
-    return words("export.tokens_restored" if usage.restored_tokens else "export.tokens_of", **read, answer=usage.completion_tokens)
+    said = words("export.tokens_restored" if usage.restored_tokens else "export.tokens_of", **read, answer=usage.completion_tokens)
+    return words("export.tokens_guessed", said=said, guessed=usage.guessed_tokens) if usage.guessed_tokens else said
 
 
 def _source_files(message: Message) -> str:

@@ -128,7 +128,6 @@ class Finished:
 
     `together`: some of it was computed in one go with other answers, so alone other tokens may come out of the same request.
     `log_probabilities` are those of the answer's tokens in the model's own distribution, before any sampling: natural logarithms.
-    `guessed` of its tokens were found in the prompt, computed several at once, and confirmed by the sampling.
     """
 
     reason: FinishReason
@@ -138,7 +137,6 @@ class Finished:
     together: bool = False
     log_probabilities: tuple[float, ...] = ()
     hint: str = ""
-    guessed: int = 0
 
 
 RuntimeEvent = Queued | Prefill | Text | Finished

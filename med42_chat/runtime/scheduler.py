@@ -61,8 +61,8 @@ class _Answer(_Waiting):
     def finished(self, reason: FinishReason, detail: str) -> Finished:
         completed = self.writer.completed if self.writer is not None else 0
         guessed = self.writer.guessed if self.writer is not None else 0
-        usage = Usage(len(self.request.prompt), self.cached, completed, self.restored)
-        return Finished(reason, usage, self._timings(), detail, self.together, tuple(self.log_probabilities), guessed=guessed)
+        usage = Usage(len(self.request.prompt), self.cached, completed, self.restored, guessed)
+        return Finished(reason, usage, self._timings(), detail, self.together, tuple(self.log_probabilities))
 
     def _timings(self) -> Timings:
         if self.writer is None or not self.writer.completed:

@@ -170,7 +170,7 @@ def _lines(words: Words, evidence: Evidence) -> Iterable[tuple[str, str]]:
     yield words("evidence.sampling"), words("evidence.sampling_values", **chosen)
     yield words("evidence.seed"), str(evidence.seed) if evidence.model else ""
     yield words("evidence.prompt"), _prompt(words, usage) if usage.prompt_tokens else ""
-    yield words("evidence.answer"), words("meter.tokens", n=usage.completion_tokens) if usage.completion_tokens else ""
+    yield words("evidence.answer"), _answer(words, usage) if usage.completion_tokens else ""
     yield words("evidence.speed"), speed
     yield words("evidence.history"), words("evidence.seen", n=len(evidence.seen)) if evidence.seen else ""
     yield words("evidence.facts"), evidence.pinned_facts
@@ -181,6 +181,12 @@ def _prompt(words: Words, usage: Usage) -> str:
     """Its size, and how much of it had not to be read: why the first word came so soon."""
     name = "evidence.prompt_restored" if usage.restored_tokens else "evidence.prompt_tokens"
     return words(name, n=usage.prompt_tokens, cached=usage.cached_tokens, restored=usage.restored_tokens)
+
+
+def _answer(words: Words, usage: Usage) -> str:
+    """Its size, and how much of it was copied, which is quicker."""
+    name = "evidence.answer_guessed" if usage.guessed_tokens else "meter.tokens"
+    return words(name, n=usage.completion_tokens, guessed=usage.guessed_tokens)
 
 
 def _judgement(words: Words, answer: Message) -> str:

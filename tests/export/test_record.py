@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from med42_chat.errors import InputError
 from med42_chat.export import record
+from med42_chat.export.evidence import evidence_rows
 from med42_chat.export.sheet import Options
-from med42_chat.records import Citation, Conversation, Feedback, Finding, Message, Source
+from med42_chat.records import Citation, Conversation, Feedback, Finding, Message, Source, Usage
 from tests.export.records import conversations, messages, talk
+from tests.export.sheets import WORDS
 from tests.store.samples import CITATIONS, EVIDENCE, FINDINGS
 
 options = st.builds(Options, messages=st.frozensets(st.text()), author=st.text(), attached=st.booleans(), password=st.text())
@@ -163,6 +165,18 @@ def test_numbers_that_are_whole_may_stand_where_fractions_are_wanted() -> None:
 def test_what_an_older_version_did_not_write_has_its_default() -> None:
     found = record.read(edited(lambda value: value["messages"][1].pop("findings")))
     assert found.messages[1].findings == ()
+    found = record.read(edited(lambda value: value["messages"][1]["evidence"]["usage"].pop("guessed_tokens")))
+    assert found.messages[1].evidence == EVIDENCE
+
+
+def test_how_much_was_copied_comes_back_and_is_said_where_some_was() -> None:
+    evidence = replace(EVIDENCE, usage=Usage(100, 20, 300, guessed_tokens=120))
+    head, (asked, answered) = talk(evidence=evidence)
+    found = record.read(record.write(head, (asked, answered)))
+    assert found.messages[1].evidence == evidence
+    for message, times in ((answered, 1), (replace(answered, evidence=EVIDENCE), 0)):
+        said = " ".join(row.value for row in evidence_rows(WORDS, message, ""))
+        assert said.count("written (120 of them quicker because they stood in the prompt)") == times
 
 
 def test_the_branch_is_the_way_from_the_first_question_to_the_end_that_is_shown() -> None:

@@ -59,9 +59,9 @@ def test_an_answer_from_sources_has_the_same_tokens_with_guesses_and_without(
     alone, end = answer(plain, asked(plain, question, sampling))
     guessed, other = answer(guessing, asked(guessing, question, sampling))
     assert guessed == alone
-    assert (end.guessed, other.reason, other.usage.completion_tokens) == (0, end.reason, end.usage.completion_tokens)
+    assert (end.usage.guessed_tokens, other.reason, other.usage.completion_tokens) == (0, end.reason, end.usage.completion_tokens)
     if sampling is GREEDY and question is QUESTIONS[0]:  # in others this small model spells words that its grammar makes it say
-        assert other.guessed > 0.3 * other.usage.completion_tokens
+        assert other.usage.guessed_tokens > 0.3 * other.usage.completion_tokens
 
 
 def test_a_free_answer_that_copies_nothing_has_the_same_tokens(plain: Model, guessing: Model) -> None:
@@ -92,7 +92,7 @@ def test_the_same_request_gives_the_same_tokens_however_much_of_it_was_cached_an
     quantised.restart()
     request = copying(letters(150), quantised)
     cold, end = answer(quantised, request)
-    assert end.usage.cached_tokens == 0 and end.guessed > 60
+    assert end.usage.cached_tokens == 0 and end.usage.guessed_tokens > 60
     warm, end = answer(quantised, request)
     assert end.usage.cached_tokens > 60
     quantised.rest()
@@ -115,7 +115,7 @@ def test_log_probabilities_are_those_of_the_token_s_own_place(plain: Model, gues
     request = replace(asked(plain, QUESTIONS[0], GREEDY), log_probabilities=True)
     _, alone = answer(plain, request)
     _, guessed = answer(guessing, request)
-    assert guessed.guessed
+    assert guessed.usage.guessed_tokens
     assert guessed.log_probabilities == alone.log_probabilities
 
 
@@ -129,6 +129,6 @@ def test_two_answers_that_copy_side_by_side_are_written_whole(guessing: Model, q
     ends = {}
     while len(ends) < 2:
         ends.update((name, event) for name, event in quantised.scheduler.step() if isinstance(event, Finished))
-    assert all(end.together and end.guessed > 40 and end.reason == "length" for end in ends.values())
+    assert all(end.together and end.usage.guessed_tokens > 40 and end.reason == "length" for end in ends.values())
     for name in "ab":
         assert bytes(quantised.chosen[name])[30:90] == alone[30:90]  # the first copy, which its grammar demands

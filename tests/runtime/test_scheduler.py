@@ -549,7 +549,7 @@ def test_with_guesses_an_answer_has_the_same_tokens_text_and_end_and_every_place
         texts = [text(of(events, one.id)) for one in asked]
         ends.append([(words, end.reason, end.usage.completion_tokens) for words, end in zip(texts, finished, strict=True)])
         assert all(sampler.closed for sampler in context.samplers)
-        assert costs or not any(end.guessed for end in finished)
+        assert costs or not any(end.usage.guessed_tokens for end in finished)
     assert ends[0] == ends[1]
 
 
@@ -564,7 +564,7 @@ def test_an_answer_that_copies_takes_fewer_decodes_and_nothing_wrong_stays_in_th
         finished = ending(of(run(scheduler), "a"))
         assert context.held[0] == [*prompt, *copied]
         decodes.append(len(context.parts))
-    assert finished.guessed > 60
+    assert finished.usage.guessed_tokens > 60
     assert decodes[1] < decodes[0] / 3
 
 

@@ -308,6 +308,12 @@ class TestEvidence:
         html = evidence.panel(WORDS, replace(ANSWER, evidence=restored))
         assert "3,020 tokens, 2,950 of them read back from this computer&#x27;s encrypted cache" in html
 
+    def test_how_much_of_an_answer_was_copied_is_said_where_some_was(self) -> None:
+        copied = replace(EVIDENCE, usage=Usage(3020, 60, 300, guessed_tokens=120))
+        said = "of them quicker because they stood in the prompt"
+        assert f"300 tokens, 120 {said}" in evidence.panel(WORDS, replace(ANSWER, evidence=copied))
+        assert said not in evidence.panel(WORDS, ANSWER)
+
     def test_a_source_is_a_card_with_its_page_and_words(self) -> None:
         source = Source(2, "SmPC <b>", "Maximum 500 mg & no more", page=12)
         html = evidence.panel(WORDS, replace(ANSWER, citations=(Citation(source),)))
