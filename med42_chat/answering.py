@@ -7,16 +7,18 @@ processes or SQL.
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from med42_chat import __version__, prompt, quoting
+from med42_chat import __version__, prompt
 from med42_chat.checks import Medicines, check, cited
 from med42_chat.errors import InputError, Med42Error, WorkerDied
 from med42_chat.events import Answered, Delta, Event, Prompted, Reading, Sources, Waiting
+from med42_chat.holding import Held, held
 from med42_chat.lookup import Looked, Lookup
 from med42_chat.markup import parse_marks
+from med42_chat.presets import Preset
 from med42_chat.prompt import Limits, Prompt, Question
 from med42_chat.records import (
     Attachment,
@@ -36,9 +38,6 @@ from med42_chat.records import (
 )
 from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, Runtime, Text
 
-_QUOTES_ONLY = (
-    "The demonstration model cannot be trusted with words of its own: it could only choose among whole sentences of these sources."
-)
 _TOGETHER = "Other answers were written at the same time. Asked for alone, the same answer may come out in other words."
 _ASK_AGAIN = "Ask again when the model is ready."
 _SAVE_EVERY_S = 0.25
@@ -84,7 +83,9 @@ class Conversations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What every answer is made with. `system` is the system prompt; `seed` None takes a new one for each answer."""
+    """What every answer is made with. `system` is the system prompt; `seed` None takes a new one for each answer. `presets` reads the
+    questions that a person can fill in, as they are now.
+    """
 
     conversations: Conversations
     runtime: Runtime
@@ -93,13 +94,19 @@ class Means:
     seed: int | None = None
     lookup: Lookup | None = None
     medicines: Medicines = field(default_factory=Medicines)
+    presets: Callable[[], Sequence[Preset]] = tuple
 
     def limits(self, model: ModelInfo) -> Limits:
         """This model's context, and what of it is kept for the answer."""
         return Limits(model.context, min(self.sampling.max_tokens, model.context // 2))
 
     def prompt_for(self, model: ModelInfo, question: Question, facts: str, history: Sequence[Message], sources: Sequence[Source]) -> Prompt:
-        """The prompt for this model under this chat's system prompt. Raises InputError when it cannot fit."""
+        """The prompt for this model under this chat's system prompt. Raises InputError when it cannot fit.
+
+        Without sources the demonstration model is not shown what was answered from some before: it would look for more of them, and find
+        nothing to say.
+        """
+        apart = _from_sources(history) if model.demonstration and not sources else frozenset()
         return prompt.build(
             self.runtime,
             self.limits(model),
@@ -108,6 +115,7 @@ class Means:
             pinned_facts=facts,
             history=history,
             sources=sources,
+            apart=apart,
         )
 
     def look_up(self, conversation: Conversation, question: Question, history: Sequence[Message], use: LibraryUse) -> Looked:
@@ -225,10 +233,10 @@ class Answering:
         basis = self._looked.basis_with(built.sources)
         if basis == "nothing":
             raise _no_room_for_sources()
-        sampling, held = replace(self._means.sampling, max_tokens=built.context.reserve), self._held(model, built)
-        if held:
+        sampling, form = replace(self._means.sampling, max_tokens=built.context.reserve), self._held(model, built)
+        if form.note:
             sampling = replace(sampling, temperature=0.0, repeat_penalty=1.0)  # the likeliest of the sentences, not one of the likely ones
-            self._notes_before += (_QUOTES_ONLY,)
+            self._notes_before += (form.note,)
         seed = self._seed()
         self._evidence = replace(
             self._evidence,
@@ -250,14 +258,14 @@ class Answering:
             left_out=built.left_out,
             basis=basis,
         )
-        return Request(task.answer.id, built.tokens, sampling, seed, held, conversation=task.conversation.id)
+        return Request(task.answer.id, built.tokens, sampling, seed, form.grammar, conversation=task.conversation.id)
 
-    def _held(self, model: ModelInfo, built: Prompt) -> str:
-        """The grammar of what the demonstration model may say of sources: it is too small to be trusted with words of its own."""
-        if not (model.demonstration and built.sources):
-            return ""
+    def _held(self, model: ModelInfo, built: Prompt) -> Held:
+        """What the demonstration model may say: it is too small to be trusted with words of its own."""
+        if not model.demonstration:
+            return Held()
         sources = [source for source in self._looked.sources if source.number in built.sources]
-        return quoting.grammar(self._looked.asked, sources, self._task.question.begun)
+        return held(self._task.question, self._looked.asked, sources, self._means.presets())
 
     def _seed(self) -> int:
         """A new one for each answer. A seed that was set is the first answer's; those beside it count on, or they would be the same."""
@@ -343,6 +351,12 @@ class _Saver:
                 self.error = error
                 return
             self._saved = len(text)
+
+
+def _from_sources(history: Sequence[Message]) -> frozenset[str]:
+    """The answers in a history that rest on sources, and their questions, by their ids."""
+    answers = [one for one in history if one.evidence is not None and one.evidence.basis == "sources"]
+    return frozenset(id for answer in answers for id in (answer.id, answer.parent_id) if id)
 
 
 def _bare_evidence(means: Means, conversation: Conversation) -> Evidence:

@@ -20,6 +20,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,6 +29,7 @@ from med42_chat.errors import Med42Error
 _FENCE = "+++"
 _SLOT = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _MOST_LINES = 20
+_MOST_OPTIONAL = 6  # with it 64 forms are tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,43 @@ def fill(preset: Preset, values: Mapping[str, str]) -> str:
     paragraphs = (part.splitlines() for part in re.split(r"\n\s*\n", preset.text) if _says_something(part, given))
     text = "\n\n".join("\n".join(line for line in lines if _says_something(line, given)) for lines in paragraphs)
     return _SLOT.sub(lambda slot: given[slot[1]], text)
+
+
+def filled_in(preset: Preset, question: str) -> dict[str, str] | None:
+    """What was filled in where a question is this preset's, by field: the way back from `fill`. None where it is another question.
+
+    What stands empty, or is its default, is not there. Where somebody filled in the preset's own words, these part what stands around
+    them. A preset with more than six fields that may stay empty is never recognised: which of them did is found by trying.
+    """
+    optional = [field.name for field in preset.fields if not field.default]
+    others = [field.name for field in preset.fields if field.default]
+    if len(optional) > _MOST_OPTIONAL:
+        return None
+    for count in range(len(optional), -1, -1):
+        for some in combinations(optional, count):
+            form = fill(preset, {name: f"{{{name}}}" for name in (*some, *others)})
+            values = _between(form, question.strip())
+            if values is not None and all("\n" not in values.get(field.name, "") for field in preset.fields if field.lines == 1):
+                defaults = {field.name: field.default for field in preset.fields}
+                return {name: value for name, value in values.items() if value not in ("", defaults[name])}
+    return None
+
+
+def _between(form: str, question: str) -> dict[str, str] | None:
+    """What stands in the places of a form's slots, where the words around them are the form's."""
+    first, *parts = _SLOT.split(form)
+    names, joints, last = parts[::2], parts[1:-1:2], parts[-1] if parts else ""
+    if not (question.startswith(first) and question[len(first) :].endswith(last)) or "" in joints:
+        return None
+    rest, values = question[len(first) :].removesuffix(last), []
+    for joint in joints:
+        value, found, rest = rest.partition(joint)
+        if not found:
+            return None
+        values.append(value.strip())
+    pairs = list(zip(names, [*values, rest.strip()], strict=False))  # without a slot there is a rest, and no name for it
+    agree = (parts or not rest) and all(dict(pairs)[name] == value for name, value in pairs)
+    return dict(pairs) if agree else None
 
 
 def _says_something(part: str, given: Mapping[str, str]) -> bool:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from med42_chat.errors import InputError
-from med42_chat.records import Attachment, ContextUse, LeftOut, Message, Source, Turn
+from med42_chat.records import Attachment, ContextUse, LeftOut, Message, Reason, Source, Turn
 
 _MARK = re.compile(r" ?\[\s*\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\s*\]")
 _RANGE = re.compile(r"\[(\s*\d{1,3}\s*[–-]\s*\d{1,3}\s*)\]")
@@ -103,21 +103,25 @@ def build(
     pinned_facts: str = "",
     history: Sequence[Message] = (),
     sources: Sequence[Source] = (),
+    apart: Container[str] = (),
 ) -> Prompt:
-    """The prompt for `question`. Raises InputError when what must be in does not fit."""
+    """The prompt for `question`, without the messages of the history that are kept `apart`. Raises InputError when what must be in does
+    not fit.
+    """
     fixed = _fixed(tokenizer, limits, system, pinned_facts, question, sources)
     fitting = fixed.sources_that_fit()
-    exchanges = _exchanges(tokenizer, history)
+    exchanges = _exchanges(tokenizer, [message for message in history if message.id not in apart])
     kept, tokens = _fill(tokenizer, limits, fixed, fitting, exchanges, question)
     seen = tuple(message.id for exchange in kept for message in exchange.messages)
     unseen = [message for message in history if message.id not in seen and message.text.strip()]
     answered = {message.id for exchange in exchanges for message in exchange.messages}
+    why = [_reason(message, answered, apart) for message in unseen]
     return Prompt(
         tokens=tokens,
         context=_use(limits, fixed, fitting, kept, len(tokens)),
         seen=seen,
         sources=tuple(source.number for source in sources[:fitting]),
-        left_out=_left_out(tokenizer, unseen, answered, sources[fitting:]),
+        left_out=_left_out(tokenizer, unseen, why, sources[fitting:]),
     )
 
 
@@ -245,13 +249,20 @@ def _encode(tokenizer: Tokenizer, head: Turn, kept: Sequence[_Exchange], asked: 
     return tokenizer.encode([head, *(_turn(message) for exchange in kept for message in exchange.messages), *asked])
 
 
+def _reason(message: Message, answered: Container[str], apart: Container[str]) -> Reason:
+    """Why the model does not see a message."""
+    if message.id in apart:
+        return "apart"
+    return "room" if message.id in answered else "unanswered"
+
+
 def _left_out(
-    tokenizer: Tokenizer, messages: Sequence[Message], answered: Container[str], sources: Sequence[Source]
+    tokenizer: Tokenizer, messages: Sequence[Message], reasons: Sequence[Reason], sources: Sequence[Source]
 ) -> tuple[LeftOut, ...]:
     costs = tokenizer.count([*(_turn(message) for message in messages), *(Turn("system", _source_text(source)) for source in sources)])
     unseen = [
-        LeftOut("message", message.id, cost, _preview(message.text), "room" if message.id in answered else "unanswered")
-        for message, cost in zip(messages, costs, strict=False)
+        LeftOut("message", message.id, cost, _preview(message.text), reason)
+        for message, reason, cost in zip(messages, reasons, costs, strict=False)
     ]
     unused = [
         LeftOut("source", str(source.number), cost, _preview(source.title))

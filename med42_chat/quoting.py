@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from med42_chat.checks.text import sentences
+from med42_chat.gbnf import literal
 from med42_chat.library.asked import asked_for
 from med42_chat.library.words import alike, stems, telling
 from med42_chat.prompt import unmarked
@@ -65,43 +66,37 @@ def grammar(question: str, sources: Sequence[Source], begun: str = "") -> str:
     choice = _choice(question, sources)
     rules = [f"root ::= {_rest(begun, choice) if begun else _start(choice)}"]
     for at, line in enumerate(choice.lines):
-        rules += [f"line{at} ::= {_literal(line)} after{at}", f"after{at} ::= {_after(at, choice)}"]
+        rules += [f"line{at} ::= {literal(line)} after{at}", f"after{at} ::= {_after(at, choice)}"]
     return "\n".join(rules)
 
 
 def _start(choice: _Choice) -> str:
-    silent = [_literal(NOT_COVERED)] if choice.silent else []
+    silent = [literal(NOT_COVERED)] if choice.silent else []
     return " | ".join([*_next(-1, choice), *silent])
 
 
 def _rest(begun: str, choice: _Choice) -> str:
     """What may follow an answer's beginning: the rest of the quotation in which it was cut, or further ones."""
-    rests = [_literal(NOT_COVERED[len(begun) :])] * NOT_COVERED.startswith(begun)
+    rests = [literal(NOT_COVERED[len(begun) :])] * NOT_COVERED.startswith(begun)
     for start in [0, *(gap.end() for gap in re.finditer(_BETWEEN, begun))]:
         said, tail = begun[:start].removesuffix(_BETWEEN), begun[start:]
         last = max((at for at, line in enumerate(choice.lines) if said.endswith(line)), default=-1)
         further = [(at, line) for at, line in enumerate(choice.lines) if at > last and line.startswith(tail)]
-        rests += [f"{_literal(line[len(tail) :])} after{at}" for at, line in further]
-    return " | ".join(rests) or f"({_literal(_BETWEEN)} ({' | '.join(_next(-1, choice)) or _literal('')}))?"
+        rests += [f"{literal(line[len(tail) :])} after{at}" for at, line in further]
+    return " | ".join(rests) or f"({literal(_BETWEEN)} ({' | '.join(_next(-1, choice)) or literal('')}))?"
 
 
 def _after(at: int, choice: _Choice) -> str:
     """What may follow a quotation: nothing, unless one is still to come that must be, or one that stands further down. None comes twice."""
     further = " | ".join(_next(at, choice))
     must = any(later > at for later in choice.must)
-    return f"({_literal(_BETWEEN)} ({further})){'' if must else '?'}" if further else _literal("")
+    return f"({literal(_BETWEEN)} ({further})){'' if must else '?'}" if further else literal("")
 
 
 def _next(at: int, choice: _Choice) -> list[str]:
     """The rules of the quotations that may come next: none behind the first that must be."""
     last = min((later for later in choice.must if later > at), default=len(choice.lines) - 1)
     return [f"line{later}" for later in range(at + 1, last + 1)]
-
-
-def _literal(text: str) -> str:
-    whole = text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # there a grammar would end for llama.cpp
-    escaped = whole.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-    return f'"{escaped}"'
 
 
 def _choice(question: str, sources: Sequence[Source]) -> _Choice:

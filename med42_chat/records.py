@@ -19,6 +19,7 @@ FinishReason = Literal["stop", "length", "cancelled", "died", "failed"]
 # Empty where it was not noted, or where it never came to that.
 Basis = Literal["", "sources", "memory", "nothing"]
 
+Reason = Literal["room", "unanswered", "apart"]
 Verdict = Literal["unchecked", "found", "not_found"]
 
 # How a conversation uses the library. 'first': where nothing is found the model may be asked from its memory, if the person wants.
@@ -140,14 +141,15 @@ class Timings:
 class LeftOut:
     """Something the person may expect the model to have seen, and it did not: a turn or a source, with its size.
 
-    `reason` is 'room' when the context was full, 'unanswered' for a question that got no words for an answer.
+    `reason` is 'room' when the context was full, 'unanswered' for a question that got no words for an answer, 'apart' for what the
+    demonstration model is not shown: answers from sources, where it has none for the new one.
     """
 
     kind: Literal["message", "source"]
     id: str  # message id, or the source's number as text
     tokens: int
     preview: str  # its first words, so that the person recognises it
-    reason: Literal["room", "unanswered"] = "room"
+    reason: Reason = "room"
 
 
 @dataclass(frozen=True, slots=True)

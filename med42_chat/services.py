@@ -23,6 +23,7 @@ from med42_chat.jobs import Jobs
 from med42_chat.loading import model_file, open_embedder, server_of, way_of, ways_to_load
 from med42_chat.lookup import Lookup
 from med42_chat.meaning import Meaning
+from med42_chat.presets import read as read_presets
 from med42_chat.private import cannot_write, make_private_folder, write_private
 from med42_chat.records import ContextUse, Health, ModelInfo, Speed
 from med42_chat.reference import Library
@@ -401,7 +402,9 @@ def open_runtime(settings: Settings, shelf: Shelf | None = None) -> Runtime:
 
 def open_chat(settings: Settings, store: Store, runtime: Runtime) -> Chat:
     """The chat of a store with a model, under the department's system prompt."""
-    chat = Chat(store.conversations, runtime, "", lookup=Lookup(store.documents, store.waiting.unread), medicines=open_medicines())
+    presets = partial(read_presets, ASSETS / "prompts" / "presets")
+    lookup = Lookup(store.documents, store.waiting.unread)
+    chat = Chat(store.conversations, runtime, "", lookup=lookup, medicines=open_medicines(), presets=presets)
     return _set_up(chat, settings, runtime, _system_prompt())
 
 

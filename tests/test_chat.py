@@ -13,6 +13,8 @@ from med42_chat.checks import Medicines
 from med42_chat.errors import DiskFull, InputError, ModelFileError, NotFound, WorkerDied
 from med42_chat.events import Answered, Asked, Delta, Event, Prompted, Reading, Sources, Waiting
 from med42_chat.lookup import NOTHING_FOUND, Lookup
+from med42_chat.presets import fill
+from med42_chat.presets import read as read_presets
 from med42_chat.records import (
     Attachment,
     Citation,
@@ -27,6 +29,7 @@ from med42_chat.records import (
     Status,
     Turn,
 )
+from med42_chat.settings import ASSETS
 from med42_chat.store.database import Store
 from tests.scripted import MODEL, ScriptedRuntime
 
@@ -615,3 +618,49 @@ def test_while_an_answer_is_written_the_store_knows_its_model_and_what_that_sees
     evidence = store.conversations.message(asked.answer.id).evidence
     assert evidence and (evidence.model, evidence.finish_reason) == ("Scripted model", "died")
     list(events)
+
+
+def demonstration_on(store: Store, documents: Shelf) -> tuple[Chat, ScriptedRuntime, str]:
+    chat, runtime, id = chat_on(store, documents)
+    runtime.model = replace(MODEL, demonstration=True)
+    return replace(chat, presets=lambda: read_presets(ASSETS / "prompts" / "presets")), runtime, id
+
+
+def test_without_sources_the_demonstration_model_is_not_shown_its_answers_from_sources(store: Store) -> None:
+    chat, runtime, id = demonstration_on(store, shelf(SEPSIS))
+    last(chat.ask(id, "How much fluid in sepsis?"))
+    evidence = last(chat.ask(id, "Thank you")).message.evidence
+    assert [turn.text for turn in runtime.encoded[-1]][1:] == ["Thank you"]
+    assert evidence is not None and {(one.preview, one.reason) for one in evidence.left_out} == {
+        ("How much fluid in sepsis?", "apart"),
+        ("Yes.", "apart"),
+    }
+    assert '"Source ' not in runtime.requests[-1].grammar and "You are welcome" in runtime.requests[-1].grammar
+    preview = chat.preview(id, "Thank you")
+    assert preview is not None and {one.reason for one in preview.left_out} == {"apart"}
+    last(chat.ask(id, "And how much lactate in sepsis?"))
+    assert "How much fluid in sepsis?" in [turn.text for turn in runtime.encoded[-1]]
+
+
+def test_another_model_is_shown_them_and_held_to_nothing(store: Store) -> None:
+    chat, runtime, id = chat_on(store, shelf(SEPSIS))
+    last(chat.ask(id, "How much fluid in sepsis?"))
+    last(chat.ask(id, "Thank you"))
+    assert "How much fluid in sepsis?" in [turn.text for turn in runtime.encoded[-1]]
+    assert {request.grammar for request in runtime.requests} == {""}
+
+
+def test_a_preset_filled_in_is_copied_by_the_demonstration_model_and_its_evidence_says_so(store: Store) -> None:
+    chat, runtime, id = demonstration_on(store, shelf(SEPSIS))
+    soap = next(one for one in chat.presets() if one.id == "soap")
+    evidence = last(chat.ask(id, fill(soap, {"notes": "sepsis, fluids, 500 ml\n" * 9}))).message.evidence
+    request = runtime.requests[-1]
+    assert "sepsis, fluids, 500 ml" in request.grammar and request.sampling.temperature == 0
+    assert evidence is not None and any("copy what was filled in" in note for note in evidence.notes)
+
+
+def test_a_text_in_no_known_form_is_declined_and_its_evidence_says_so(store: Store) -> None:
+    chat, runtime, id = demonstration_on(store, shelf())
+    evidence = last(chat.ask(id, "Sort this:\nmetformin 500 mg", library=False)).message.evidence
+    assert "metformin" not in runtime.requests[-1].grammar and "I don't give doses" in runtime.requests[-1].grammar
+    assert evidence is not None and any("only decline" in note for note in evidence.notes)

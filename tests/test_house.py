@@ -16,9 +16,10 @@ FLOORS = [
     {"__init__", "__version__"},
     {"records", "errors"},
     {"events", "settings", "markup", "gguf", "presets", "words", "children", "private"},
-    {"prompt", "terminal"},
+    {"prompt", "terminal", "gbnf"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
-    {"lookup", "loading", "reference", "export", "meaning", "quoting", "resume"},
+    {"lookup", "loading", "reference", "export", "meaning", "quoting", "filling", "reciting", "resume"},
+    {"holding"},
     {"answering"},
     {"chat"},
     {"jobs", "bin", "adding", "exporting", "styles"},

@@ -78,6 +78,13 @@ def test_a_question_that_got_no_answer_is_not_shown_to_the_model_and_that_is_sai
     assert [(one.preview, one.reason) for one in prompt.left_out] == [("first", "unanswered")]
 
 
+def test_what_is_kept_apart_is_not_shown_though_there_is_room_and_that_is_said() -> None:
+    history = conversation([("first", "one"), ("second", "two"), ("third", "three")])
+    prompt = build(ScriptedRuntime(), Limits(500, 50), system="s", question=Question("q"), history=history, apart={"q1", "a1"})
+    assert prompt.seen == ("q0", "a0", "q2", "a2")
+    assert [(one.id, one.reason) for one in prompt.left_out] == [("q1", "apart"), ("a1", "apart")]
+
+
 def test_a_question_longer_than_the_context_is_refused_with_figures() -> None:
     with pytest.raises(InputError, match="1,002 tokens") as caught:
         build(ScriptedRuntime(), Limits(500, 50), system="s", question=Question("w " * 1000))

@@ -230,7 +230,8 @@ class _Paper:
         tokens = words("meter.tokens", n=item.tokens)
         # Of a question that no model answered, the program's own words are left out as well: they are no question.
         asked = item.reason == "unanswered" and item.id not in self._answers
-        name = "export.unseen_unanswered" if asked else "export.unseen"
+        apart = "export.unseen_apart" if item.reason == "apart" else "export.unseen"
+        name = "export.unseen_unanswered" if asked else apart
         return words(name, what=self._named(item), tokens=tokens)
 
     def _named(self, item: LeftOut) -> str:

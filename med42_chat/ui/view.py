@@ -29,6 +29,7 @@ _MARKS = re.compile(r"[*`#|]+")  # Markdown's, which only disturb in a line that
 _HEADINGS = 2  # the level at which an answer's begin: one below the answer's own
 _LISTED = 5  # messages named one by one where they do not fit
 
+_WHY = {"unanswered": "answer.never_answered", "apart": "answer.kept_apart"}
 _ENDINGS = {
     "length": "answer.ended_length",
     "stopped": "answer.ended_stopped",
@@ -281,7 +282,7 @@ def _pin(words: Words, item: LeftOut) -> str:
 
 
 def _named(words: Words, item: LeftOut) -> str:
-    why = f", {words('answer.never_answered')}" if item.reason == "unanswered" else ""
+    why = f", {words(_WHY[item.reason])}" if item.reason in _WHY else ""
     return f'<span dir="auto">{escape(_MARKS.sub("", item.preview))}</span> <small>{words("meter.tokens", n=item.tokens)}{why}</small>'
 
 

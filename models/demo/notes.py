@@ -1,13 +1,14 @@
 """The page's presets that work on a person's notes: the notes under the preset's headings, word for word, and nothing else.
 
 A model of this size cannot sort notes, and must not pretend to. What it can do is copy, and leave blanks. The questions are the
-application's own presets, filled in by the application's own rule; what is filled in is invented as documents are.
+application's own presets, filled in by the application's own rule, and the answers have its own forms (med42_chat/filling.py), by which
+the application holds the finished model to copying without fail. What is filled in is invented as documents are.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -17,64 +18,24 @@ from grounded import Documents
 PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.append(str(PROJECT))  # the recipe's environment does not have the application installed
 
+from med42_chat.filling import FORMS, LEAD  # noqa: E402
 from med42_chat.presets import Preset, fill, read  # noqa: E402
 
-LEAD = "**Your notes under headings. I am a demonstration model: I copy them and judge nothing.**"
-BLANK = "…"
+NAMES = ("problem", "diagnosis")
 SPECIALTIES = ("Cardiology", "Gastroenterology", "Neurology", "Surgery", "Nephrology", "Dermatology", "the eye clinic", "the memory clinic")
 DAILY = ("in the morning", "twice a day", "at night", "when needed", "every 8 hours", "once a week", "(new)", "(stopped)")
 
 
-def soap(values: Mapping[str, str]) -> str:
-    """The notes as what was told; all else is a blank."""
-    return parts(Subjective=values["notes"], Objective="", Assessment=sentence(values["problem"]), Plan="")
-
-
-def discharge(values: Mapping[str, str]) -> str:
-    """Diagnosis, course and medicines as they were given."""
-    return parts(
-        Diagnoses=sentence(values["diagnosis"]),
-        Course=values["course"],
-        Findings_at_discharge="",
-        Medicines=values["medicines"],
-        Next_steps="",
-    )
-
-
-def referral(values: Mapping[str, str]) -> str:
-    """A letter whose question comes first."""
-    letter = f"To: {values['addressee'] or BLANK}\n\nDear colleague,\n\n{values['question'] or BLANK}"
-    return f"{LEAD}\n\n{letter}\n\n{headed(History_and_findings=values['notes'], Done_so_far='')}\n\nWith kind regards"
-
-
-def medicines(values: Mapping[str, str]) -> str:
-    """A row for each line of the list."""
-    rows = (f"| {line} | {BLANK} | {BLANK} | check |" for line in values["medicines"].splitlines())
-    return "\n".join((LEAD, "", "| medicine | reason | risk | suggestion |", "| --- | --- | --- | --- |", *rows))
-
-
-ANSWERS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
-    "soap": soap,
-    "discharge": discharge,
-    "referral": referral,
-    "medicines": medicines,
-}
-
-
-def parts(**said: str) -> str:
-    """The lead and what is said under each heading."""
-    return f"{LEAD}\n\n{headed(**said)}"
-
-
-def headed(**said: str) -> str:
-    """What is said under each heading, or a blank."""
-    return "\n\n".join(f"## {heading.replace('_', ' ')}\n{text or BLANK}" for heading, text in said.items())
+def answer(id: str, given: Mapping[str, str]) -> str:
+    """The lead, and the preset's form with what it says of the notes: names with a capital, each line as it is."""
+    told = {name: sentence(value) if name in NAMES else value for name, value in given.items()}
+    return f"{LEAD}\n\n{FORMS[id].write(told)}"
 
 
 @cache
 def presets() -> tuple[Preset, ...]:
     """The application's presets that have an answer here."""
-    return tuple(preset for preset in read(PROJECT / "assets" / "prompts" / "presets") if preset.id in ANSWERS)
+    return tuple(preset for preset in read(PROJECT / "assets" / "prompts" / "presets") if preset.id in FORMS)
 
 
 class Notes:
@@ -89,7 +50,7 @@ class Notes:
         """A filled-in preset and its answer."""
         preset = self.rng.choice(presets())
         given = {field.name: self.value(field.name) or field.default for field in preset.fields}
-        return Turn(fill(preset, given), ANSWERS[preset.id](given))
+        return Turn(fill(preset, given), answer(preset.id, given))
 
     def conversation(self, system: str) -> Conversation:
         """One such turn."""
