@@ -34,7 +34,7 @@ FLOORS = [
 # Knowing these libraries is one room's business.
 ONLY = {
     "llama_cpp": ("runtime/llama.py", "runtime/llama_batch.py", "runtime/embedding.py", "runtime/probe.py"),
-    "numpy": ("library/vectors.py", "runtime/llama.py"),
+    "numpy": ("library/vectors.py", "runtime/llama.py", "runtime/llama_batch.py"),
     "huggingface_hub": ("weights/",),
     "httpx2": ("weights/hub.py", "runtime/remote_http.py"),
     "sqlcipher3": ("store/",),

@@ -21,7 +21,7 @@ from llama_cpp import llama_cpp as native
 
 from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
 from med42_chat.runtime.context import Part
-from med42_chat.runtime.llama_batch import Batch, LlamaSampler, links, penalties
+from med42_chat.runtime.llama_batch import Batch, Candidates, LlamaSampler, links, logits_of, looked_at, penalties
 from med42_chat.runtime.protocol import Load, Override, Request
 from med42_chat.runtime.tuning import ROOM, Choice, Tried, Tuning
 
@@ -283,6 +283,7 @@ class LlamaContext:
         self._stop = stop
         self._log = log
         self._batch = Batch(tuning.choice.batch)
+        self._candidates = Candidates(vocabulary.size)
         self.sequences: int = native.llama_n_seq_max(context)
         self.size: int = native.llama_n_ctx_seq(context)
         self.batch = tuning.choice.batch
@@ -348,12 +349,12 @@ class LlamaContext:
         """A chain that chooses tokens as the request says. Raises RuntimeFailure where its grammar cannot be read."""
         counted = penalties(request, self._vocabulary.size)
         held = [self._vocabulary.grammar(request.grammar)] if request.grammar else []
-        return LlamaSampler(self._context, self._batch, [*held, *counted, *links(request.sampling, request.seed)])
+        chain = [*held, *counted, *links(request.sampling, request.seed)]
+        return LlamaSampler(self._context, self._batch, self._candidates, chain, looked_at(request))
 
     def log_probability(self, place: int, token: int) -> float:
         """How likely the model itself held `token` at `place` of the last decode: a natural logarithm."""
-        pointer = native.llama_get_logits_ith(self._context, self._batch.places[place])
-        logits = np.ctypeslib.as_array(pointer, (self._vocabulary.size,))
+        logits = logits_of(self._context, self._batch.places[place], self._vocabulary.size)
         highest = logits.max()
         # Into memory that is there: half a megabyte of new memory for each token would cost more than the arithmetic.
         np.subtract(logits, highest, out=self._room)
