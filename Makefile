@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv/bin/python
 DEMO := models/demo/build/venv
 
-.PHONY: run setup dev test lint bench template demo-model demo-test
+.PHONY: run setup dev test lint bench bench-peers template demo-model demo-test
 
 run:
 	$(PYTHON) start.py $(ARGS)
@@ -27,6 +27,11 @@ lint: dev
 # Measures what the program promises about speed, prints a table, keeps bench.json; fails when a promise is broken.
 bench: dev
 	$(VENV) -m tests.bench $(ARGS)
+
+# llama.cpp's own programs, built once from the source of the llama-cpp-python that is installed, for `make bench` to measure against. Needs
+# cmake and a C++ compiler, and a quarter of an hour.
+bench-peers: dev
+	$(VENV) -m tests.bench.llama_tools
 
 # Makes the template of exported Word files anew, after a change of its look in the script; a template edited in Word is overwritten.
 template: dev

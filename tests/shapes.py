@@ -36,6 +36,7 @@ class Shape:
 TINY = Shape(64, 2, 4, 2, 128)
 SMALL = Shape(256, 2, 4, 2, 512, quantised=True)  # 1 MB
 MEDIUM = Shape(1024, 8, 16, 4, 2816, quantised=True)  # 50 MB with the small vocabulary, 240 MB with Llama 3's own
+OF_1B = Shape(2048, 16, 32, 8, 8192, quantised=True)  # 0.8 GB with Llama 3's vocabulary
 
 
 def write_shape(

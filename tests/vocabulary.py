@@ -17,12 +17,13 @@ def llama3_vocabulary() -> Path:
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-            _extract(_download(Path(folder)), Path(folder) / NAME)
+            _extract(download(Path(folder)), Path(folder) / NAME)
             (Path(folder) / NAME).replace(path)
     return path
 
 
-def _download(folder: Path) -> Path:
+def download(folder: Path) -> Path:
+    """The source package in `folder`. Raises RuntimeError when it cannot be had."""
     wanted = f"llama-cpp-python=={version('llama-cpp-python')}"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--dest", str(folder), wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
 """`make bench`: every figure that is claimed, against its counterpart in the same run; fails when one falls short.
 
-python -m tests.bench [store|decode|guesses|resume|start|list|page|memory|checks|library|search|cited|vectors|export …]  all by default
+python -m tests.bench [NAME …], the names as below; all of them by default
 """
 
 import json
@@ -13,7 +13,23 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import checks, cited, conversations, decode, export, guesses, library, memory, page, resume, search, start, store, vectors
+from tests.bench import (
+    checks,
+    cited,
+    conversations,
+    decode,
+    export,
+    guesses,
+    library,
+    memory,
+    page,
+    peers,
+    resume,
+    search,
+    start,
+    store,
+    vectors,
+)
 from tests.bench.rows import Row
 from tests.model_files import llama3_shape
 
@@ -25,6 +41,7 @@ def main(names: list[str]) -> int:
     parts: dict[str, Callable[[], list[Row]]] = {
         "start": start.measure,
         "decode": lambda: decode.measure(llama3_shape()),
+        "peers": peers.measure,
         "resume": lambda: resume.measure(llama3_shape()),
         "guesses": guesses.measure,
         "store": store.measure,
@@ -42,15 +59,19 @@ def main(names: list[str]) -> int:
     kept = {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "machine": _machine(), "rows": [{**asdict(row), "ok": row.ok} for row in rows]}
     _KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
     print(f"\n{_machine()}\n")
-    for row in rows:
-        mark = "ok  " if row.ok else "MISS"
-        print(f"{mark}  {row.name:48} {row.value:10.3f} {row.comparison} {row.limit:g} {row.unit:8} {row.note}")
+    print(*map(_line, rows), sep="\n")
     return int(not all(row.ok for row in rows))
 
 
 def _run(name: str, measure: Callable[[], list[Row]]) -> list[Row]:
     print(f"measuring {name} …", file=sys.stderr)
     return measure()
+
+
+def _line(row: Row) -> str:
+    """A row of the table. `--` is before what was not measured."""
+    mark, value = ("--", "-") if row.value is None else ("ok" if row.ok else "MISS", f"{row.value:.3f}")
+    return f"{mark:4}  {row.name:48} {value:>10} {row.comparison} {row.limit:g} {row.unit:8} {row.note}"
 
 
 def _machine() -> str:

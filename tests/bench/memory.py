@@ -6,9 +6,9 @@ from pathlib import Path
 from med42_chat.gguf import read_header
 from med42_chat.weights import hardware, plan
 from tests.bench.rows import Row
-from tests.shapes import Shape
+from tests.shapes import OF_1B, Shape
 from tests.vocabulary import llama3_vocabulary
-from tests.weights.resident import OF_1B, OF_8B, OF_100M, resident
+from tests.weights.resident import OF_8B, OF_100M, resident
 from tests.weights.sparse import write_sparse
 
 _CONTEXT = 8192

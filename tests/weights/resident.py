@@ -11,7 +11,6 @@ from tests.shapes import Shape
 
 TINY = Shape(256, 2, 4, 2, 512)
 OF_100M = Shape(1024, 8, 16, 4, 2816, quantised=True)
-OF_1B = Shape(2048, 16, 32, 8, 8192, quantised=True)
 OF_8B = Shape(4096, 32, 32, 8, 14336, quantised=True)  # Med42 8B's own
 
 

@@ -9,9 +9,9 @@ from med42_chat.gguf import read_header
 from med42_chat.runtime.embedder import LocalEmbedder
 from med42_chat.weights import hardware, plan
 from tests.embedding_shapes import Sizes, write_embedding
-from tests.shapes import Shape
+from tests.shapes import OF_1B, Shape
 from tests.vocabulary import llama3_vocabulary
-from tests.weights.resident import OF_1B, OF_100M, TINY, held_by, resident
+from tests.weights.resident import OF_100M, TINY, held_by, resident
 from tests.weights.sparse import write_sparse
 
 WIDE = Shape(1024, 8, 16, 16, 2816, quantised=True)  # with a cache that is large for its weights
