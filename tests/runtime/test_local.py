@@ -55,6 +55,20 @@ def test_the_model_is_not_told_the_passphrase(start: Start, tiny: Path, monkeypa
     assert "MED42_PASSPHRASE" not in psutil.Process(runtime.worker_pid).environ()
 
 
+@pytest.mark.parametrize(("physical", "own", "spins"), [(1, None, None), (99, None, "1000"), (None, None, "1000"), (99, "7", "7")])
+def test_threads_that_take_every_processor_do_not_wait_awake_unless_somebody_says_so(
+    start: Start, tiny: Path, monkeypatch: pytest.MonkeyPatch, physical: int | None, own: str | None, spins: str | None
+) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: physical)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 1}, raising=False)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    if own is not None:
+        monkeypatch.setenv("GOMP_SPINCOUNT", own)
+    runtime = start(tiny)
+    runtime.wait_until_loaded(20)
+    assert psutil.Process(runtime.worker_pid).environ().get("GOMP_SPINCOUNT") == spins
+
+
 def test_questions_asked_while_loading_wait_in_line_and_say_so(start: Start, medium: Path) -> None:
     runtime = start(medium)
     first = Follower(runtime.generate(request("a", prompt_of(300), Sampling(max_tokens=3))))
