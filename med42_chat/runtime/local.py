@@ -16,6 +16,7 @@ from typing import Literal
 
 from med42_chat.errors import ModelTooLarge, RuntimeFailure, WorkerDied, places
 from med42_chat.records import Health, ModelInfo, Turn
+from med42_chat.runtime.archive import remove
 from med42_chat.runtime.pending import Pending
 from med42_chat.runtime.process import GARBLED, WORKER, Process
 from med42_chat.runtime.protocol import Finished, Found, Load, Queued, Request, RuntimeEvent, RuntimeStatus, Shelf, Text
@@ -230,6 +231,7 @@ class LocalRuntime:
             while (process := self._start()) is not None:
                 self._listen(process)
                 status = process.end()
+                self._remove_suspect()
                 self._bury(process.fault or cause_of(status))
         except Exception as error:  # noqa: BLE001
             # The edge: without this thread everybody would wait for ever.
@@ -340,6 +342,14 @@ class LocalRuntime:
             if self._model is not None:
                 others = (one for one in self._model.findings if one.name != finding.name)
                 self._model = replace(self._model, findings=(*others, finding), examined=True)
+
+    def _remove_suspect(self) -> None:
+        """What was being read back when a process died may be why, by its size if nothing else: no other one shall die of it."""
+        with self._changed:
+            suspect = [job.request.conversation for job in self._jobs.values() if job.fetching and not job.cancelled]
+        if self._shelf is not None and self._state != "closed":
+            for conversation in suspect:
+                remove(self._shelf, conversation)
 
     def _bury(self, cause: str) -> None:
         """A process has ended: its running answers end with it, the others wait for the next one."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from med42_chat.records import Timings, Usage
 from med42_chat.runtime.process import Process
-from med42_chat.runtime.protocol import Finished, Prefill, Request, RuntimeEvent, Text
+from med42_chat.runtime.protocol import Finished, Prefill, Queued, Request, RuntimeEvent, Text
 from med42_chat.runtime.wire import Happened
 
 
@@ -20,6 +20,7 @@ class Pending:
     arrived: float = field(default_factory=time.monotonic)
     process: Process | None = None  # where it was sent
     tries: int = 0  # processes that it was sent to
+    fetching: bool = False  # what is kept of its conversation is being read back, and put into the model's memory
     started: bool = False  # the model has begun with it
     cancelled: float = 0.0  # when it was asked to stop, 0 where it was not
     cached: int = 0
@@ -29,7 +30,7 @@ class Pending:
 
     def sent_to(self, process: Process | None) -> None:
         """It is this process's from now on, or nobody's."""
-        self.process = process
+        self.process, self.fetching = process, False
         self.tries += process is not None
 
     def forget(self, conversation: str) -> None:
@@ -40,6 +41,7 @@ class Pending:
     def take(self, happened: Happened) -> None:
         """Passes an event on, and remembers what would be lost with the process."""
         event, now = happened.event, time.monotonic()
+        self.fetching = isinstance(event, Queued) and event.reason == "fetching"
         if isinstance(event, Prefill) and not self.started:
             self.started, self.cached = True, event.done
         if isinstance(event, Text):

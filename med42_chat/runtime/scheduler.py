@@ -51,7 +51,7 @@ class _Answer(_Waiting):
 
     strand: Strand
     fetch: Fetch | None  # until what is kept of the conversation has come
-    fetched: float = -1.0  # how much of that was said to be there
+    fetched: float = 0.0  # how much of that was said to be there
     cached: int = 0
     restored: int = 0
     writer: Writer | None = None  # once the prompt is read
@@ -144,7 +144,7 @@ class Scheduler:
         if self.idle:
             self._rest()
             return []
-        events = self._start() + self._fetch()
+        events = self._fetch() + self._start()
         writing = [(answer, answer.writer) for answer in self._running if answer.writer is not None]
         reading = self._reading
         if reading is not None and not (writing and self._has_read):
@@ -171,7 +171,9 @@ class Scheduler:
         waiting = self._waiting.popleft()
         answer = _Answer(waiting.request, waiting.arrived, *self._strands.take(waiting.request.prompt, waiting.request.conversation))
         self._running.append(answer)
-        return [*(self._begin(answer) if answer.fetch is None else []), *self._positions()]
+        # Said before anything is put into the context: should that end the process, it is known of what.
+        begun = self._begin(answer) if answer.fetch is None else [(answer.id, Queued("fetching"))]
+        return [*begun, *self._positions()]
 
     def _fetch(self) -> Events:
         """Begins with those for whom what is kept has come; the others hear how much of it has."""

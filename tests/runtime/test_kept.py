@@ -1,6 +1,7 @@
 """What is kept of conversations between two starts: the same tokens come out as without, and nothing is read that need not be."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -246,3 +247,15 @@ def test_what_is_deleted_while_its_question_waits_for_the_model_is_answered_and_
     assert follower.finish().usage.completion_tokens
     runtime.close()
     assert not files_of(Path(shelf.folder))
+
+
+def test_what_was_being_read_back_when_a_process_died_is_not_put_to_the_next_one(
+    coming_back: tuple[LocalRuntime, Follower], shelf: Shelf
+) -> None:
+    runtime, waits = coming_back
+    assert runtime.worker_pid is not None
+    os.kill(runtime.worker_pid, signal.SIGKILL)
+    end = waits.finish()
+    assert end.reason == "length" and end.usage.cached_tokens == 0
+    runtime.close()
+    assert len(files_of(Path(shelf.folder))) == 1  # it is kept again

@@ -230,6 +230,7 @@ class Slow(Stage):
         self.restart()
         self.keeper.slow = True
         events = self.submit("a", words(0, 140))
+        assert self.scheduler.step() == []
         assert stage_of(self) == "looks soon"
         return events
 
@@ -251,7 +252,7 @@ def stage_of(stage: Stage) -> str:
 
 def test_while_what_is_kept_comes_from_a_slow_disk_the_others_are_answered() -> None:
     stage = Slow(ScriptedContext(sequences=3, script=[1] * 50))
-    assert stage.begin() == [("a", Queued("fetching", progress=0.0))]
+    assert stage.begin() == [("a", Queued("fetching"))]
     decodes = len(stage.context.parts)
     stage.submit("b", words(1), limit=20)
     stage.submit("c", words(2), limit=20)
