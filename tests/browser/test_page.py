@@ -255,7 +255,8 @@ class TestPinnedFacts:
         ask(page, "Which antibiotic?")
         wait_for_answer(page)
         assert site.services.store.conversations.get(here(page)).pinned_facts == "Allergy: penicillin\nCKD 3b"
-        assert "Allergy: penicillin" in site.runtime.encoded[-1][0].text
+        asked = [turns for turns in site.runtime.encoded if turns[-1].text == "Which antibiotic?"]  # the meter has parts counted alone
+        assert asked and all("Allergy: penicillin" in turns[0].text for turns in asked)
         page.evaluate("med42.show('')")
         page.wait_for_selector(".greeting")
         page.wait_for_timeout(300)
