@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from med42_chat import resume, styles
+from med42_chat import condition, resume, styles
 from med42_chat.adding import Adding
 from med42_chat.bin import Bin
 from med42_chat.chat import Chat
 from med42_chat.checks import Medicines
-from med42_chat.errors import InputError, Med42Error, NotFound, RuntimeFailure, SettingsError
+from med42_chat.errors import InputError, Med42Error, NotFound, SettingsError
 from med42_chat.export import style
 from med42_chat.exporting import Exporting
 from med42_chat.jobs import Jobs
@@ -25,7 +24,7 @@ from med42_chat.lookup import Lookup
 from med42_chat.meaning import Meaning
 from med42_chat.presets import read as read_presets
 from med42_chat.private import cannot_write, make_private_folder, write_private
-from med42_chat.records import ContextUse, Health, ModelInfo, Speed
+from med42_chat.records import ContextUse, Health, Speed
 from med42_chat.reference import Library
 from med42_chat.runtime.local import LocalRuntime
 from med42_chat.runtime.protocol import Runtime, RuntimeStatus, Shelf
@@ -39,13 +38,11 @@ from med42_chat.store.lock import FolderLock
 from med42_chat.weights.inventory import own_catalogue, set_aside
 from med42_chat.weights.models import Models
 
-_LOW_DISK = 1 << 30  # bytes; below this a long day's work or a backup may not fit
 _PAGE_KEY_LENGTH = 32  # characters, of 24 random bytes
 _SHORTEST_PASSPHRASE = 8  # characters; the key's derivation makes each guess slow, not a short word long
 _LOOK_EVERY_S = 0.1  # whether something that is waited for has happened
 _PATIENCE_S = 20.0  # how long a change of model waits for a moment in which nobody asks anything
 _TEST_ENDS_S = 2.0  # within which a speed test that was stopped has ended, and another one may begin
-_EXAMINATION_S = 30.0  # how long `check` waits for the answer to the test question
 _FOR_THE_MODEL = frozenset({"model", "context", "threads", "gpu_layers", "kv_type", "parallel"})  # what it is loaded with
 _AT_THE_START_ALONE = frozenset({"runtime", "runtime_model", "runtime_insecure"})  # nothing in a page may decide where words are sent
 _FROM_THE_NEXT_START = ("home", "models", "host", "port", "window", "keyring", "passphrase", "language", "resume_gb")
@@ -319,14 +316,8 @@ class Services:
                 self.ended.set()
 
     def glance(self) -> list[Health]:
-        """What can be said at once of this installation; `health` looks deeper and takes longer."""
-        status = self.status()
-        line = (
-            _model_line(status.model)
-            if status.model
-            else Health("model", "warning", status.error or "The model is being loaded.", status.hint)
-        )
-        return [line, _key_health(self.key), _disk_health(self.settings), _offline_health(self.settings)]
+        """What can be said at once of this installation."""
+        return condition.glance(self.settings, self.key, self.status())
 
     def close(self) -> None:
         """Stops the answers, then the model, empties the bin, then closes the store: each needs the next."""
@@ -413,18 +404,6 @@ def open_medicines() -> Medicines:
     return Medicines.parse(_asset("medicines.txt"))
 
 
-def health(settings: Settings, store: Store, key: Key, runtime: Runtime) -> list[Health]:
-    """What this installation has and what is wrong with it, findings about the model among it. Waits for the model to load."""
-    return [
-        *store.check(),
-        _key_health(key),
-        *_model_health(runtime),
-        resume.health(settings),
-        _disk_health(settings),
-        _offline_health(settings),
-    ]
-
-
 def _system_prompt() -> str:
     """The department's words, read anew each time. Raises SettingsError."""
     return _asset("prompts/system.txt")
@@ -475,68 +454,8 @@ def _acknowledgement(settings: Settings) -> Path:
     return settings.home / "safe-use.json"
 
 
-def _key_health(key: Key) -> Health:
-    return Health("key", "warning" if key.where == "file" else "ok", key.note)
-
-
-def _model_health(runtime: Runtime) -> list[Health]:
-    try:
-        model = _examined(runtime, runtime.wait_until_loaded(timeout_s=600))
-    except RuntimeFailure as error:
-        return [Health("model", "error", error.message, error.hint)]
-    return [_model_line(model), *model.findings]
-
-
-def _examined(runtime: Runtime, model: ModelInfo) -> ModelInfo:
-    """The model with its last finding, or as it is when that takes too long."""
-    end = time.monotonic() + _EXAMINATION_S
-    while not model.examined and time.monotonic() < end:
-        time.sleep(_LOOK_EVERY_S)
-        model = runtime.status().model or model
-    return model
-
-
-def _model_line(model: ModelInfo) -> Health:
-    if model.server:
-        text = f"{model.name}, context {model.context:,} tokens, on the {model.device}"
-        return Health("model", "warning" if model.warnings else "ok", text, " ".join(model.warnings))
-    where = f"{model.layers_offloaded} of {model.layers} layers on {model.device}" if model.layers_offloaded else "on the processor"
-    text = f"{model.name}, {model.quantization}, context {model.context:,} tokens, {where}, loaded in {model.load_s:.1f} s"
-    warnings = [*model.warnings, *model.backed_off]
-    if model.demonstration:
-        warnings.append("This is the demonstration model, not Med42.")
-    detail = {
-        "path": model.path,
-        "sha256": model.sha256,
-        "llama-cpp-python": model.build,
-        "threads": str(model.threads),
-        "KV cache": model.cache_type,
-        "tuning": model.tuning,
-    }
-    return Health("model", "warning" if warnings else "ok", text, " ".join(warnings), detail)
-
-
 def speed(services: Services) -> Health:
     """How fast the model reads and writes, after a test of about 20 seconds. Raises what `Services.speed_test` raises."""
     *_, last = services.speed_test(threading.Event())
     words = f"reads {last.read_tokens_s:.0f} tokens a second and writes {last.write_tokens_s:.1f}, about {last.words_s:.1f} words"
     return Health("speed", "ok", words)
-
-
-def _disk_health(settings: Settings) -> Health:
-    free = shutil.disk_usage(settings.home).free
-    text = f"{free / 1e9:.1f} GB free for {settings.home}"
-    return Health("disk", "ok", text) if free > _LOW_DISK else Health("disk", "warning", text, "Make room: answers may not be saved.")
-
-
-def _offline_health(settings: Settings) -> Health:
-    if address := server_of(settings):
-        way = "not encrypted" if address.way == "open" else address.way
-        text = f"What is asked, attached, pinned, found and opened is sent to {address.host}, {way}; nothing is sent anywhere else."
-        return Health("network", "warning", text, "Start the program without --runtime where nothing may leave this computer.")
-    loopback = settings.host in ("127.0.0.1", "localhost", "::1")
-    if loopback:
-        return Health("network", "ok", "Nothing is sent anywhere; the page is served to this computer only.")
-    return Health(
-        "network", "warning", f"The page is served on {settings.host}: others on that network can reach it.", "Use --host 127.0.0.1."
-    )

@@ -20,7 +20,7 @@ FLOORS = [
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
     {"lookup", "loading", "reference", "export", "meaning", "quoting", "filling", "reciting", "resume"},
     {"holding"},
-    {"answering"},
+    {"answering", "condition"},
     {"chat"},
     {"jobs", "bin", "adding", "exporting", "styles"},
     {"services"},

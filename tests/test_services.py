@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from med42_chat import settings as reading
+from med42_chat.condition import examine
 from med42_chat.errors import DiskFull, InputError, NotFound, RuntimeFailure, SettingsError, StoreError, StoreInUse, StoreKeyError
 from med42_chat.records import Health
 from med42_chat.runtime.protocol import Runtime
-from med42_chat.services import Services, _page_key, health, open_store, speed
+from med42_chat.services import Services, _page_key, open_store, speed
 from med42_chat.settings import ASSETS, DEMO_MODEL, Settings
 from med42_chat.store import vault
 from med42_chat.store.backup import backup, restore
@@ -336,7 +337,7 @@ class TestHealth:
         opened.runtime.model = model  # type: ignore[attr-defined]
         examined = threading.Timer(0.2, setattr, (opened.runtime, "model", replace(model, findings=(first, last), examined=True)))
         examined.start()
-        lines = health(opened.settings, opened.store, opened.key, opened.runtime)
+        lines = examine(opened.settings, opened.store, opened.key, opened.runtime)
         assert first in lines and last in lines
         line = next(one for one in lines if one.name == "model")
         assert (line.state, line.hint, line.detail["KV cache"]) == ("warning", "There was no memory.", "q8_0")

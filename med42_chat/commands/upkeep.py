@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from med42_chat import services
+from med42_chat import condition, services
 from med42_chat.commands.common import Command, ask_passphrase, opened_store, tell
 from med42_chat.errors import InputError
 from med42_chat.settings import Settings
@@ -34,7 +34,7 @@ def add_commands(command: Command) -> None:
 
 def _check(options: Any, chosen: Settings) -> int:
     with closing(services.open_services(chosen, ask_passphrase)) as opened:
-        lines = services.health(chosen, opened.store, opened.key, opened.runtime)
+        lines = condition.examine(chosen, opened.store, opened.key, opened.runtime)
         lines.append(opened.meaning.health(chosen.embedding))
         if options.speed and opened.runtime.status().model:
             lines.append(services.speed(opened))
