@@ -410,10 +410,13 @@ class LocalRuntime:
         loading = self._state in ("loading", "restarting") and self._phase != "planning"
         return loading or bool(self._owed or self._calls)
 
+    def _is_writing(self) -> bool:
+        return any(job.read and not job.cancelled for job in self._jobs.values())
+
     def _look_at(self, process: Process, signs: Signs | None) -> None:
         if signs is None or not self._is_waited_for():
             self._watchdog.rest()
-        elif why := self._watchdog.look(signs, self._model if self._state == "ready" else None):
+        elif why := self._watchdog.look(signs, self._model if self._state == "ready" else None, writing=self._is_writing()):
             _log.warning("the model's process hung and was ended: %s", why)
             process.kill(why)
 

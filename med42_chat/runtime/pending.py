@@ -22,6 +22,7 @@ class Pending:
     tries: int = 0  # processes that it was sent to
     fetching: bool = False  # what is kept of its conversation is being read back, and put into the model's memory
     started: bool = False  # the model has begun with it
+    read: bool = False  # all of its prompt: the answer is being written
     cancelled: float = 0.0  # when it was asked to stop, 0 where it was not
     cached: int = 0
     completed: int = 0
@@ -44,6 +45,7 @@ class Pending:
         self.fetching = isinstance(event, Queued) and event.reason == "fetching"
         if isinstance(event, Prefill) and not self.started:
             self.started, self.cached = True, event.done
+        self.read |= isinstance(event, Prefill) and event.done >= event.total
         if isinstance(event, Text):
             self.completed, self.last_text = happened.completed, now
             self.first_text = self.first_text or now

@@ -31,6 +31,7 @@ Events = list[tuple[str, RuntimeEvent]]  # request ids with what happened to the
 
 _LOOK_EVERY_S = 0.01  # whether what is fetched has come, while nothing else is to be done
 _SAY_EVERY = 0.1  # of what is fetched
+_FETCH_S = 20.0  # for each such part: a disk that takes longer may never answer
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +53,7 @@ class _Answer(_Waiting):
     strand: Strand
     fetch: Fetch | None  # until what is kept of the conversation has come
     fetched: float = 0.0  # how much of that was said to be there
+    fetched_at: float = 0.0  # and when
     cached: int = 0
     restored: int = 0
     writer: Writer | None = None  # once the prompt is read
@@ -171,6 +173,7 @@ class Scheduler:
         waiting = self._waiting.popleft()
         answer = _Answer(waiting.request, waiting.arrived, *self._strands.take(waiting.request.prompt, waiting.request.conversation))
         self._running.append(answer)
+        answer.fetched_at = self._clock()
         # Said before anything is put into the context: should that end the process, it is known of what.
         begun = self._begin(answer) if answer.fetch is None else [(answer.id, Queued("fetching"))]
         return [*begun, *self._positions()]
@@ -180,11 +183,14 @@ class Scheduler:
         return [event for answer in self._running if answer.fetch for event in self._look(answer, answer.fetch)]
 
     def _look(self, answer: _Answer, fetch: Fetch) -> Events:
+        now, progress = self._clock(), fetch.progress
+        if not fetch.done and now - answer.fetched_at > _FETCH_S:
+            fetch.cancel()
         if fetch.done:
             return self._begin(answer)
-        if (progress := fetch.progress) < answer.fetched + _SAY_EVERY:
+        if progress < answer.fetched + _SAY_EVERY:
             return []
-        answer.fetched = progress
+        answer.fetched, answer.fetched_at = progress, now
         return [(answer.id, Queued("fetching", progress=progress))]
 
     def _begin(self, answer: _Answer) -> Events:

@@ -16,6 +16,7 @@ from med42_chat.records import ModelInfo
 
 _LATE_S = 5.0  # a look that comes so much later than it should: this process stood still too, so nothing is to be concluded
 _LONGEST_STEP = 512  # tokens that are computed in one go
+_LONGEST_BESIDE = 128  # and while somebody's answer is being written
 _FAR = 20  # times the longest step that was ever seen
 
 
@@ -68,21 +69,26 @@ class Watchdog:
         self._before: Signs | None = None
         self._alive = 0.0  # when it last did anything
         self._worked = 0.0  # seconds without a report in which it did something
-        self._longest = 0.0  # such a stretch that did end with a report, once the model was loaded
+        self._writing = False  # an answer was being written at the last look
+        self._longest = {False: 0.0, True: 0.0}  # such a stretch that did end with a report, once the model was loaded; by `_writing`
 
     def heard(self, loading: bool = False) -> None:
         """It has reported something. How long it took for that while it was loading says nothing of a step."""
-        self._longest = self._longest if loading else max(self._longest, self._worked)
+        if not loading:
+            self._longest[self._writing] = max(self._longest[self._writing], self._worked)
         self._alive, self._worked = self._clock(), 0.0
 
     def rest(self) -> None:
         """Nobody waits for it, or it is another one: what it did before counts for nothing."""
         self._before, self._worked = None, 0.0
 
-    def look(self, signs: Signs | None, model: ModelInfo | None) -> str:
-        """Why it must be taken for hanging, in words for a person; empty where it need not. `model` is None while it is loaded."""
+    def look(self, signs: Signs | None, model: ModelInfo | None, *, writing: bool = False) -> str:
+        """Why it must be taken for hanging, in words for a person; empty where it need not.
+
+        `model` is None while it is loaded. Steps are shorter while an answer is being written (`writing`).
+        """
         now, before, looked = self._clock(), self._before, self._looked
-        self._looked, self._before = now, signs
+        self._looked, self._before, self._writing = now, signs, writing
         if signs is None or before is None or now - looked > self._patience.look_every_s + _LATE_S:
             self._alive, self._worked = now, 0.0
             return ""
@@ -103,8 +109,9 @@ class Watchdog:
         """Seconds that one step may take."""
         if model is None:
             return self._patience.loading_s
-        by_size = model.parameters * _LONGEST_STEP / (self._patience.slowest * max(model.threads, 1))
-        return max(self._patience.step_s + by_size, _FAR * self._longest)
+        tokens = _LONGEST_BESIDE if self._writing else _LONGEST_STEP
+        by_size = model.parameters * tokens / (self._patience.slowest * max(model.threads, 1))
+        return max(self._patience.step_s + by_size, _FAR * self._longest[self._writing])
 
 
 def _in_words(seconds: float) -> str:

@@ -66,8 +66,8 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
-    """Something of what is to be kept has been written: the process that is to end is not idle."""
+class Alive:
+    """Something was done of which there is nothing to say: a step that gave no text, or a piece of what is to be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,10 @@ class Embedded:
 
 
 Command = Begin | Submit | Cancel | Forget | Leave | Tokenise | OpenEmbedding | Embed
-Report = Found | Loading | Ready | Examined | Failure | Tokens | Happened | Keeping | Embedded
+Report = Found | Loading | Ready | Examined | Failure | Tokens | Happened | Alive | Embedded
 
 _COMMANDS = (Begin, Submit, Cancel, Forget, Leave, Tokenise, OpenEmbedding, Embed)
-_REPORTS = (Found, Loading, Ready, Examined, Failure, Tokens, Happened, Keeping, Embedded)
+_REPORTS = (Found, Loading, Ready, Examined, Failure, Tokens, Happened, Alive, Embedded)
 _PARTS = (Device, Load, Override, Shelf, Health, Request, Sampling, Turn, ModelInfo, Usage, Timings, Queued, Prefill, Text, Finished)
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in (*_COMMANDS, *_REPORTS, *_PARTS)}
 

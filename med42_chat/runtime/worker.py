@@ -35,6 +35,7 @@ from med42_chat.runtime.scheduler import Events, Scheduler
 from med42_chat.runtime.template import Template, choose_template
 from med42_chat.runtime.tuned import Tuned, changes
 from med42_chat.runtime.wire import (
+    Alive,
     Begin,
     Cancel,
     Command,
@@ -42,7 +43,6 @@ from med42_chat.runtime.wire import (
     Failure,
     Forget,
     Happened,
-    Keeping,
     Leave,
     Loading,
     Ready,
@@ -55,6 +55,7 @@ from med42_chat.runtime.wire import (
 )
 
 _LEAST_CONTEXT = 128  # tokens
+_SILENCE_S = 1.0  # that the program need not wonder about
 _TUNING = "tuning.json"  # beside the file of hashes
 _WEIGHTS_SHARE = 0.7  # of a loading with a trial behind it, for the bar that shows how far it is
 # Of all that is known of a loaded model, what does not change what it computes.
@@ -68,9 +69,16 @@ class Reports:
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
+        self._sent = 0.0  # when
+
+    def live(self) -> None:
+        """Says that something was done, where for a moment there was nothing to say: a model may write tokens that are no text."""
+        if time.monotonic() - self._sent >= _SILENCE_S:
+            self.send(Alive())
 
     def send(self, *reports: Report) -> None:
         """Writes them in one go. Ends the process when nobody is there to read."""
+        self._sent = time.monotonic()
         data = b"".join(map(pack, reports))
         with self._lock:
             try:
@@ -269,14 +277,17 @@ class Worker:
             events += self._take_commands(scheduler, trial)
             if self._leaves_within_s:  # what a step would read again takes time that the keeping needs
                 break
+            works = scheduler.busy
             events, finding = trial.take(events + scheduler.step())
             if finding is not None:
                 self._reports.send(Examined(finding, finding is not UNTRIED))
             if events:
                 self._reports.send(*(Happened(name, event, scheduler.completed(name)) for name, event in events))
+            elif works:
+                self._reports.live()
 
         until = time.monotonic() + self._leaves_within_s
-        while archive is not None and archive.wait(until, lambda: self._reports.send(Keeping())) and scheduler.keep_next():
+        while archive is not None and archive.wait(until, lambda: self._reports.send(Alive())) and scheduler.keep_next():
             pass
 
     def _take_commands(self, scheduler: Scheduler, trial: Trial) -> Events:

@@ -307,6 +307,28 @@ def test_what_turns_out_to_be_damaged_at_its_end_is_read_anew_with_what_is_cache
     assert (usage.cached_tokens, usage.restored_tokens) == (80, 0)
 
 
+def test_a_disk_that_does_not_answer_is_waited_for_no_longer_than_it_gets_on() -> None:
+    stage = Slow()
+    stage.begin()
+    for progress in (0.2, 0.4):
+        stage.now += 15
+        stage.keeper.fetches[0].progress = progress
+        assert stage.scheduler.step() == [("a", Queued("fetching", progress=progress))]
+    stage.now += 15
+    assert stage.scheduler.step() == []
+    stage.now += 6
+    usage = ending(of(run_until_idle(stage), "a")).usage
+    assert usage.cached_tokens == 0 and stage.keeper.fetches[0].over
+
+
+def run_until_idle(stage: Stage) -> list[tuple[str, RuntimeEvent]]:
+    """As a worker does, which steps again after a pause."""
+    events = []
+    while not stage.scheduler.idle:
+        events += stage.scheduler.step()
+    return events
+
+
 def test_ending_ends_those_that_are_fetched() -> None:
     stage = Slow()
     stage.begin()

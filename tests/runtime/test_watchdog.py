@@ -22,13 +22,14 @@ class Watched:
         self.watchdog = Watchdog(PATIENCE, lambda: self.now)
         self.model = model
         self.signs = Signs(0.0, 0)
+        self.writing = False
 
     def seconds(self, count: int, uses: float = 0.0, reads: int = 0, held: bool = False) -> str:
         """What it says in so many looks, one a second; nothing where all is well."""
         for _ in range(count):
             self.now += 1
             self.signs = Signs(self.signs.processor_s + uses, self.signs.read + reads, held)
-            if said := self.watchdog.look(self.signs, self.model):
+            if said := self.watchdog.look(self.signs, self.model, writing=self.writing):
                 return said
         return ""
 
@@ -54,6 +55,28 @@ def test_one_that_works_without_a_report_is_given_up_when_no_step_could_take_so_
 def test_a_large_model_may_take_an_hour_for_a_step_that_a_small_one_may_not() -> None:
     assert Watched(LARGE).seconds(2000, uses=8.0) == ""
     assert "minutes" in Watched(LARGE).seconds(3000, uses=8.0)
+
+
+def test_while_an_answer_is_written_no_step_takes_as_long_as_one_of_a_prompt_may() -> None:
+    watched = Watched(LARGE)  # 70 billion: 512 tokens take 37 minutes at the slowest, 128 nine
+    assert watched.seconds(700, uses=8.0) == ""
+    watched.watchdog.heard()
+    watched.writing = True
+    assert watched.seconds(600, uses=8.0) == ""
+    assert "10 minutes" in watched.seconds(100, uses=8.0)
+
+
+def test_what_took_long_while_a_prompt_was_read_says_nothing_of_what_is_written_nor_the_other_way_round() -> None:
+    watched = Watched()
+    assert watched.seconds(50, uses=1.0) == ""
+    watched.watchdog.heard()  # so that a prompt's step may take twenty times as long
+    watched.writing = True
+    assert watched.seconds(20, uses=1.0) == ""
+    watched.watchdog.heard()
+    assert watched.seconds(350, uses=1.0) == "" and watched.seconds(60, uses=1.0) != ""
+    watched.watchdog.heard()
+    watched.writing = False
+    assert watched.seconds(900, uses=1.0) == ""
 
 
 def test_loading_may_take_longer_than_a_step() -> None:
