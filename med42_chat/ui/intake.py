@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from med42_chat.chat import clean, cleaned
-from med42_chat.errors import InputError, Med42Error
+from med42_chat.errors import InputError, Med42Error, RuntimeFailure
 from med42_chat.export import record
 from med42_chat.library import documents
 from med42_chat.library.read import MOST_BYTES, text_of
@@ -148,9 +149,10 @@ class Intake:
 
     def _measured(self, attachment: Attachment) -> dict[str, object]:
         """The key under which the page may name it again, and its tokens; none are known while no model is loaded."""
-        tokens = None
-        if self._services.status().model:
-            tokens = self._services.runtime.count([Turn("user", attachment.text)])[0]
+        tokens, status = None, self._services.status()
+        if status.model and status.state in ("ready", "busy"):  # one that is coming back would be waited for, and what is typed with it
+            with suppress(RuntimeFailure):  # it ended just now
+                tokens = self._services.runtime.count([Turn("user", attachment.text)])[0]
         return {"key": _key(attachment), "tokens": tokens}
 
     def _preview(self, here: str, told: _Told, attachments: Sequence[Attachment]) -> dict[str, object]:

@@ -12,6 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from med42_chat.errors import WorkerDied
 from med42_chat.records import Attachment, Draft
 from med42_chat.services import Services
 from med42_chat.settings import ASSETS
@@ -55,6 +56,19 @@ class TestDrafts:
     def test_what_is_typed_is_kept_with_what_is_attached(self, browser_like: TestClient, opened: Services) -> None:
         browser_like.post("/v1/draft", json=draft("And the dose?", attachments=[LETTER]))
         assert opened.store.conversations.draft("") == Draft("And the dose?", (Attachment(**LETTER),))  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("state", ["restarting", "ready"])
+    def test_what_is_typed_does_not_wait_for_a_model_that_is_coming_back(
+        self, browser_like: TestClient, opened: Services, state: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def count(turns: object) -> list[int]:
+            assert state == "ready", "it would be waited for"
+            raise WorkerDied("It ended just now.", "")
+
+        opened.runtime.state = state  # type: ignore[attr-defined]
+        monkeypatch.setattr(opened.runtime, "count", count)
+        reply = browser_like.post("/v1/draft", json=draft("And the dose?", attachments=[LETTER]))
+        assert reply.status_code == 200 and [one["tokens"] for one in reply.json()["attachments"]] == [None]
 
     def test_an_attachment_that_the_draft_holds_is_named_by_its_key(self, browser_like: TestClient, opened: Services) -> None:
         key = browser_like.post("/v1/draft", json=draft("One", attachments=[LETTER])).json()["attachments"][0]["key"]
