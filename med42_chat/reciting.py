@@ -7,7 +7,7 @@ where nothing in the question could name a topic ('ok', 'Who are you?') it says 
 
 import re
 
-from med42_chat.gbnf import literal, none_of, rest
+from med42_chat.gbnf import literal, none_of, one_of, rest
 from med42_chat.library.followup import reworks
 from med42_chat.library.words import telling
 from med42_chat.prompt import Question, question_text
@@ -18,12 +18,18 @@ _FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
 
 # The model's own words; models/demo trains it on them.
 COURTESIES = (
-    "Hello. I am a small demonstration model",
+    "Hello. I am a small demonstration model, not Med42. Ask me about one of my topics, for example the red flags of headache, the first "
+    "steps in sepsis or the side effects of metformin.",
     "You are welcome. Please check what matters against a trusted source: I am only a small demonstration model.",
     "Goodbye, and have a good day.",
-    "**I am a small demonstration model of Med42 Chat. I am not Med42, and I am not for clinical use.**",
+    "**I am a small demonstration model of Med42 Chat. I am not Med42, and I am not for clinical use.**\n\nI know a short list of medical "
+    "topics by heart, so that you can try the application without a large download. For real questions, choose Med42 or another full model "
+    "in the application, and check every answer against a trusted source.",
+    "That is all I know about it. I am a small demonstration model with one short answer per topic and no sources of its own. A full model "
+    "or a guideline will tell you more.",
+)
+LISTS = (  # how they begin
     "**I answer a short list of medical questions, as a demonstration.** For example:",
-    "That is all I know about it. I am a small demonstration model",
     "**These are my topics. I am a small demonstration model and know nothing else.**",
 )
 REFUSALS = (
@@ -58,5 +64,5 @@ def grammar(question: Question) -> str:
     if question.begun:
         return ""
     if not telling(question.words) and not reworks(question.words):
-        return f"root ::= {rest('', COURTESIES)} anything\nanything ::= .*"
+        return f"root ::= {one_of(COURTESIES)} | {one_of(LISTS)} anything\nanything ::= .*"
     return "\n".join([f"root ::= {literal(NO_FORM)} | other", *none_of([*OF_SOURCES, OF_NOTES])])

@@ -35,9 +35,9 @@ def test_who_only_asks_is_not(text: str) -> None:
 
 
 def test_a_question_that_names_nothing_gets_a_courtesy_and_one_that_wants_the_last_answer_in_other_words_gets_those() -> None:
-    assert reciting.COURTESIES[0] in reciting.grammar(Question("Who are you?"))
+    assert reciting.COURTESIES[1] in reciting.grammar(Question("Who are you?"))
     for words in ("Simpler please", "Explain that to a patient", "What is sepsis?"):
-        assert reciting.COURTESIES[0] not in reciting.grammar(Question(words))
+        assert reciting.COURTESIES[1] not in reciting.grammar(Question(words))
 
 
 def test_what_has_begun_by_heart_goes_on_as_it_likes_and_a_refusal_ends_as_it_began() -> None:
@@ -77,7 +77,7 @@ def test_courtesies_and_topics_are_answered_as_they_were_learnt(demonstration: D
 @pytest.mark.parametrize("words", ["ok", "yes", "hi", "fine", "?"])
 def test_a_word_that_it_never_learnt_gets_a_courtesy(demonstration: Demonstration, words: str) -> None:
     said, _ = demonstration.write(words, reciting.grammar(Question(words)))
-    assert said.startswith(reciting.COURTESIES)
+    assert said in reciting.COURTESIES or said.startswith(reciting.LISTS)
 
 
 @pytest.mark.model

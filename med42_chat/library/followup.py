@@ -21,9 +21,10 @@ _REFERS = re.compile(
 )
 # 'Is it safe to …': this 'it' stands for nothing.
 _DUMMY = re.compile(r"\b(?:is|was|does|would|will) it (?:\w+ ){0,2}?(?:to|that|if|when|take)\b|\bthere (?:is|are)\b|\b(?:is|are) there\b")
-# No question at all: 'Thank you' is not about the medicine of the question before.
+# No question at all, or one about whom it is put to: 'Thank you' and 'Who are you?' are not about the medicine of the question before.
 _COURTESY = re.compile(
     r"(?:\W*\b(?:many thanks|thanks?|thank you|thx|cheers|ok(?:ay)?|hello|hi|hey|good (?:morning|afternoon|evening|night)|(?:good)?bye"
+    r"|(?:who|what) are you|what (?:can you do|do you know)"
     r"|great|perfect|got it|(?:very|so) much|a lot|for (?:your|the) help|that helps|you are welcome)\b)+\W*"
 )
 # What asks for the last answer anew, in another manner: 'Explain that to a patient', 'As a table, please', 'Shorter'.

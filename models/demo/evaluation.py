@@ -1,7 +1,7 @@
 """What the finished file answers in llama.cpp, and whether that is right. Knows no PyTorch.
 
-Questions on sources are put twice: as the application puts them to this model, which may then say whole sentences of the sources only
-(med42_chat/quoting.py), and to the model alone, in words of its own.
+Everything is asked as the application asks this model, which holds it to what it can be trusted with (med42_chat/holding.py). Questions
+on sources and presets filled in are put a second time, to the model alone, in words of its own.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from typing import Any
 
 from dialogues import Corpus, Glue, Talk, Topic, held_out_part, normal
 from grounded import INTRODUCTION, LEVELS, NOT_COVERED, Documents, Stock, Task, figures, right_numbers, with_sources
-from notes import Notes
+from notes import Notes, presets
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent.parent))
 
-from med42_chat import quoting  # noqa: E402
+from med42_chat import filling, quoting, reciting  # noqa: E402
+from med42_chat.prompt import Question  # noqa: E402
 from med42_chat.records import Source  # noqa: E402
 
 EXAMPLES = HERE.parent.parent / "assets" / "examples.toml"
 PROTOCOLS = HERE / "corpus" / "protocols.toml"
 APP_SAMPLING = {"temperature": 0.4, "top_k": 150, "top_p": 0.75, "min_p": 0.0, "repeat_penalty": 1.0, "seed": 42}
 GREEDY = {"temperature": 0.0, "repeat_penalty": 1.0}
+
+WISHES = ("Summarise this: ", "My notes:\n", "Write a SOAP note. Notes: ", "Medication review: ", "Sort these notes\n", "")
 
 Said = list[tuple[str, str]]
 Encode = Callable[[str, Said, str], list[int]]
@@ -58,7 +61,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class Case:
-    """One question put to the file: what stands before it, what makes an answer good, and the grammar that holds it to its sources."""
+    """One question put to the file: what stands before it, what makes an answer good, and the grammar that the answer is held to."""
 
     question: str
     system: str
@@ -115,8 +118,8 @@ class Examination:
         return made | self.from_sources()
 
     def case(self, question: str, good: Callable[[str], bool], system: str = "", said: Said | None = None) -> Case:
-        """A case under the application's system text unless another is given."""
-        return Case(question, system or self.corpus.system, said or [], good)
+        """A case without sources, under the application's system text unless another is given."""
+        return Case(question, system or self.corpus.system, said or [], good, reciting.grammar(Question(question)))
 
     def glue(self, id: str) -> Glue:
         """An entry of glue.toml."""
@@ -180,18 +183,27 @@ class Examination:
             "not_covered": [self.on(task, NOT_COVERED.__eq__) for task in uncovered],
             "protocols": [case for protocol in self.protocols() for case in self.on_protocol(protocol)],
         }
-        return (
-            held
-            | {f"{name}_alone": [replace(case, grammar="") for case in cases] for name, cases in held.items()}
-            | {"notes": self.on_notes()}
-        )
+        notes, notes_alone = self.on_notes()
+        alone = {f"{name}_alone": [replace(case, grammar="") for case in cases] for name, cases in held.items()}
+        return held | {"notes": notes, "texts": self.on_texts()} | alone | {"notes_alone": notes_alone}
 
-    def on_notes(self) -> list[Case]:
-        """Presets filled in with notes that training never saw, to be answered word for word."""
-        rng = random.Random(f"notes-{self.seed}")
-        notes = Notes(Talk(self.corpus, rng, held_out_part), Documents(self.stock, rng, held_out=True))
+    def unseen_notes(self, purpose: str) -> Notes:
+        """Notes with names, facts and phrases that training never saw."""
+        rng = random.Random(f"{purpose}-{self.seed}")
+        return Notes(Talk(self.corpus, rng, held_out_part), Documents(self.stock, rng, held_out=True))
+
+    def on_notes(self) -> tuple[list[Case], list[Case]]:
+        """Presets filled in, to be answered word for word: as the application has them copied, and as the model alone was taught to."""
+        notes = self.unseen_notes("notes")
         turns = [notes.turn() for _ in range(60)]
-        return [self.case(turn.question, turn.answer.__eq__) for turn in turns]
+        asked = [self.case(turn.question, filling.answer(turn.question, presets()).__eq__) for turn in turns]
+        held = [replace(case, grammar=filling.grammar(case.question, presets())) for case in asked]
+        return held, [replace(self.case(turn.question, turn.answer.__eq__), grammar="") for turn in turns]
+
+    def on_texts(self) -> list[Case]:
+        """Notes in no form that the application knows, to be declined."""
+        notes = self.unseen_notes("texts")
+        return [self.case(f"{notes.rng.choice(WISHES)}{notes.told()}", is_declined) for _ in range(60)]
 
     def protocols(self) -> list[Protocol]:
         """The protocols of an invented hospital, as a person wrote them."""
@@ -259,6 +271,11 @@ def says(words: str, cited: tuple[int, ...]) -> Callable[[str], bool]:
 def is_refusal(answer: str) -> bool:
     """Whether the model says that it does not know, or does not give doses."""
     return "I don't know" in answer[:60] or "I don't give doses" in answer[:60]
+
+
+def is_declined(answer: str) -> bool:
+    """Whether the model says one of the things by which it declines a text."""
+    return answer in (*reciting.REFUSALS, reciting.NO_FORM)
 
 
 def dose_question(talk: Talk) -> str:

@@ -17,11 +17,13 @@ TITLES = {
     "right_numbers": "unseen documents: every number copied, and no other",
     "not_covered": "unseen documents: said that the sources do not tell",
     "protocols": "a ward's protocols by hand: the deciding words and the right source, or that none tells",
+    "notes": "presets filled in with unseen notes: every heading, and every word of the notes",
+    "texts": "unseen notes in no form that is known: declined",
     "right_source_alone": "in its own words: the right source cited",
     "right_numbers_alone": "in its own words: every number copied, and no other",
     "not_covered_alone": "in its own words: said that the sources do not tell",
     "protocols_alone": "in its own words: the protocols",
-    "notes": "presets filled in with unseen notes: every heading, and every word of the notes",
+    "notes_alone": "in its own words: presets filled in",
 }
 Wins = dict[str, tuple[int, int]]
 
@@ -84,8 +86,10 @@ class Report:
         asked = [key for key in TITLES if key in self.measured]
         rows = [f"| {TITLES[key]} | {self.good(key)} of {len(self.measured[key])} | {self.share(key):.1%} |" for key in asked]
         told = (
-            "From sources it answers as the application has it: it says whole sentences of theirs, and the program requires the one that "
-            "shares most with the question (`med42_chat/quoting.py`). 'In its own words' is the same file without that."
+            "All is asked as the application asks this model. From sources it says whole sentences of theirs, and the program requires the "
+            "one that shares most with the question (`med42_chat/quoting.py`); a preset that was filled in is copied by the program "
+            "(`filling.py`); a text that somebody brings along it can only decline (`reciting.py`). 'In its own words' is the same file "
+            "without that."
         )
         return "\n".join(("## Answers of the file in llama.cpp", "", told, "", "| what | good | share |", "| --- | --- | --- |", *rows))
 

@@ -9,9 +9,11 @@ import pytest
 from dialogues import Corpus, Talk, normal
 from evaluation import GREEDY, Case, Examination, Judge, dose_question, is_refusal, put, source_of
 from grounded import NOT_COVERED, Documents, Stock, quoted
+from notes import presets
 from report import TITLES, Report, Training
 
-from med42_chat import quoting
+from med42_chat import filling, quoting, reciting
+from med42_chat.prompt import Question
 
 
 class Fake(Judge):
@@ -97,6 +99,34 @@ def test_questions_on_sources_are_put_as_the_application_puts_them_and_to_the_mo
         held, alone = cases[kind], cases[f"{kind}_alone"]
         assert [case.question for case in held] == [case.question for case in alone]
         assert all("Source " in case.grammar for case in held) and not any(case.grammar for case in alone)
+
+
+def test_presets_are_put_so_too_and_the_model_alone_has_to_say_what_it_was_taught(cases: dict[str, list[Case]]) -> None:
+    held, alone = cases["notes"], cases["notes_alone"]
+    assert [case.question for case in held] == [case.question for case in alone]
+    assert all(case.grammar for case in held) and not any(case.grammar for case in alone)
+    whole = filling.answer(held[0].question, presets())
+    assert held[0].good(whole) and not held[0].good(whole.replace(whole[-20], "7")) and not held[0].good("")
+
+
+def test_a_text_in_no_known_form_has_to_be_declined(cases: dict[str, list[Case]]) -> None:
+    assert all(case.good(reciting.REFUSALS[0]) and not case.good(f"{filling.LEAD}\n\n## Plan\n5 mg") for case in cases["texts"])
+    assert len({case.question for case in cases["texts"]}) > 50
+
+
+def test_what_it_is_let_say_by_heart_is_what_it_was_taught(corpus: Corpus) -> None:
+    courtesies = [glue.answer for glue in corpus.glue]
+    assert set(reciting.COURTESIES) <= set(courtesies)
+    assert all(any(answer.startswith(beginning) for answer in courtesies) for beginning in reciting.LISTS)
+    assert all(refusal in (*courtesies, *(each.strip() for each in corpus.outside["refusals"])) for refusal in reciting.REFUSALS)
+
+
+def test_no_question_that_was_taught_is_taken_for_a_text_or_has_an_answer_that_may_not_be_said(corpus: Corpus) -> None:
+    for topic in corpus.topics:
+        for form in (*topic.questions, *topic.held_out, *topic.patient_questions, *corpus.forms[topic.id]):
+            assert not reciting.brings_text(Question(form)) and reciting.COURTESIES[1] not in reciting.grammar(Question(form))
+        for answer in (topic.answer, topic.patient_answer):
+            assert not answer.startswith((*reciting.OF_SOURCES, reciting.OF_NOTES))
 
 
 def test_what_the_application_lets_this_model_say_is_what_it_was_trained_to_say(cases: dict[str, list[Case]], stock: Stock) -> None:
