@@ -42,7 +42,7 @@ def main(names: list[str]) -> int:
         "start": start.measure,
         "decode": lambda: decode.measure(llama3_shape()),
         "peers": peers.measure,
-        "resume": lambda: resume.measure(llama3_shape()),
+        "resume": lambda: resume.measure(llama3_shape("1b")),
         "guesses": guesses.measure,
         "store": store.measure,
         "list": conversations.measure,
