@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from med42_chat import __version__, prompt
+from med42_chat.aside import unless_stopped
 from med42_chat.checks import Medicines, check, cited
 from med42_chat.errors import InputError, Med42Error, WorkerDied
 from med42_chat.events import Answered, Delta, Event, Prompted, Reading, Sources, Waiting
@@ -204,7 +205,9 @@ class Answering:
             time.sleep(0.1)
 
     def _generate(self) -> Iterator[Event]:
-        request = self._request(self._means.runtime.wait_until_loaded())
+        if (ready := unless_stopped(self._stop, self._ready)) is None:
+            return
+        request = self._request(*ready)
         # Should the program be killed, the answer still says which model wrote it, from which sources, and what that did not see.
         early = replace(self._evidence, finish_reason="died", notes=self._notes_before)
         self._means.conversations.record(self._task.answer.id, early, [Citation(source) for source in self._seen])
@@ -226,11 +229,15 @@ class Answering:
                 case Finished():
                     self._take_end(event)
 
-    def _request(self, model: ModelInfo) -> Request:
-        """Builds the prompt, and the evidence of what the model will see."""
-        task = self._task
+    def _ready(self) -> tuple[ModelInfo, Prompt]:
+        """The model and the prompt, for which it is asked: where its process hangs or comes back meanwhile, that takes long."""
+        model, task = self._means.runtime.wait_until_loaded(), self._task
         built = self._means.prompt_for(model, task.question, task.conversation.pinned_facts, task.history, self._looked.sources)
-        basis = self._looked.basis_with(built.sources)
+        return model, built
+
+    def _request(self, model: ModelInfo, built: Prompt) -> Request:
+        """What the model is asked, and the evidence of what it will see."""
+        task, basis = self._task, self._looked.basis_with(built.sources)
         if basis == "nothing":
             raise _no_room_for_sources()
         sampling, form = replace(self._means.sampling, max_tokens=built.context.reserve), self._held(model, built)

@@ -531,6 +531,25 @@ def test_an_attachment_with_no_room_is_named_with_its_tokens(store: Store) -> No
     assert store.conversations.branch(id)[0].attachments[1].name == "Long one.pdf"
 
 
+def test_a_stop_does_not_wait_for_a_model_that_hangs_over_the_prompt(store: Store) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    class Hanging(ScriptedRuntime):
+        def count(self, turns: Sequence[Turn]) -> list[int]:
+            asked.set()
+            assert over.wait(20)
+            return super().count(turns)
+
+    chat, id = chat_with(store, runtime := Hanging())
+    stop = threading.Event()
+    threading.Thread(target=lambda: stop.set() if asked.wait(20) else None).start()
+    began = time.monotonic()
+    end = last(chat.ask(id, "Is it?", stop))
+    assert time.monotonic() - began < 2 and (end.message.status, end.error) == ("stopped", "")
+    over.set()
+    assert not runtime.requests and [one.status for one in store.conversations.branch(id)] == ["complete", "stopped"]
+
+
 def test_nothing_is_previewed_while_no_model_is_there(store: Store) -> None:
     chat, id = chat_with(store, ScriptedRuntime(state="loading", model=None))
     assert chat.preview(id) is None

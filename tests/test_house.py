@@ -15,7 +15,7 @@ PACKAGE = ROOT / "med42_chat"
 FLOORS = [
     {"__init__", "__version__"},
     {"records", "errors"},
-    {"events", "settings", "markup", "gguf", "presets", "words", "children", "private"},
+    {"events", "settings", "markup", "gguf", "presets", "words", "children", "private", "aside"},
     {"prompt", "terminal", "gbnf"},
     {"runtime", "weights", "store", "library", "checks"},  # rooms side by side: none knows another
     {"lookup", "loading", "reference", "export", "meaning", "quoting", "filling", "reciting", "resume"},
