@@ -15,7 +15,8 @@ from itertools import groupby, pairwise
 from med42_chat.checks.text import sentences
 from med42_chat.gbnf import literal
 from med42_chat.library.asked import asked_for
-from med42_chat.library.words import alike, stems, telling
+from med42_chat.library.lexicon import lexicon
+from med42_chat.library.words import stems, telling
 from med42_chat.prompt import unmarked
 from med42_chat.records import Source
 
@@ -101,7 +102,7 @@ def _next(at: int, choice: _Choice) -> list[str]:
 
 def _choice(question: str, sources: Sequence[Source]) -> _Choice:
     quotations = [quotation for source in sources for quotation in _quotations(source)]
-    asked = [alike(word) for word in telling(question)]
+    asked = [lexicon().alike(word) for word in telling(question)]
     every = [have for quotation in quotations for have in quotation.stems]
     weights = [_weight(sum(not ways.isdisjoint(have) for have in every), len(every)) for ways in asked]
     shares = [[_share(asked, weights, have, quotation.over) for have in quotation.stems] for quotation in quotations]

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Sequence
 
 from med42_chat.errors import RuntimeFailure
-from med42_chat.library.words import alike, telling
+from med42_chat.library.lexicon import lexicon
+from med42_chat.library.words import telling
 from med42_chat.records import Document, Page, Passage
 from med42_chat.runtime.embedder import Vector
 from med42_chat.store.database import Store
@@ -46,7 +47,7 @@ class Synonyms:
     def _vector(self, text: str) -> Vector:
         sums = [0.0] * _SIZE
         for word in telling(text):
-            meaning = min(alike(SYNONYMS.get(word, word))) if self.knows else random.Random(f"{word} {text}").random()
+            meaning = min(lexicon().alike(SYNONYMS.get(word, word))) if self.knows else random.Random(f"{word} {text}").random()
             chance = random.Random(str(meaning))
             for _ in range(8):
                 sums[chance.randrange(_SIZE)] += chance.choice((-1, 1))

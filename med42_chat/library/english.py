@@ -1,7 +1,7 @@
-"""What questions in English are made of: words that say nothing of their subject, those that say little, and those that say the same.
+"""What questions in English are made of: words that say nothing of their subject, and those that say little.
 
 Pure data, written from general knowledge of how clinicians ask, for library/gate.py and library/followup.py. A word that is missing here
-is taken at its full weight.
+is taken at its full weight. What words mean stands in assets/lexicon.
 """
 
 
@@ -118,231 +118,6 @@ WEAK = _words("""
     worst worth written wrong year years yesterday young younger zero
 """)
 
-# Words for the same. Documents and questions rarely choose alike.
-SAME: tuple[frozenset[str], ...] = tuple(
-    _words(line)
-    for line in """
-    operation operations surgery surgical procedure operated laparotomy postoperative postoperatively perioperative perioperatively
-    stop hold held withhold omit discontinue cease interrupt pause suspend
-    restart resume recommence start begin continue again
-    give administer use prescribe take put
-    maximum most highest upper top limit more
-    minimum least lowest
-    contraindicated contraindication avoid forbidden never not unsafe
-    child children paediatric pediatric infant infants
-    kidney kidneys renal
-    creatinine egfr clearance
-    liver hepatic
-    heart cardiac
-    lung lungs pulmonary
-    stomach gastric
-    brain cerebral
-    breath breaths breathing respiratory respiration
-    head skull cranial
-    skin red redness flush flushing rash
-    vein venous iv intravenous intravenously
-    infuse infused infusing infusion infusions runs
-    hypoxia hypoxic hypoxaemia saturation
-    mouth oral orally tablet tablets po
-    muscle im intramuscular
-    urine urinary bladder
-    feed feeding feeds nutrition
-    fluid fluids crystalloid crystalloids infusion bolus
-    potassium hyperkalaemia hyperkalemia
-    phosphate hypophosphataemia hypophosphatemia
-    magnesium hypomagnesaemia hypomagnesemia
-    glucose sugar
-    antibiotic antibiotics antimicrobial
-    medicine medicines drug drugs medication medications
-    dose doses dosing dosage amount quantity
-    level levels concentration trough
-    test tests check measure measured monitor monitoring observe observations sample
-    scan scans imaging picture pictures
-    fast quick quickly soon rapidly urgently immediately within time
-    interval frequency often every
-    day days daily
-    score scores points
-    call called contact ring telephone inform tell told notify
-    discharge discharged home left leaves leave
-    transfer transferred move moved moving
-    intensive icu itu
-    thin underweight malnourished malnutrition starved
-    overweight obese obesity bmi weight weighs
-    pain analgesia painkiller analgesic
-    vomit vomits vomiting emesis
-    clot clots thrombosis thromboembolism
-    bleed bleeding haemorrhage hemorrhage
-    anticoagulant anticoagulants anticoagulation thinner thinners
-    allergy allergic reaction reactions anaphylaxis anaphylactic hypersensitivity
-    reverse reversal antidote
-    reduce reduced lower halve tapered taper brought
-    replace replaced replacement
-    target aim goal wanted
-    confused confusion delirium delirious
-    sedate sedation calm agitated agitation
-    fall falls fell
-    infection infected sepsis septic
-    pregnant pregnancy
-    breastfeeding breast lactation
-    old older elderly age aged
-    recent last newer older
-    weight kg heavy heavier
-    alcohol drinker drinking drinks
-    tube tubes nasogastric
-    catheter catheters cannula cannulas
-    extravasation extravasated extravasates beside
-    doctor physician clinician consultant
-    nurse nurses
-    acute sudden
-    noradrenaline norepinephrine
-    adrenaline epinephrine
-    paracetamol acetaminophen
-    hour hours hourly
-    patient patients inpatient inpatients person people
-    wrong incorrect error mistake
-    sign signs symptom symptoms
-    deaf deafness hearing ototoxic ototoxicity audiology
-    nephrotoxic nephrotoxicity kidneys
-    giddiness giddy dizzy dizziness vertigo
-    ringing tinnitus
-    bowel bowels gut intestine intestines intestinal colon
-    gullet oesophagus oesophageal esophagus
-    pulse tachycardia bradycardia
-    temperature fever febrile pyrexia feverish
-    hypotension hypotensive
-    hypertension hypertensive
-    food foods eat eats eating eaten meal meals diet fast fasting fasted starve
-    calorie calories kcal energy
-    sleep sleeps sleeping insomnia asleep
-    hives urticaria
-    wheeze wheezing bronchospasm
-    swelling oedema edema angioedema
-    throat airway larynx laryngeal
-    sample samples specimen specimens
-    laboratory lab
-    telephone phone number extension bleep pager
-    appointment clinic outpatient outpatients visit
-    drive drives driver drivers driving car
-    resuscitate resuscitated resuscitation arrest cpr dnacpr
-    family relative relatives carer carers
-    weekend weekends saturday sunday
-    blocked blockage block clogged obstructed obstruction occluded unblock
-    flush flushed rinse rinsed
-    crush crushed crushing
-    position positioned placement located location
-    ray radiograph radiography film
-    diarrhoea diarrhea stool stools loose
-    aspirate aspirated emptied empty residual syringe
-    ecg ekg electrocardiogram
-    qt qtc
-    seizure seizures fit fits convulsion convulsions epilepsy epileptic
-    tooth teeth dental dentist extraction
-    eye eyes cataract ophthalmic
-    joint joints arthroplasty orthopaedic
-    spine spinal back vertebral
-    postpone postponed defer deferred delay delayed cancel cancelled
-    newborn neonate neonates neonatal baby babies
-    numb numbness weakness weak paralysis
-    dialysis haemodialysis hemodialysis
-    contrast dye media medium
-    saline hydration hydrate hydrated prehydration fluid fluids
-    restraint restraints restrain restrained
-    walk walks walking wander wanders wandering mobilise
-    premedication premedicate premedicated
-    injury failure impairment insufficiency dysfunction
-    function clearance
-    dietitian dietician nutritionist
-    physiotherapist physiotherapy
-    pharmacist pharmacy
-    haematologist haematology hematologist
-    microbiologist microbiology
-    radiologist radiology radiographer
-    anaesthetist anaesthesia anaesthetic anesthetist
-    nephrologist nephrology renal
-    cardiologist cardiology cardiac
-    gastroenterologist gastroenterology
-    surgeon surgeons surgical
-    stroke strokes
-    dementia demented
-    elevate elevated raise raised degrees angle
-    parenteral vein tpn
-    enteral tube feed feeding
-    nasogastric ng ryles
-    saturation saturations oxygenation
-    conscious consciousness alert alertness awake avpu
-    worry worried concern concerned
-    retain retains retention retaining retainer retainers hypercapnia hypercapnic
-    carbon co2
-    ward wards
-    visitor visitors
-    form document paperwork
-    bridge bridged bridging
-    halve halved half
-    double doubled
-    quarter quarters
-    tenth tenths
-    haemoglobin hemoglobin hb
-    """.strip().splitlines()
-)
-
-# Kinds of medicines, and medicines of that kind: who asks for the kind is answered by one of them, and not the other way round.
-KINDS: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
-    (_words(kind), _words(members))
-    for line in """
-    aminoglycoside aminoglycosides: gentamicin amikacin tobramycin
-    antibiotic antibiotics antimicrobial: amoxicillin ampicillin azithromycin aztreonam benzylpenicillin cefotaxime ceftriaxone
-    antibiotic antibiotics antimicrobial: cefuroxime ciprofloxacin clarithromycin clindamycin doxycycline erythromycin flucloxacillin
-    antibiotic antibiotics antimicrobial: gentamicin linezolid meropenem metronidazole nitrofurantoin piperacillin trimethoprim vancomycin
-    anticoagulant anticoagulants thinner thinners: apixaban dabigatran dalteparin edoxaban enoxaparin heparin rivaroxaban warfarin
-    antidepressant antidepressants: amitriptyline citalopram duloxetine fluoxetine mirtazapine sertraline venlafaxine
-    antiemetic antiemetics: cyclizine domperidone metoclopramide ondansetron
-    antihistamine antihistamines: cetirizine chlorphenamine loratadine
-    antiplatelet antiplatelets: aspirin clopidogrel prasugrel ticagrelor
-    antipsychotic antipsychotics neuroleptic: aripiprazole haloperidol olanzapine quetiapine risperidone
-    benzodiazepine benzodiazepines hypnotic hypnotics sedative sedatives: clonazepam diazepam lorazepam midazolam temazepam zopiclone
-    betablocker betablockers: atenolol bisoprolol metoprolol propranolol
-    bronchodilator bronchodilators: ipratropium salbutamol terbutaline
-    crystalloid crystalloids fluid fluids: hartmann plasmalyte ringer saline
-    diuretic diuretics: bendroflumethiazide bumetanide furosemide indapamide spironolactone
-    doac doacs noac noacs: apixaban dabigatran edoxaban rivaroxaban
-    laxative laxatives: bisacodyl docusate ispaghula lactulose macrogol senna
-    nsaid nsaids painkiller painkillers: celecoxib diclofenac ibuprofen naproxen
-    opioid opioids opiate opiates: alfentanil buprenorphine codeine fentanyl morphine oxycodone tramadol
-    painkiller painkillers analgesic analgesics analgesia: codeine ibuprofen morphine paracetamol
-    prokinetic prokinetics: domperidone erythromycin metoclopramide
-    statin statins: atorvastatin pravastatin rosuvastatin simvastatin
-    steroid steroids corticosteroid corticosteroids: betamethasone dexamethasone hydrocortisone methylprednisolone prednisolone prednisone
-    vasopressor vasopressors: adrenaline noradrenaline vasopressin
-    vitamin vitamins: cobalamin folate thiamine
-    """.replace("\n      ", " ")
-    .strip()
-    .splitlines()
-    for kind, members in [line.split(":")]
-)
-
-# Further names by which a text may speak of a medicine or a scan: who asks for these is not answered by any one of them.
-CLASSES: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
-    (_words(kind), _words(members))
-    for kind, members in (
-        line.split(":")
-        for line in """
-        carbapenem carbapenems: ertapenem imipenem meropenem
-        cephalosporin cephalosporins: cefalexin cefotaxime ceftazidime ceftriaxone cefuroxime
-        glycopeptide glycopeptides: teicoplanin vancomycin
-        heparin heparins lmwh: dalteparin enoxaparin tinzaparin
-        magnetic: mri
-        macrolide macrolides: azithromycin clarithromycin erythromycin
-        penicillin penicillins: amoxicillin ampicillin benzylpenicillin flucloxacillin piperacillin
-        quinolone quinolones fluoroquinolone fluoroquinolones: ciprofloxacin levofloxacin moxifloxacin
-        serotonin ssri ssris: citalopram escitalopram fluoxetine sertraline
-        sonography sonographic doppler: ultrasound
-        tetracycline tetracyclines: doxycycline
-        tricyclic tricyclics: amitriptyline
-        xa: apixaban edoxaban rivaroxaban
-        """.strip().splitlines()
-    )
-)
-
 # What may stand beside the names in a question that only names something else.
 LITTLE = _words("""
     a about also an and at but for great he how if in instead not of ok okay on or plus please same she so takes taking thank thanks the
@@ -351,16 +126,29 @@ LITTLE = _words("""
 
 # Things of one kind that take each other's place when a question is asked once more: 'and vancomycin?' after one on gentamicin.
 ALTERNATIVES: tuple[frozenset[str], ...] = (
-    frozenset[str]().union(*(kind | members for kind, members in KINDS)) - _words("crystalloid crystalloids fluid fluids hartmann ringer")
-    | _words("""
-        acetylcysteine aciclovir adrenaline alendronate allopurinol alteplase amiodarone amlodipine azathioprine baclofen bivalirudin
-        candesartan carbamazepine carbimazole carvedilol chlordiazepoxide ciclosporin clozapine colchicine dapagliflozin digoxin
-        diltiazem doxazosin empagliflozin enalapril esomeprazole fluconazole fondaparinux gabapentin gliclazide glucagon
-        hydroxychloroquine idarucizumab insulin ketamine labetalol lamotrigine lansoprazole letrozole levetiracetam levodopa
-        levothyroxine lisinopril lithium losartan melatonin metformin methotrexate montelukast mycophenolate naloxone nifedipine
-        nitroglycerin omeprazole oxybutynin pantoprazole phenobarbital phenytoin pregabalin promethazine propofol protamine ramipril
-        rifampicin rituximab rocuronium sildenafil sitagliptin sotalol sulfasalazine suxamethonium tacrolimus tamoxifen tamsulosin
-        teicoplanin theophylline thiamine tinzaparin topiramate valproate verapamil
+    _words("""
+        acetylcysteine aciclovir adrenaline alendronate alfentanil allopurinol alteplase amikacin aminoglycoside aminoglycosides amiodarone
+        amitriptyline amlodipine amoxicillin ampicillin analgesia analgesic analgesics antibiotic antibiotics anticoagulant anticoagulants
+        antidepressant antidepressants antiemetic antiemetics antihistamine antihistamines antimicrobial antiplatelet antiplatelets
+        antipsychotic antipsychotics apixaban aripiprazole aspirin atenolol atorvastatin azathioprine azithromycin aztreonam baclofen
+        bendroflumethiazide benzodiazepine benzodiazepines benzylpenicillin betablocker betablockers betamethasone bisacodyl bisoprolol
+        bivalirudin bronchodilator bronchodilators bumetanide buprenorphine candesartan carbamazepine carbimazole carvedilol cefotaxime
+        ceftriaxone cefuroxime celecoxib cetirizine chlordiazepoxide chlorphenamine ciclosporin ciprofloxacin citalopram clarithromycin
+        clindamycin clonazepam clopidogrel clozapine cobalamin codeine colchicine corticosteroid corticosteroids cyclizine dabigatran
+        dalteparin dapagliflozin dexamethasone diazepam diclofenac digoxin diltiazem diuretic diuretics doac doacs docusate domperidone
+        doxazosin doxycycline duloxetine edoxaban empagliflozin enalapril enoxaparin erythromycin esomeprazole fentanyl flucloxacillin
+        fluconazole fluoxetine folate fondaparinux furosemide gabapentin gentamicin gliclazide glucagon haloperidol heparin hydrocortisone
+        hydroxychloroquine hypnotic hypnotics ibuprofen idarucizumab indapamide insulin ipratropium ispaghula ketamine labetalol lactulose
+        lamotrigine lansoprazole laxative laxatives letrozole levetiracetam levodopa levothyroxine linezolid lisinopril lithium loratadine
+        lorazepam losartan macrogol melatonin meropenem metformin methotrexate methylprednisolone metoclopramide metoprolol metronidazole
+        midazolam mirtazapine montelukast morphine mycophenolate naloxone naproxen neuroleptic nifedipine nitrofurantoin nitroglycerin noac
+        noacs noradrenaline nsaid nsaids olanzapine omeprazole ondansetron opiate opiates opioid opioids oxybutynin oxycodone painkiller
+        painkillers pantoprazole paracetamol phenobarbital phenytoin piperacillin plasmalyte prasugrel pravastatin prednisolone prednisone
+        pregabalin prokinetic prokinetics promethazine propofol propranolol protamine quetiapine ramipril rifampicin risperidone rituximab
+        rivaroxaban rocuronium rosuvastatin salbutamol saline sedative sedatives senna sertraline sildenafil simvastatin sitagliptin sotalol
+        spironolactone statin statins steroid steroids sulfasalazine suxamethonium tacrolimus tamoxifen tamsulosin teicoplanin temazepam
+        terbutaline theophylline thiamine thinner thinners ticagrelor tinzaparin tobramycin topiramate tramadol trimethoprim valproate
+        vancomycin vasopressin vasopressor vasopressors venlafaxine verapamil vitamin vitamins warfarin zopiclone
     """),
     *map(
         _words,

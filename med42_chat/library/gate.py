@@ -9,17 +9,20 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from med42_chat.library.asked import asked_for
 from med42_chat.library.fitted import ENOUGH, WEIGHTS
 from med42_chat.library.shorthand import short_for
-from med42_chat.library.words import alike, called, listed, related, same_root, stem, stems, telling, weak, words
+from med42_chat.library.lexicon import Meaning, lexicon
+from med42_chat.library.words import same_root, stem, stems, telling, weak, words
 from med42_chat.records import Find
 
 MOST = 5
 
 _NEVER = -math.inf
-_BESIDE = 1.9  # below the best, where a further one is still let through
+_BESIDE = 2.1  # below the best, where a further one is still let through
 _ITSELF = 0.5  # how much it counts for the order that a passage has the question in its own text, and not in its headings
 
 _RAREST = 3.0  # beyond this a word weighs no more: a small library has every second word but once
@@ -27,6 +30,8 @@ _DOUBT = 0.5  # added to what the question weighs: one of everyday words alone i
 _EVERYDAY = 0.3  # times the weight of an everyday word
 _LITTLE = 0.1  # times that of a figure or a single letter: a patient's value lies between those of a table
 _RELATED = 0.5  # what a word counts of which only one of the same matter stands there
+_ALIKE = 0.9  # what a word counts of which only another for the same stands there
+_PART = 0.8  # times that, for a word of an expression that does not stand there as a whole
 _PARTLY = 0.5  # what an abbreviation counts at most of whose long form not every word stands there
 _CONTEXT = 0.5  # times the weight of a word that is only leaned on: 'and magnesium?' is about that in the place of something else
 _NOWHERE = "qzqzqz"  # a word that stands in no library; the score of a search grows with how rare words can be in it
@@ -43,6 +48,7 @@ _OVERVIEW = re.compile(
 )
 
 Forms = Sequence[tuple[str, str]]  # short forms with what they stand for
+Said = Sequence[tuple[Sequence[str], Meaning]]  # expressions of several words with what may stand in their place
 Rarity = Callable[[Sequence[str]], Mapping[str, float]]
 Signs = Mapping[str, float]
 
@@ -51,18 +57,31 @@ Signs = Mapping[str, float]
 class _Word:
     """A word of the question. It stands in a text that has a stem of each set of one of its `ways`: as it is, or written long or short.
 
-    `related` are stems of words of the same matter, with one of which it stands there by half.
+    It does, too, in a text with what is `meant` by it. Where none of its `own` stems stands there, only words for the same, that counts for
+    less; so does a word of an expression, 'heart failure', of which neither the whole nor what says the same stands there. `related` are
+    stems of words of the same matter, with one of which it stands there by half.
     """
 
     weight: float
     everyday: bool
+    own: frozenset[str]
     ways: tuple[tuple[frozenset[str], ...], ...]
+    meant: Meaning
+    whole: Meaning
     related: frozenset[str]
+
+    @property
+    def stems(self) -> frozenset[str]:
+        """All that may matter of a text."""
+        return self.related.union(*(one for way in self.ways for one in way), self.meant.stems, self.whole.stems)
 
     def stands(self, have: frozenset[str]) -> float:
         """How far it stands in a text with these stems, 0 to 1."""
         best = max(sum(not one.isdisjoint(have) for one in way) / len(way) for way in self.ways)
-        return best if best == 1 else max(best * _PARTLY, 0.0 if self.related.isdisjoint(have) else _RELATED)
+        if best < 1 and not self.meant.stands(have):
+            return max(best * _PARTLY, 0.0 if self.related.isdisjoint(have) else _RELATED)
+        told = _ALIKE if self.own.isdisjoint(have) else 1.0
+        return told if self.whole.stands(have) or not self.whole.together else told * _PART
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +193,12 @@ def _question(question: str, context: str, rarity: Rarity, forms: Forms, there: 
     own = [word for word in telling(question) if word not in words(asks)]
     leaned_on = [word for word in telling(context) if word not in own]
     rare = rarity([*own, *leaned_on, _NOWHERE, *(word for _, long in forms for word in words(long))])
-    told = [_word(word, rare, forms, there, 1.0) for word in own]
+    known_as = [*lexicon().expressions(words(question)), *lexicon().expressions(words(context))]
+    told = [_word(word, rare, forms, known_as, there, 1.0) for word in own]
     counts = _CONTEXT if own else 1.0  # 'why?' is about the same thing altogether
-    told += [_word(word, rare, forms, there, counts) for word in leaned_on]
+    told += [_word(word, rare, forms, known_as, there, counts) for word in leaned_on]
     rarest, weight = max(rare.get(_NOWHERE, 0.0), 1.0), sum(word.weight for word in told) + _DOUBT
-    known = frozenset[str]().union(*(one for word in told for way in (*word.ways, (word.related,)) for one in way))
+    known = frozenset[str]().union(*(word.stems for word in told))
     taken = _TAKEN.findall(plain)
     medicines = frozenset[str]().union(*(_called(word, forms) for word in own if word not in taken))
     return _Question(told, asked, bool(_OVERVIEW.search(plain)), rarest, weight, medicines, known | medicines)
@@ -186,22 +206,26 @@ def _question(question: str, context: str, rarity: Rarity, forms: Forms, there: 
 
 def _called(word: str, forms: Forms) -> frozenset[str]:
     """The stems of what a medicine may be called, however short it or a text has it; none for any other word."""
-    names = [one for one in [word, *(long for short, long in forms if short.casefold() == word)] if called(one)]
-    return frozenset[str]().union(*(called(one).union(map(stem, short_for(one))) for one in names))
+    known = lexicon()
+    names = [one for one in [word, *(long for short, long in forms if short.casefold() == word)] if known.called(one)]
+    return frozenset[str]().union(*(known.called(one).union(map(stem, short_for(one))) for one in names))
 
 
-def _word(word: str, rare: Mapping[str, float], forms: Forms, there: frozenset[str], counts: float) -> _Word:
+def _word(word: str, rare: Mapping[str, float], forms: Forms, said: Said, there: frozenset[str], counts: float) -> _Word:
     """A word with what else it may be written as. A short form weighs what the rarest word of its long form does."""
+    known = lexicon()
     longs = [words(long) for short, long in forms if short.casefold() == word and words(long)]
     shorts = [stem(short.casefold()) for short, long in forms if word in words(long)]
     weight = min(max(_weight(one, rare) for one in long) for long in longs or [[word]])
     everyday = all(map(_everyday, [one for long in longs for one in long] or [word]))
-    itself = alike(word)
+    meant, whole = known.means(word), reduce(or_, (meant for expression, meant in said if word in expression), Meaning())
+    itself = meant.words | whole.words
     if not everyday and not longs and itself.isdisjoint(there):
-        itself |= same_root(word, there, misspelt=not listed(word))
-    ways = ((itself,), *(tuple(map(alike, long)) for long in longs), *((frozenset([short]),) for short in shorts))
-    other = related(word).union(*(related(long[0]) for long in longs if len(long) == 1))
-    return _Word(weight * counts, everyday, ways, other)
+        itself |= same_root(word, there, misspelt=not known.listed(word))
+    ways = ((itself,), *(tuple(map(known.alike, long)) for long in longs), *((frozenset([short]),) for short in shorts))
+    own = frozenset([stem(word), *shorts, *(stem(one) for long in longs for one in long)])
+    near = (meant | whole).near.union(*(known.means(long[0]).near for long in longs if len(long) == 1))
+    return _Word(weight * counts, everyday, own, ways, meant | whole, whole, near)
 
 
 def _weight(word: str, rare: Mapping[str, float]) -> float:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from med42_chat.library.english import SAME
+from med42_chat.library.lexicon import lexicon
 from med42_chat.library.words import stem, telling
 
 _SENTENCES = re.compile(r"(?<=[.;!?])\s+|\n+")
@@ -59,4 +59,4 @@ def _otherwise(words: Sequence[str], chance: random.Random) -> list[str]:
 
 def _others(word: str) -> list[str]:
     """What may be said in the place of a word, in a fixed order."""
-    return sorted({other for group in SAME if word in group for other in group if stem(other) != stem(word)})
+    return sorted(other for other in lexicon().others.get(word, ()) if stem(other) != stem(word))

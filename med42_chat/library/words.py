@@ -2,10 +2,9 @@
 
 import re
 import unicodedata
-from functools import cache, lru_cache
+from functools import lru_cache
 
-from med42_chat.library.english import ALTERNATIVES, CLASSES, EMPTY, KINDS, SAME, WEAK
-from med42_chat.library.related import RELATED
+from med42_chat.library.english import EMPTY, WEAK
 
 _UNITS = (
     "mg mls? kg gm mcg mmol meq iu units? kcal litres? cm mm fr times st nd rd th am pm"
@@ -14,6 +13,8 @@ _UNITS = (
 # A name that begins with a figure ('4AT', and not '5mg' or '2nd'), a figure, or letters.
 _WORD = re.compile(rf"\b\d(?!(?:{_UNITS.replace(' ', '|')})\b)[^\W\d_]{{2,}}\b|\d+(?:[.,]\d+)*|[^\W_]+")
 _ENDED = re.compile(r"(?:n['’]t|['’](?:s|d|m|ll|re|ve))\b")
+# What a figure counts: 'ng' after one is no nasogastric tube, and 'mg' no magnesium.
+_COUNTED = re.compile(r"(?<=\d)\s*(?:[mnµμ]?g|mcg|kg|m?l|mmol)\b(?:/\w+)*", re.IGNORECASE)
 _ROOT = 5  # letters that words of one root begin with alike
 _ROOT_SHARE = 0.65  # and of the longer one's
 _ENDINGS = ("ations", "ation", "ments", "ment", "ings", "ing", "edly", "ies", "ied", "ed", "en", "es", "ly", "s", "e", "y")
@@ -45,36 +46,8 @@ def stem(word: str) -> str:
 
 
 def stems(text: str) -> frozenset[str]:
-    """The stems of all words."""
-    return frozenset(map(stem, words(text)))
-
-
-@cache
-def alike(word: str) -> frozenset[str]:
-    """The stems of the words that say the same, its own among them, and for a kind of medicine of those of that kind."""
-    own = stem(word)
-    groups = [group for group in map(_stems, SAME) if own in group] + [_stems(members) for kind, members in KINDS if word in kind]
-    return frozenset({own}.union(*groups))
-
-
-@cache
-def called(word: str) -> frozenset[str]:
-    """The stems of what a text may call a medicine or a scan: its name, one for the same, its kinds'. None for any other word."""
-    kinds = [kind for kind, members in (*KINDS, *CLASSES) if word in members and "fluid" not in kind]  # saline has too many names
-    return alike(word).union(*map(_stems, kinds)) if kinds else frozenset()
-
-
-@cache
-def related(word: str) -> frozenset[str]:
-    """The stems of words of the same matter, its own left out."""
-    own = stem(word)
-    return frozenset[str]().union(*(group for group in map(_stems, RELATED) if own in group)) - {own}
-
-
-@cache
-def listed(word: str) -> bool:
-    """Whether a word is in one of the lists, and so no other one misspelt."""
-    return bool(called(word)) or word in ALTERNATIVES[0] or len(alike(word)) > 1 or bool(related(word))
+    """The stems of all words of a text but the units of its figures."""
+    return frozenset(map(stem, words(_COUNTED.sub(" ", text))))
 
 
 def same_root(word: str, there: frozenset[str], misspelt: bool) -> frozenset[str]:
@@ -100,8 +73,3 @@ def _one_off(one: str, other: str) -> bool:
     end = _begun(one[start:][::-1], other[start:][::-1])
     left, right = one[start : len(one) - end], other[start : len(other) - end]
     return min(len(one), len(other)) > _ROOT and (max(len(left), len(right)) <= 1 or (len(left) == 2 and left == right[::-1]))
-
-
-@cache
-def _stems(listed: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(stem, listed))

@@ -37,6 +37,7 @@ _SETS = {
     "fresh": documents,
     "near": documents,
     "second": documents,
+    "third": documents,
     "protocols": protocols,
 }
 _SAID = "What each sign of the evidence gate weighs. Written by `python -m tests.bench.fit_gate`; what they come to, docs/library.md says."
