@@ -13,7 +13,7 @@ from med42_chat.runtime.embedder import Vector
 from med42_chat.store.database import Store
 
 _SIZE = 512
-# Nothing in common with what stands in the documents, but what it means: none of these words is in english.py's table.
+# Nothing in common with what stands in the documents, but what it means: none of these words is in the lexicon.
 SYNONYMS = {"zorvax": "quindel", "brimolin": "trefoxin"}
 
 

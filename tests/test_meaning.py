@@ -139,13 +139,13 @@ class TestUse:
     def test_what_the_gate_lets_through_in_other_words_reaches_an_answer_only_when_it_was_found(
         self, store: Store, helping: tuple[Meaning, Synonyms]
     ) -> None:
-        add(store, "Fever", ["Epinephrine 1 mg every six hours."])
+        add(store, "Fever", ["Epinephrine 1 mg is given immediately in hives."])
         helping[0].fill()
         lookup = Lookup(store.documents)
-        with_vectors = lookup.passing("How much adrenaline is given hourly?")
+        with_vectors = lookup.passing("How much adrenaline is administered stat for urticaria?")
         assert [find.holding.title for find in with_vectors] == ["Fever"]
         helping[0].use(None)
-        assert lookup.passing("How much adrenaline is given hourly?") == []
+        assert lookup.passing("How much adrenaline is administered stat for urticaria?") == []
 
     @pytest.mark.parametrize("error", [WorkerDied("It ended."), RuntimeFailure("It is busy.")])
     def test_a_model_that_fails_leaves_the_search_by_words(

@@ -14,8 +14,8 @@ from operator import or_
 
 from med42_chat.library.asked import asked_for
 from med42_chat.library.fitted import ENOUGH, WEIGHTS
-from med42_chat.library.shorthand import short_for
 from med42_chat.library.lexicon import Meaning, lexicon
+from med42_chat.library.shorthand import short_for
 from med42_chat.library.words import same_root, stem, stems, telling, weak, words
 from med42_chat.records import Find
 
@@ -36,6 +36,8 @@ _PARTLY = 0.5  # what an abbreviation counts at most of whose long form not ever
 _CONTEXT = 0.5  # times the weight of a word that is only leaned on: 'and magnesium?' is about that in the place of something else
 _NOWHERE = "qzqzqz"  # a word that stands in no library; the score of a search grows with how rare words can be in it
 _SCORE = 5.0  # times that, and the score of a search counts no more
+
+_PATIENTS = ("child", "newborn", "pregnant")  # of whom another passage says nothing
 
 _CELLS = " | "  # between the cells of a table's row
 _SENTENCES = re.compile(r"(?<=[.;!?])\s+|\n+")
@@ -88,8 +90,8 @@ class _Word:
 class _Question:
     """`asked` is what a sentence must have to answer, None for anything; `overview` asks for all of a subject.
 
-    `rarest` is how rare a word can be in this library, `weight` what all words weigh together. `medicines` are the stems of what those
-    that it names may be called, scans among them.
+    `rarest` is how rare a word can be in this library, `weight` what all words weigh together. Of each of `named` a passage must have
+    one: stems of what its medicines may be called, scans among them, and its patients, where they are not just any.
     """
 
     words: Sequence[_Word]
@@ -97,7 +99,7 @@ class _Question:
     overview: bool
     rarest: float
     weight: float
-    medicines: frozenset[str]
+    named: tuple[frozenset[str], ...]
     stems: frozenset[str]  # of all ways in which its words may be written
 
     def share(self, have: frozenset[str]) -> float:
@@ -132,9 +134,9 @@ class _Found:
     have: frozenset[str]
     sentences: frozenset[frozenset[str]]
 
-    def names(self, medicines: frozenset[str]) -> bool:
-        """Whether it speaks of one of these, where there are any: what is right of one medicine is wrong of another."""
-        return not medicines or not medicines.isdisjoint(self.have)
+    def names(self, named: Iterable[frozenset[str]]) -> bool:
+        """Whether it speaks of one of each: what is right of one medicine is wrong of another, and what of adults, of children."""
+        return not any(one.isdisjoint(self.have) for one in named)
 
 
 def passing(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms = (), context: str = "") -> list[Find]:
@@ -181,7 +183,7 @@ def _signs(asked: _Question, found: _Found, nowhere: float) -> Signs:
         "nowhere": nowhere,
         "in passing": 1 - asked.subject(found.over) if asked.overview else 0.0,
         "asked": float(asked.asked is not None),
-        "another medicine": float(not found.names(asked.medicines)),
+        "of another": float(not found.names(asked.named)),
         "search": min(found.score / (asked.rarest * _SCORE), 1.0),
     }
 
@@ -201,7 +203,9 @@ def _question(question: str, context: str, rarity: Rarity, forms: Forms, there: 
     known = frozenset[str]().union(*(word.stems for word in told))
     taken = _TAKEN.findall(plain)
     medicines = frozenset[str]().union(*(_called(word, forms) for word in own if word not in taken))
-    return _Question(told, asked, bool(_OVERVIEW.search(plain)), rarest, weight, medicines, known | medicines)
+    patients = [meant for one in _PATIENTS if not (meant := lexicon().alike(one)).isdisjoint(map(stem, own))]
+    named = tuple(one for one in (medicines, *patients) if one)
+    return _Question(told, asked, bool(_OVERVIEW.search(plain)), rarest, weight, named, known.union(*named))
 
 
 def _called(word: str, forms: Forms) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """Questions that a person's own documents answer, made without a model: does a search find a passage again when other words are used?
 
 Half of them are made of a passage's heading, half of a part of one of its sentences. Words that say nothing go. Of what is left, each word
-that english.py knows another for is exchanged for that one, and of the rest every third is left out. Nobody talks like that, but a search
+that the lexicon knows another for is exchanged for that one, and of the rest every third is left out. Nobody talks like that, but a search
 by words meets here what it meets with people: some of the words, others in the place of some, and some not at all.
 """
 
