@@ -127,6 +127,20 @@ def test_a_conversation_that_is_deleted_takes_what_is_kept_of_it_along_and_one_i
     assert not kept(settings)
 
 
+def test_a_conversation_that_was_deleted_and_is_imported_again_is_kept_again_by_the_same_process(settings: Settings) -> None:
+    with closing(opening.open_services(settings)) as services:
+        store = services.store.conversations
+        id = store.create().id
+        ask(services, id, QUESTION)
+        head, messages = store.get(id), store.branch(id)
+        services.bin._patience_s = 0.01
+        services.bin.put(id)
+        until(lambda: not services.bin._timers and not kept(settings))
+        assert store.restore(head, messages).conversation.id == id
+        ask(services, id, NEXT)
+    assert len(kept(settings)) == 1
+
+
 def test_what_belongs_to_no_conversation_and_what_a_kill_left_is_gone_at_the_next_start(settings: Settings) -> None:
     id = begun(settings)
     (file,) = kept(settings)

@@ -141,14 +141,13 @@ class Archive:
         tokens, size, pieces = self._head(fetch.conversation, file)
         if psutil.virtual_memory().available < 2 * size:
             return None
-        state, done = bytearray(size), 0
+        state = bytearray()  # which grows: to fill hundreds of megabytes with zeros first would hold all other threads up
         for piece in pieces:
             if fetch.over:
                 return None
-            state[done : done + len(piece)] = piece
-            done += len(piece)
-            fetch.progress = done / size
-        if done != size or len(state) != size:
+            state += piece
+            fetch.progress = len(state) / size
+        if len(state) != size:
             raise Damaged("its parts are not the whole")
         with suppress(OSError):
             os.utime(file.name)  # it was used now, unless it was removed meanwhile

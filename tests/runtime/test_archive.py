@@ -274,7 +274,7 @@ def test_what_there_is_no_memory_for_is_not_read_back(shelf: Shelf, monkeypatch:
     assert has(kept, "one")
 
 
-def none_left(_size: int) -> bytearray:
+def none_left() -> bytearray:
     raise MemoryError
 
 
