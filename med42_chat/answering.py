@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from med42_chat import __version__, prompt
+from med42_chat import __version__, filling, prompt
 from med42_chat.aside import unless_stopped
 from med42_chat.checks import Medicines, check, cited
 from med42_chat.errors import InputError, Med42Error, WorkerDied
@@ -123,7 +123,8 @@ class Means:
         """What the library has for a question, and what is to be done where it has nothing."""
         if self.lookup is None:
             return Looked(otherwise="nothing" if use == "only" else "memory")
-        return self.lookup.look(question.words, bool(question.attachments), history, use, conversation.collections)
+        brings_text = bool(question.attachments or filling.answer(question.words, self.presets()))
+        return self.lookup.look(question.words, brings_text, history, use, conversation.collections)
 
 
 @dataclass(frozen=True, slots=True)

@@ -678,6 +678,13 @@ def test_a_preset_filled_in_is_copied_by_the_demonstration_model_and_its_evidenc
     assert evidence is not None and any("copy what was filled in" in note for note in evidence.notes)
 
 
+def test_notes_in_a_preset_are_worked_on_though_nothing_in_the_library_is_about_them(store: Store) -> None:
+    chat, runtime, id = demonstration_on(store, shelf(SEPSIS))
+    soap = next(one for one in chat.presets() if one.id == "soap")
+    evidence = last(chat.ask(id, fill(soap, {"notes": "tired, ferritin 6"}))).message.evidence
+    assert evidence is not None and evidence.basis == "memory" and "tired, ferritin 6" in runtime.requests[-1].grammar
+
+
 def test_a_text_in_no_known_form_is_declined_and_its_evidence_says_so(store: Store) -> None:
     chat, runtime, id = demonstration_on(store, shelf())
     evidence = last(chat.ask(id, "Sort this:\nmetformin 500 mg", library=False)).message.evidence
