@@ -14,6 +14,7 @@ from med42_chat.prompt import Question, question_text
 
 # Questions that it was taught have at most 15 words in a line, and one figure. A few more are what people put around them.
 _LONG = 30
+_MYSELF = re.compile(r"\b(?:I|[Mm]e|[Mm]y)\b(?! (?:notes|patient))")  # who may be in danger; a clinician's notes speak of others
 _FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
 
 # The model's own words; models/demo trains it on them.
@@ -37,6 +38,8 @@ REFUSALS = (
     "rather not invent an answer. Please use a full model or a trusted reference.",
     "**I don't give doses.** I am a small demonstration model and could be wrong in a way that harms. Please look in your formulary or ask "
     "a pharmacist, and take age, weight, kidney and liver function and other medicines into account.",
+)
+HELP = (
     "**Please get help right now: call your emergency number or a crisis line, or go to the nearest emergency department.** Tell someone "
     "near you and do not stay alone. I am only a computer program and cannot help as a person can. You matter, and this can get better "
     "with help.",
@@ -60,7 +63,8 @@ def brings_text(question: Question) -> bool:
 def grammar(question: Question) -> str:
     """GBNF of what may be said by heart; empty for the rest of an answer that has begun by heart, which goes on as it likes."""
     if brings_text(question):
-        return f"root ::= {rest(question.begun, REFUSALS)}"
+        told = (*REFUSALS, *HELP) if _MYSELF.search(question.words) else REFUSALS
+        return f"root ::= {rest(question.begun, told)}"
     if question.begun:
         return ""
     if not telling(question.words) and not reworks(question.words):

@@ -25,6 +25,14 @@ def test_who_brings_a_text_along_is_only_declined(text: str) -> None:
     assert all(refusal[:12] in form for refusal in reciting.REFUSALS) and "anything" not in form
 
 
+def test_who_speaks_of_himself_may_be_told_to_get_help_and_who_writes_of_a_patient_is_not() -> None:
+    long = " and it goes on and on" * 6
+    for words in ("I want to die", "My husband has collapsed", "Please help me"):
+        assert reciting.HELP[0][:20] in reciting.grammar(Question(words + long))
+    for words in ("Woman of 62, chest pain, pulse 110", "My notes:\npulse 110", "My patient has chest pain" + long):
+        assert reciting.HELP[0][:20] not in reciting.grammar(Question(words))
+
+
 def test_an_attached_text_is_brought_along_too() -> None:
     assert reciting.brings_text(Question("Summarise this", (Attachment("letter", "Hb 92"),)))
 
