@@ -40,7 +40,7 @@ _SCORE = 5.0  # times that, and the score of a search counts no more
 _PATIENTS = ("child", "newborn", "pregnant")  # of whom another passage says nothing
 
 _CELLS = " | "  # between the cells of a table's row
-_SENTENCES = re.compile(r"(?<=[.;!?])\s+|\n+")
+_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")  # what a semicolon joins is about one thing
 _PAIR = re.compile(r"\b([^\W\d_]+) and ([^\W\d_]+)\b")
 # What a patient takes anyway: 'on warfarin, phosphate 0.3' is about phosphate.
 _TAKEN = re.compile(r"\b(?:on|takes?|taking|took) ([^\W\d_]+)")
