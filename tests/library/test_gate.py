@@ -79,6 +79,13 @@ def test_what_stands_close_to_the_library_is_told_from_what_is_in_it(samples: Lo
     assert abstains >= 0.8 and answers >= 0.97
 
 
+def test_on_questions_that_nothing_was_chosen_on_it_does_not_fall_behind_what_was_measured(samples: Lookup) -> None:
+    """.97 and .61 were measured; .95 and .85 are wanted."""
+    asked = questions("fourth")
+    abstains, answers = shares(samples, *([one["question"] for one in asked[kind]] for kind in ("answerable", "unanswerable")))
+    assert abstains >= 0.96 and answers >= 0.59
+
+
 @pytest.mark.parametrize("name", ["fresh", "second", "third"])
 def test_the_passage_with_the_answer_is_among_those_that_pass(samples: Lookup, name: str) -> None:
     passed = [(one, samples.passing(one["question"])) for one in questions(name)["answerable"]]
@@ -92,6 +99,15 @@ def test_the_words_that_answer_a_question_stand_in_its_document_and_in_one_passa
     asked = questions(name)
     places = [sum(plain(one["words"]) in text for text in texts[one["document"]]) for one in asked["answerable"]]
     assert places == [1] * 100 and len({one["question"] for kind in asked.values() for one in kind}) == 200
+
+
+def test_few_questions_of_the_test_resemble_one_that_was_used_before() -> None:
+    """Its writer had not seen the older ones: 24 of the 200 do."""
+    names = ("development", "held-out", "ward", "further", "near", "fresh", "second", "third", "protocols")
+    used = [questions(name)[kind] for name in names for kind in ("answerable", "unanswerable")]
+    before = {frozenset(plain(text(one)).split()) for each in used for one in each}
+    test = [frozenset(plain(one["question"]).split()) for kind in questions("fourth").values() for one in kind]
+    assert sum(any(len(one & other) >= 0.6 * len(one | other) for other in before) for one in test) <= 24
 
 
 @pytest.mark.parametrize("offered", tomllib.loads((ASSETS / "library" / "questions.toml").read_text("utf-8"))["question"])
@@ -184,6 +200,26 @@ def test_one_kind_of_scan_or_fluid_is_no_other(samples: Lookup, question: str) -
 
 def test_what_is_said_of_one_scan_does_not_pass_where_a_question_leans_on_it_and_names_another(samples: Lookup) -> None:
     assert [one.passage.heading_path[-1] for one in samples.passing("And MRI?", context="ct contrast egfr 20")] == ["Gadolinium"]
+
+
+@pytest.mark.parametrize("patient", ["children", "a neonate", "pregnancy"])
+def test_what_is_said_without_naming_the_patient_is_no_answer_on_a_child_a_newborn_or_a_pregnancy(patient: str) -> None:
+    adult, right = (
+        find(number, f"Naproxen is given in {whom} by mouth.", page=number) for number, whom in ((1, "sepsis"), (2, f"sepsis of {patient}"))
+    )
+    assert passing(f"naproxen by mouth in sepsis of {patient}", [adult], even) == []
+    assert passing(f"naproxen by mouth in sepsis of {patient}", [adult, right], even) == [right]
+
+
+def test_a_word_of_an_expression_counts_for_less_where_the_whole_does_not_stand() -> None:
+    found = [find(1, "Naproxen, heart.")]
+    part, apart = (signs_of(f"naproxen in heart {other}", found, even)[0]["share"] for other in ("failure", "appointment"))
+    other = signs_of("naproxen in heart failure", [find(1, "Naproxen in LVF.")], even)[0]["share"]
+    assert part < apart < other
+
+
+def test_the_unit_of_a_figure_is_no_word_of_the_text() -> None:
+    assert stems("30 ng/ml, magnesium 0.5 mmol/l, by NG tube") == stems("30, magnesium 0.5, by NG tube")
 
 
 @pytest.mark.parametrize("question", ["scan contrast eGFR 20", "fluids before contrast eGFR 20", "imaging of the head in delirium"])
