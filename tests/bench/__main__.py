@@ -55,17 +55,19 @@ def main(names: list[str]) -> int:
         "export": export.measure,
         "memory": memory.measure,
     }
+    print(_machine())
     rows = [row for name in names or parts for row in _run(name, parts[name])]
     kept = {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "machine": _machine(), "rows": [{**asdict(row), "ok": row.ok} for row in rows]}
     _KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    print(f"\n{_machine()}\n")
-    print(*map(_line, rows), sep="\n")
     return int(not all(row.ok for row in rows))
 
 
 def _run(name: str, measure: Callable[[], list[Row]]) -> list[Row]:
+    """A part's rows, shown as soon as they are there: all parts take a long while."""
     print(f"measuring {name} …", file=sys.stderr)
-    return measure()
+    rows = measure()
+    print(*map(_line, rows), sep="\n", flush=True)
+    return rows
 
 
 def _line(row: Row) -> str:
