@@ -14,6 +14,7 @@ from med42_chat.prompt import Question, question_text
 
 # Questions that it was taught have at most 15 words in a line, and one figure. A few more are what people put around them.
 _LONG = 30
+_SHORT = 3  # words of a courtesy; what is longer and names no topic may be a question that it does not know
 _MYSELF = re.compile(r"\b(?:I|[Mm]e|[Mm]y)\b(?! (?:notes|patient))")  # who may be in danger; a clinician's notes speak of others
 _FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -68,5 +69,6 @@ def grammar(question: Question) -> str:
     if question.begun:
         return ""
     if not telling(question.words) and not reworks(question.words):
-        return f"root ::= {one_of(COURTESIES)} | {one_of(LISTS)} anything\nanything ::= .*"
+        unknown = REFUSALS[:1] if len(question.words.split()) > _SHORT else ()
+        return f"root ::= {one_of([*COURTESIES, *unknown])} | {one_of(LISTS)} anything\nanything ::= .*"
     return "\n".join([f"root ::= {literal(NO_FORM)} | other", *none_of([*OF_SOURCES, OF_NOTES])])

@@ -275,7 +275,7 @@ def is_refusal(answer: str) -> bool:
 
 def is_declined(answer: str) -> bool:
     """Whether the model says one of the things by which it declines a text."""
-    return answer in (*reciting.REFUSALS, *reciting.HELP, reciting.NO_FORM)
+    return is_refusal(answer) or answer in (*reciting.HELP, reciting.NO_FORM)
 
 
 def dose_question(talk: Talk) -> str:
