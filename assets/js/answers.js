@@ -51,6 +51,11 @@ med42.answers = (scroll, trigger, { showUnseen }) => {
   let marked = "";
   scroll.addEventListener("pointerdown", () => (marked = getSelection().toString().trim())); // a click takes the marking away
   const words = (one) => (one.querySelector(".long .typed, :scope > .typed") || one.querySelector(".block > :not(button)") || one).textContent.trim();
+  const questionOf = (answer) => {
+    let one = answer;
+    while (!one.matches(".question")) one = one.previousElementSibling;
+    return one;
+  };
   const pin = (one) => {
     const sentence = words(one).match(/^[^]{3,200}?(?<!\b(?:\p{L}|Dr|Mrs?|Ms|Prof))[.!?؟。](?=\s|$)/u); // 'Mrs K.' ends none
     med42.pinFact(marked || (sentence ? sentence[0] : words(one).slice(0, 160)));
@@ -132,6 +137,7 @@ med42.answers = (scroll, trigger, { showUnseen }) => {
     bad: (one, button) => judge(one, "bad", button),
     again: unlessAnswering((one) => submit("again", one)),
     memory: unlessAnswering((one) => submit("memory", one)),
+    nearest: (one) => med42.openLibrary("", words(questionOf(one))),
     continue: unlessAnswering((one) => submit("continue", one)),
     back: step,
     next: step,

@@ -18,11 +18,12 @@ med42.library = (element, props, trigger, watch) => {
   });
   const { body, make } = sheet;
 
-  /** Opens the dialog; with 'samples' the sample library is added. */
-  med42.openLibrary = (act = "") => {
+  /** Opens the dialog; with 'samples' the sample library is added, with a question its passages are shown. */
+  med42.openLibrary = (act = "", question = "") => {
     med42.closeDrawers();
     if (!dialog.open) sheet.open();
     if (act) submit(act);
+    if (question) search(question);
   };
 
   // ---- what is shown ----

@@ -184,7 +184,7 @@ def summary(words: Words, message: Message, offers: bool = True) -> str:
     """What was looked at and what not, or that there was no source; `offers` whether the model may be asked from its memory."""
     basis = message.evidence.basis if message.evidence else ""
     if basis == "nothing":
-        return _offer(words) if offers else ""
+        return _offer(words, memory=offers)
     parts = compared(words, message)
     if basis == "memory":
         return f'<p class="checked memory">{parts[0].text}</p>' if parts else ""
@@ -197,6 +197,8 @@ def offers(conversation: Conversation | None) -> bool:
     return conversation is None or conversation.library != "only"
 
 
-def _offer(words: Words) -> str:
-    button = f'<button type="button" data-do="memory">{words("findings.ask_memory")}</button>'
-    return f'<div class="offer">{button}<small>{words("findings.memory_hint")}</small></div>'
+def _offer(words: Words, memory: bool) -> str:
+    """What can be done where the library has nothing: look oneself, and where a conversation lets it, ask the model."""
+    look = f'<button type="button" data-do="nearest">{words("findings.nearest")}</button>'
+    ask = f'<button type="button" data-do="memory">{words("findings.ask_memory")}</button><small>{words("findings.memory_hint")}</small>'
+    return f'<div class="offer">{look}{ask if memory else ""}</div>'

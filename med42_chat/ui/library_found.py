@@ -17,7 +17,8 @@ def found(words: Words, sources: Sequence[Source], finds: Sequence[Find]) -> str
     passing = "".join(_passage(words, one.title, one.page, one.heading_path, one.text) for one in sources)
     others = "".join(_passage(words, one.holding.title, one.passage.page, one.passage.heading_path, one.passage.text, True) for one in weak)
     first = words("library.found" if sources else "library.found_nothing")
-    rest = f'<details data-open="weak"><summary>{escape(words("library.found_weak", n=len(weak)))}</summary>{others}</details>'
+    shown = "" if sources else " open"  # where there is nothing else they are what one looks for
+    rest = f'<details data-open="weak"{shown}><summary>{escape(words("library.found_weak", n=len(weak)))}</summary>{others}</details>'
     return f"<p>{escape(first)}</p>{passing}{rest if weak else ''}"
 
 

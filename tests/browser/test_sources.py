@@ -41,11 +41,11 @@ class Shelf:
         where = {"heading_path": passage.heading_path, "start": passage.start, "end": passage.end}
         return Source(1, kept.title, passage.text, passage.page, kept.sha256, kept.id, publisher=kept.publisher, **where)  # type: ignore[arg-type]
 
-    def answer(self, text: str, *sources: Source, basis: Basis = "sources", quote: str = "") -> str:
+    def answer(self, text: str, *sources: Source, basis: Basis = "sources", quote: str = "", question: str = "Question?") -> str:
         """A conversation with this answer, resting on other words than the program would find where they are given."""
         store = self.services.store.conversations
         id = store.create("Question").id
-        _, answer = store.begin(id, "Question?")
+        _, answer = store.begin(id, question)
         found = check(text, sources, self.medicines)
         evidence = replace(EVIDENCE, basis=basis, left_out=(), notes=())
         citations = cited(text, sources, found, self.medicines)
@@ -275,6 +275,14 @@ class TestFindings:
         line = opened.inner_text(".answer .checked")
         assert line.startswith("2 of 2 sentences carry a source") and "not found: 1 figure" in line
 
+    def test_what_came_nearest_is_shown_where_the_library_has_nothing(self, page: Any, shelf: Shelf) -> None:
+        asked = f"Who repeats '{QUOTE}' to visitors?"
+        show(page, shelf.answer("Nothing in your library answers this.", basis="nothing", question=asked))
+        page.click("text=See which passages come nearest")
+        page.wait_for_selector("dialog.reference[open] .finds .passage")
+        assert page.input_value("dialog.reference .find") == asked
+        page.keyboard.press("Escape")
+
     def test_the_model_is_asked_from_its_memory_where_the_library_has_nothing(self, page: Any, shelf: Shelf) -> None:
         id = shelf.answer("Nothing in your library answers this.", basis="nothing")
         show(page, id)
@@ -286,7 +294,7 @@ class TestFindings:
         id = shelf.answer("Nothing in your library answers this.", basis="nothing")
         shelf.services.store.conversations.set_library(id, "only", ())
         show(page, id)
-        assert page.locator(".offer").count() == 0
+        assert page.locator(".offer button").all_inner_texts() == ["See which passages come nearest"]
 
 
 class TestEverybody:

@@ -188,7 +188,11 @@ class TestSummary:
     def test_where_nothing_was_found_the_model_is_offered_but_not_in_a_strict_conversation(self) -> None:
         message = replace(answer("Nothing in your library answers this."), evidence=replace(EVIDENCE, basis="nothing"))
         assert 'data-do="memory"' in summary(WORDS, message)
-        assert summary(WORDS, message, offers=False) == ""
+        assert 'data-do="memory"' not in summary(WORDS, message, offers=False)
+
+    def test_where_nothing_was_found_one_can_look_what_came_nearest(self) -> None:
+        message = replace(answer("Nothing in your library answers this."), evidence=replace(EVIDENCE, basis="nothing"))
+        assert all('data-do="nearest"' in summary(WORDS, message, offers=memory) for memory in (True, False))
 
     def test_an_answer_that_a_crash_cut_short_says_that_it_was_not_checked(self) -> None:
         cut = replace(answer("Give 40 mmol [1].", *SOURCES, findings=()), status="interrupted")
@@ -197,6 +201,6 @@ class TestSummary:
     def test_an_answer_of_before_says_nothing(self) -> None:
         assert summary(WORDS, answer("Wait.")) == ""
 
-    def test_a_strict_conversation_offers_nothing(self) -> None:
+    def test_a_strict_conversation_does_not_offer_the_model_alone(self) -> None:
         one = Conversation("c1", "x", 1, 1)
         assert offers(None) and offers(one) and not offers(replace(one, library="only"))

@@ -152,6 +152,11 @@ class TestWhatIsFound:
         assert "Rails up." in before and "page 3 · Bed rails › When" in before and "Rails up." not in after
         assert "1 more passage has some of its words" in after and "&lt;b&gt;down" in after
 
+    def test_where_nothing_answers_what_came_nearest_is_not_folded_away(self) -> None:
+        source = Source(1, "Falls", "Rails up.", 3, document_id="d1", start=0, end=9)
+        assert '<details data-open="weak" open>' in found(WORDS, (), [self.find(50, "Rails down.")])
+        assert '<details data-open="weak">' in found(WORDS, (source,), [self.find(50, "Rails down.")])
+
     def test_it_says_when_nothing_answers(self) -> None:
         assert found(WORDS, (), []) == "<p>Nothing in these documents answers this.</p>"
 
