@@ -15,6 +15,7 @@ import pytest
 
 from med42_chat import services as opening
 from med42_chat.__main__ import main
+from med42_chat.condition import examine
 from med42_chat.errors import SettingsError
 from med42_chat.export.evidence import evidence_rows
 from med42_chat.records import Attachment, Message
@@ -101,7 +102,7 @@ class TestAnAnswer:
         monkeypatch.setenv("MED42_RUNTIME_KEY", "sk-ward-0815\n")
         with closing(opening.open_services(Settings(home=home, keyring=False, runtime=server.url))) as one:
             message = answered(one)
-            lines = opening.health(one.settings, one.store, one.key, one.runtime)
+            lines = examine(one.settings, one.store, one.key, one.runtime)
         assert message.status == "complete"
         assert "0815" not in repr((message, lines, one.settings)) and all(b"0815" not in file.read_bytes() for file in _files(home))
 
@@ -135,7 +136,7 @@ class TestWhereItIsSaid:
         assert host(server) in html and "8,192 tokens" in html and "GB" not in html and "File" not in html
 
     def test_check(self, opened: Services, server: Scripted) -> None:
-        lines = {line.name: line for line in opening.health(opened.settings, opened.store, opened.key, opened.runtime)}
+        lines = {line.name: line for line in examine(opened.settings, opened.store, opened.key, opened.runtime)}
         network = lines["network"]
         assert host(server) in network.text and "within this computer" in network.text and network.state == "warning"
         assert lines["model"].text.startswith("m42-health/Llama3-Med42-70B, context 8,192 tokens, on the server")

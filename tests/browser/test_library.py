@@ -156,8 +156,8 @@ class TestAdding:
         article = shelf.unfold("Stroke")
         article.locator(".older summary").click()
         article.locator("[data-act=search_too]").click()
-        shelf.article("Falls").wait_for()
-        assert all(not one.superseded_by for one in shelf.documents())
+        until(lambda: all(not one.superseded_by for one in shelf.documents()), "both are searched")
+        shelf.page.wait_for_function("document.querySelectorAll('#library .document').length === 2")
 
     def test_what_is_dropped_on_the_question_stays_with_it(self, shelf: Shelf) -> None:
         shelf.drop(("letter.txt", "Potassium 5.9"), place="#question")

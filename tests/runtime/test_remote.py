@@ -341,7 +341,7 @@ class TestStopping:
             pass
         runtime.close()
         assert end(list(events)).reason == "cancelled" and runtime.status().state == "closed"
-        with pytest.raises(RuntimeFailure, match="closing"):
+        with pytest.raises(RuntimeFailure, match="no longer in use"):
             runtime.encode(TURNS)
         assert end(list(runtime.generate(Request("two", (1,), SAMPLING, 1)))).reason == "failed"
         names = [thread.name for thread in threading.enumerate()]
