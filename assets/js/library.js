@@ -23,7 +23,7 @@ med42.library = (element, props, trigger, watch) => {
     med42.closeDrawers();
     if (!dialog.open) sheet.open();
     if (act) submit(act);
-    if (question) search(question);
+    if (question) search(question).then(() => find.scrollIntoView({ block: "start" })); // what is above it may fill the dialog
   };
 
   // ---- what is shown ----

@@ -281,6 +281,7 @@ class TestFindings:
         page.click("text=See which passages come nearest")
         page.wait_for_selector("dialog.reference[open] .finds .passage")
         assert page.input_value("dialog.reference .find") == asked
+        page.wait_for_function("document.querySelector('dialog.reference .finds .passage').getBoundingClientRect().top < innerHeight - 100")
         page.keyboard.press("Escape")
 
     def test_the_model_is_asked_from_its_memory_where_the_library_has_nothing(self, page: Any, shelf: Shelf) -> None:
