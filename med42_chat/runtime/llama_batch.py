@@ -32,18 +32,22 @@ class Batch:
         self.places: list[int] = []
 
     def of(self, parts: Sequence[Part]) -> Any:
-        """The batch, filled with `parts`."""
-        index, self.places = 0, []
-        for part in parts:
+        """The batch, filled with `parts`: by their sequences, however they are given.
+
+        llama.cpp computes together what stands in rising sequences that follow each other, and the rest after it: in another order four
+        tokens took a quarter longer.
+        """
+        index, places = 0, {}
+        for at, part in sorted(enumerate(parts), key=lambda one: one[1].sequence):
             known = len(part.tokens) - part.guessed
+            places[at] = range(index + known - 1, index + len(part.tokens))
             for number, token in enumerate(part.tokens, 1):
                 self._tokens[index] = token
                 self._positions[index] = part.position + number - 1
                 self._sequences[index][0] = part.sequence
                 self._wanted[index] = number >= known
-                if number >= known:
-                    self.places.append(index)
                 index += 1
+        self.places = [place for at in range(len(parts)) for place in places[at]]
         self._batch.n_tokens = index
         return self._batch
 
