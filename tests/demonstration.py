@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from med42_chat.prompt import system_text
 from med42_chat.records import Sampling, Turn
 from med42_chat.runtime import llama
-from med42_chat.runtime.protocol import Finished, Load, Request, Text
+from med42_chat.runtime.protocol import Finished, Load, Request
 from med42_chat.runtime.scheduler import Scheduler
 from med42_chat.runtime.template import choose_template
 from med42_chat.settings import ASSETS, PROJECT
+from tests.runtime.asking import written
 
 FILE = PROJECT / "models" / "demo" / "med42-chat-demo.gguf"
 
@@ -25,12 +26,7 @@ class Demonstration:
         """The answer to a question that follows what was said, and how it ended."""
         turns = [Turn("system", self.system), *said, Turn("user", question), *([Turn("assistant", begun)] if begun else [])]
         self.context.forget(0, 0)
-        scheduler, text = Scheduler(self.context), ""
+        scheduler = Scheduler(self.context)
         sampling = Sampling(temperature=0.0, repeat_penalty=1.0, max_tokens=most)
         scheduler.submit(Request("a", self.template.encode(turns), sampling, 1, grammar))
-        while True:
-            for _, event in scheduler.step():
-                if isinstance(event, Finished):
-                    return text, event
-                if isinstance(event, Text):
-                    text += event.text
+        return written(scheduler)

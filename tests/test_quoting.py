@@ -14,8 +14,9 @@ from med42_chat import quoting
 from med42_chat.checks import Medicines, check, cited
 from med42_chat.records import Sampling, Source
 from med42_chat.runtime import llama
-from med42_chat.runtime.protocol import Finished, Load, Request, Text
+from med42_chat.runtime.protocol import Finished, Load, Request
 from med42_chat.runtime.scheduler import Scheduler
+from tests.runtime.asking import written
 from tests.shapes import TINY, write_shape
 
 PROSE = (
@@ -152,13 +153,7 @@ class Writer:
         self.context.forget(0, 0)
         sampling = Sampling(temperature=1.5, top_k=0, top_p=1.0, repeat_penalty=penalty, max_tokens=900)
         scheduler.submit(Request("a", tuple(prompt), sampling, seed, grammar))
-        text = ""
-        while True:
-            for _, event in scheduler.step():
-                if isinstance(event, Finished):
-                    return text, event
-                if isinstance(event, Text):
-                    text += event.text
+        return written(scheduler)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from med42_chat.records import Sampling
 from med42_chat.runtime.protocol import Finished, Request, RuntimeEvent, Text
+from med42_chat.runtime.scheduler import Scheduler
 
 LONG = Sampling(max_tokens=4000)
 
@@ -27,6 +28,14 @@ def ending(events: list[RuntimeEvent]) -> Finished:
     assert [type(event) for event in events].count(Finished) == 1
     assert isinstance(events[-1], Finished)
     return events[-1]
+
+
+def written(scheduler: Scheduler) -> tuple[str, Finished]:
+    """Steps until the one request that was submitted has ended: its text, and how it ended."""
+    events: list[RuntimeEvent] = []
+    while not (events and isinstance(events[-1], Finished)):
+        events += [event for _, event in scheduler.step()]
+    return text(events), ending(events)
 
 
 def is_text(event: RuntimeEvent) -> bool:
