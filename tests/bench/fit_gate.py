@@ -1,6 +1,6 @@
 """Fits the weights of the evidence gate: `python -m tests.bench.fit_gate` prints them and writes them into library/fitted.py.
 
-A logistic regression on the questions of tests/library/gate in `_SETS`, over two libraries, so that it knows neither by heart. Of a
+A logistic regression on the questions of tests/library/gate in `_SETS`, over three libraries, so that it knows none by heart. Of a
 question with an answer the passage that has it counts (where it is not set down which that is, the one that comes first), of one without
 the one that would come through first; hence the few rounds. The shares that it prints come from questions that were left out while the
 weights were fitted, a whole file at a time: those of one file were written in one go and resemble each other.
@@ -20,7 +20,7 @@ from med42_chat.library import fitted
 from med42_chat.library.gate import signs_of
 from med42_chat.library.shorthand import plain
 from med42_chat.lookup import Lookup
-from tests.library.judged import HERE, documents, protocols
+from tests.library.judged import HERE, both, documents, protocols
 
 _ROUNDS = 5
 _STEPS = 25
@@ -39,6 +39,7 @@ _SETS = {
     "second": documents,
     "third": documents,
     "protocols": protocols,
+    "fourth": both,
 }
 _SAID = "What each sign of the evidence gate weighs. Written by `python -m tests.bench.fit_gate`; what they come to, docs/library.md says."
 
@@ -120,7 +121,7 @@ def _logistic(rows: Numbers, answers: Numbers) -> Numbers:
 def _cases() -> tuple[list[str], list[Case]]:
     names: list[str] = []
     cases: list[Case] = []
-    for read in (documents, protocols):
+    for read in (documents, protocols, both):
         with passing_library() as store:
             for name, document in read():
                 store.add(document, name.encode(), name)

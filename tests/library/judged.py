@@ -35,9 +35,15 @@ def protocols() -> Iterator[tuple[str, Document]]:
         yield path.name, document_of(read_file(path), path.name)
 
 
+def both() -> Iterator[tuple[str, Document]]:
+    """The sample documents and the protocols, in one library."""
+    yield from documents()
+    yield from protocols()
+
+
 def write_folder(folder: Path) -> Path:
     """Sections of the sample documents and of the protocols in `corpus`, and 140 questions, each with the one section that answers it."""
-    corpus = [entry for name, document in [*documents(), *protocols()] for entry in _sections(name, document)]
+    corpus = [entry for name, document in both() for entry in _sections(name, document)]
     asked = [(one["text"], f"{one['document']} > {one['heading']}") for half in ("development", "held-out") for one in _answerable(half)]
     asked += [(one["text"], one["answer"]) for one in _toml(HERE / "questions.toml")["question"]]
     (folder / "qrels").mkdir(parents=True)
