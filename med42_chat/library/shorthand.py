@@ -9,6 +9,7 @@ import re
 from functools import cache
 
 _JOINED = re.compile(r"\b([a-z])(?:&(?=e?s?\b)|\.? (?=diff\b))", re.IGNORECASE)  # u&e, g&s, c. diff
+_MAN = re.compile(r"\b((?:older|old|elderly|frail|yo|y) gent)\b", re.IGNORECASE)  # any other gent is gentamicin
 
 # On each line the long form, then the short ones.
 _LISTED = """
@@ -299,8 +300,8 @@ _LONG = _long_forms()
 
 
 def plain(question: str) -> str:
-    """The question with 'u&e' and 'c diff' as one word each."""
-    return _JOINED.sub(r"\1", question)
+    """The question with 'u&e' and 'c diff' as one word each, and an 'old gent' who is no medicine."""
+    return _MAN.sub(r"\1leman", _JOINED.sub(r"\1", question))
 
 
 def spelled(question: str) -> list[tuple[str, str]]:
