@@ -38,7 +38,9 @@ _CACHE_TYPES = {"f16": native.GGML_TYPE_F16, "q8_0": native.GGML_TYPE_Q8_0, "q4_
 # On the processor, llama.cpp multiplies rows of a batch by fours, and its flash attention takes another way below 64 rows. A
 # token's values are the same bits in every batch that respects both (measured with 0.3.36, held by a test). On graphics cards
 # no such rule is known, and nothing is promised there.
-_GRAIN, _LEAST = 4, 64
+_GRAIN, _LEAST_WITH_FLASH_ATTENTION = 4, 64
+# Without flash attention the scores of so many tokens at a time lie in memory, for each head against all of the context.
+_SCORED = 256
 # What others wait for between two tokens of theirs. Shorter pieces would cost whoever reads his prompt more time than they give.
 _BESIDE_ON_CPU, _BESIDE_ON_CARD = 64, 128
 
@@ -201,8 +203,12 @@ def load(wanted: Load, log: Log, progress: Callable[[float], None], tune: Tune |
 
 
 def usual(wanted: Load) -> Choice:
-    """How a model is run of which nothing is known."""
-    return Choice(wanted.threads or 1, BATCH, True)
+    """How a model is run of which nothing is known.
+
+    On the processor without flash attention, which only a cache of less than 16 bits needs: it is no faster there, and slower for the few
+    tokens of a next question or of guesses, of which it wants at least 64 if the rest is to be used again.
+    """
+    return Choice(wanted.threads or 1, BATCH, wanted.gpu_layers > 0 or wanted.cache_type != "f16")
 
 
 def _trial(model: Any, wanted: Load, choice: Choice, log: Log, stop: Stop) -> "LlamaContext":
@@ -263,7 +269,8 @@ def _context_params(wanted: Load, choice: Choice, stop: Stop) -> Any:
     # A cache for each sequence, and not one for all: what comes out for a sequence depends, in its last bits, on the cells that it
     # lies in, so in a shared cache it would depend on what else was ever asked.
     params.kv_unified = False
-    params.n_batch = params.n_ubatch = choice.batch
+    params.n_batch = choice.batch
+    params.n_ubatch = choice.batch if choice.flash_attention else min(choice.batch, _SCORED)
     params.n_threads = params.n_threads_batch = choice.threads
     automatic, off = native.LLAMA_FLASH_ATTN_TYPE_AUTO, native.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.flash_attn_type = automatic if choice.flash_attention else off  # automatic: wherever all devices can
@@ -288,7 +295,7 @@ class LlamaContext:
         self.size: int = native.llama_n_ctx_seq(context)
         self.batch = tuning.choice.batch
         self.beside = _BESIDE_ON_CPU if on_cpu else _BESIDE_ON_CARD
-        self.grain, self.least = (_GRAIN, _LEAST) if on_cpu else (1, 1)
+        self.grain, self.least = (_GRAIN, _LEAST_WITH_FLASH_ATTENTION if tuning.choice.flash_attention else _GRAIN) if on_cpu else (1, 1)
         self.stop_ids = vocabulary.stop_ids()
         self.costs: Mapping[int, float] = tuning.useful
         self._room = np.empty(vocabulary.size, np.float32)  # for sums over all tokens

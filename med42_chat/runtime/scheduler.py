@@ -292,7 +292,7 @@ class Scheduler:
 
     def _read_again(self, strand: Strand) -> None:
         """A piece of an answer that has ended, small enough that whoever asks now hardly waits for it."""
-        piece = strand.again[: self._context.least]
+        piece = strand.again[: max(self._context.least, self._context.beside)]
         try:
             strand.shorten(strand.alike)
             if len(piece) < self._context.least:

@@ -67,14 +67,17 @@ class Tuned:
 def changes(load: Load, threads: int, cores: int) -> Iterator[Change]:
     """What is worth a trial, where `threads` are usual on a computer with `cores` of them, hyper-threads included.
 
-    A number of threads that a person has set stays. A cache of less than 16 bits needs flash attention.
+    A number of threads that a person has set stays. A cache of less than 16 bits needs flash attention, any other is tried the other way.
     """
     if load.cache_type == "f16":
-        yield {"flash_attention": False}
+        yield {"flash_attention": not load.gpu_layers}
     if load.threads is None:
         tried = dict.fromkeys((cores, threads - 1, threads // 2))  # with a slow or busy core the others wait for it
         yield from ({"threads": count} for count in tried if count > 0 and count != threads)
-    yield {"batch": _BATCH_ON_CARD if load.gpu_layers else _BATCH_ON_CPU}
+    if load.gpu_layers:
+        yield {"batch": _BATCH_ON_CARD}
+    elif load.cache_type != "f16":  # without flash attention so few are computed at a time anyway
+        yield {"batch": _BATCH_ON_CPU}
 
 
 def _read(noted: Any) -> Tuning | None:

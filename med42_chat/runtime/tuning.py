@@ -19,7 +19,7 @@ from med42_chat.runtime.context import Part
 SIZES = (4, 8, 16, 32)  # tokens in one decode: llama.cpp's products go by fours and sixteens
 _CHOOSING_S, _COSTS_S = 2.0, 1.0  # for the two parts of it
 _CLEARLY = 1.05  # times faster: less may be chance
-_READ, _WRITTEN = 1000, 300  # tokens of a usual prompt that are not cached, and of its answer
+_READ, _WRITTEN = 1000, 300  # tokens of a usual prompt that are new, and of its answer
 _PIECE, _LONG = 64, 1024  # tokens that are read for a trial, the longer where that is quick: only then can batches be told apart
 _DEPTH = 512  # tokens that stand before guesses on trial, where they are quickly read: of a small model's work attention is much
 _ROUNDS = 4
@@ -55,6 +55,8 @@ class Tuning(NamedTuple):
 
 class Tried(Protocol):
     """A context on trial, with an empty sequence 0 of at least ROOM tokens."""
+
+    least: int  # as a context's
 
     def decode(self, parts: Sequence[Part]) -> bool:
         """As a context's."""
@@ -136,7 +138,7 @@ class Trials:
                 read = min(watch.time(self._reading) for _ in range(2)) / self._reading if self._reading else 0.0
         except RuntimeFailure:
             return math.inf
-        return _READ * read + _WRITTEN * written
+        return (_READ + watch.least) * read + _WRITTEN * written
 
     def _costs(self, choice: Choice) -> tuple[float, ...]:
         least = dict.fromkeys((1, *SIZES), math.inf)
@@ -148,7 +150,7 @@ class Trials:
                     watch.stand_behind(_DEPTH)
                 for _ in range(_ROUNDS):
                     for size in least:
-                        least[size] = min(least[size], watch.time(size))
+                        least[size] = min(least[size], watch.time(size, size - 1))
         except RuntimeFailure:  # time is up, or it is no memory of which an end can be taken back
             pass
         known = math.inf not in (least[1], least[SIZES[0]])
@@ -164,6 +166,7 @@ class _Stopwatch:
 
     def __init__(self, open_context: Callable[[Choice], Tried], choice: Choice, clock: Callable[[], float]) -> None:
         self._context = open_context(choice)
+        self.least = self._context.least  # tokens of a prompt that are read though they are known
         self._clock = clock
         self._batch = choice.batch
         self._depth = 0
@@ -176,10 +179,10 @@ class _Stopwatch:
         self._alarm = threading.Timer(max(seconds, 0), self._context.interrupt)
         self._alarm.start()
 
-    def time(self, count: int) -> float:
-        """Seconds for `count` tokens behind those that are there."""
+    def time(self, count: int, guessed: int = 0) -> float:
+        """Seconds for `count` tokens behind those that are there, the last of them guesses, which cost a choice each."""
         began = self._clock()
-        self._read(count)
+        self._read(count, guessed)
         self._context.wait()
         elapsed = self._clock() - began
         self._context.forget(0, self._depth)
@@ -198,8 +201,9 @@ class _Stopwatch:
         self._context.resume()
         self._context.close()
 
-    def _read(self, count: int) -> None:
+    def _read(self, count: int, guessed: int = 0) -> None:
         start, end = self._depth, self._depth + count
         for place in range(start, end, self._batch):
-            if self._clock() >= self._end or not self._context.decode([Part(0, place, tuple(range(min(self._batch, end - place))))]):
+            part = Part(0, place, tuple(range(min(self._batch, end - place))), guessed)
+            if self._clock() >= self._end or not self._context.decode([part]):
                 raise RuntimeFailure("The time for the trial is over.", "")

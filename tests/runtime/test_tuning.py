@@ -48,6 +48,7 @@ class OnTrial:
     machine: Machine
     choice: Choice
     length: int = 0
+    least: int = 1
 
     def decode(self, parts: Sequence[Part]) -> bool:
         ((_, position, tokens, _),) = parts
@@ -209,8 +210,11 @@ def test_it_is_said_whether_a_trial_showed_anything(tmp_path: Path) -> None:
 
 def test_only_what_a_person_has_left_open_and_the_cache_allows_is_tried() -> None:
     load = Load("m.gguf", 4096)
-    assert list(changes(load, 8, 16)) == [FLASH, {"threads": 16}, {"threads": 7}, {"threads": 4}, {"batch": 256}]
-    assert list(changes(load, 1, 1)) == [FLASH, {"batch": 256}]
+    with_flash = {"flash_attention": True}
+    assert list(changes(load, 8, 16)) == [with_flash, {"threads": 16}, {"threads": 7}, {"threads": 4}]
+    assert list(changes(load, 1, 1)) == [with_flash]
+    assert list(changes(replace(load, cache_type="q8_0"), 1, 1)) == [{"batch": 256}]
+    assert list(changes(replace(load, gpu_layers=33), 1, 1)) == [FLASH, {"batch": 1024}]
     assert list(changes(Load("m.gguf", 4096, threads=6, cache_type="q8_0", gpu_layers=33), 6, 16)) == [{"batch": 1024}]
 
 
