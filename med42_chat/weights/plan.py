@@ -21,6 +21,9 @@ Fit = Literal["yes", "crowded", "no"]
 
 _CACHE_BYTES = {"f16": 2.0, "q8_0": 34 / 32}  # for one number
 _BATCH = 512  # tokens that are read at once, which the work buffers are for
+# Without flash attention, as a cache of 16 bits is used on the processor (runtime/llama.py), those of so many at a time are computed, with
+# a score for each token of the context and each head, in both precisions: measured.
+_SCORED, _SCORE_BYTES = 256, 6
 _READ_AT_ONCE = 1024  # tokens, by an embedding model
 _PROGRAM = 50_000_000  # bytes of the worker process before it holds a model
 _TOKEN = 400  # bytes for each token of the vocabulary: its text, its number and its place in the tables
@@ -194,7 +197,7 @@ def memory(model: Model, hardware: Hardware, way: Way, known: Footprint | None =
         cards = moved + (known.cards_work if known else _reserved(shape) * max(len(hardware.graphics), 1))
     else:
         placed = moved = cards = 0
-    host = model.weights + cache - moved + _touched(shape) + _PROGRAM + shape.vocabulary * _TOKEN
+    host = model.weights + cache - moved + _worked(shape, way) + _PROGRAM + shape.vocabulary * _TOKEN
     return Memory(host, cards, cache, model.copies * (shape.layers - placed) // shape.layers)
 
 
@@ -210,10 +213,16 @@ def _reserved(shape: Shape) -> int:
     return 4 * _BATCH * max(shape.vocabulary + 2 * shape.hidden, 2 * shape.feed_forward + 4 * shape.hidden)
 
 
-def _touched(shape: Shape) -> int:
-    """The part of the same that is ever written, and so the part that counts in the computer's own memory: only the choices after
-    the last token are asked for."""
-    return 4 * _BATCH * (2 * shape.feed_forward + 4 * shape.hidden) + 4 * shape.vocabulary
+def _worked(shape: Shape, way: Way) -> int:
+    """What of the work buffers is ever written in the computer's own memory, once the context is full."""
+    if way.gpu_layers or way.cache_type != "f16":
+        return _touched(shape)
+    return _touched(shape, _SCORED) + _SCORE_BYTES * _SCORED * way.context * shape.hidden // shape.head_size
+
+
+def _touched(shape: Shape, batch: int = _BATCH) -> int:
+    """The same but for the scores: only the choices after the last token are asked for."""
+    return 4 * batch * (2 * shape.feed_forward + 4 * shape.hidden) + 4 * shape.vocabulary
 
 
 def make(model: Model, hardware: Hardware, context: int = _CONTEXTS[0], cache_type: CacheType | None = None) -> Plan:

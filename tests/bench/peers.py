@@ -25,11 +25,11 @@ from tests.bench.rows import Row
 from tests.model_files import llama3_shape
 from tests.runtime.ways import one_way
 
-_ROUNDS = 4
+_ROUNDS = 8
 _THREADS = 2
 _CONTEXT = 2048  # tokens, for each of four
-_BEFORE, _WRITTEN = 64, 128  # tokens of a prompt and its answer
-_READ = 1024  # tokens of a long prompt
+_BEFORE, _WRITTEN = 64, 64  # tokens of a prompt and its answer
+_READ = 512  # tokens of a long prompt
 _AT_ONCE = 4
 _SAMPLING = Sampling(max_tokens=_WRITTEN)
 _BATCH = ("--batch-size", "512", "--ubatch-size", "512")

@@ -15,11 +15,11 @@ OF_8B = Shape(4096, 32, 32, 8, 14336, quantised=True)  # Med42 8B's own
 
 
 def resident(model: Path, context: int, cache: Path, parallel: int = 1) -> int:
-    """Bytes that the worker really holds after a long prompt."""
-    runtime = LocalRuntime(one_way(model, context, parallel=parallel), cache)
+    """Bytes that the worker really holds once a prompt has filled the context."""
+    runtime = LocalRuntime(one_way(model, context, 2, parallel), cache)
     try:
         runtime.wait_until_loaded(300)
-        list(runtime.generate(Request("1", (128000, *([5] * 63)), Sampling(max_tokens=1), 0)))
+        list(runtime.generate(Request("1", (128000, *([5] * (context - 2))), Sampling(max_tokens=1), 0)))
         return held_by("med42_chat.runtime.worker")
     finally:
         runtime.close()

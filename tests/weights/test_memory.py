@@ -15,14 +15,15 @@ from tests.weights.resident import OF_100M, TINY, held_by, resident
 from tests.weights.sparse import write_sparse
 
 WIDE = Shape(1024, 8, 16, 16, 2816, quantised=True)  # with a cache that is large for its weights
-SHAPES = {"tiny": TINY, "100m": OF_100M, "1b": OF_1B}
+SHAPES = {"tiny": (TINY, 8192), "100m": (OF_100M, 4096), "1b": (OF_1B, 1024)}  # with as many tokens as are soon read
 
 
 @pytest.fixture(params=list(SHAPES))
-def model(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A file of one shape with Llama 3's own vocabulary, gone again after the test."""
-    path = write_sparse(tmp_path / f"{request.param}.gguf", SHAPES[request.param], llama3_vocabulary())
-    yield path
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A file of one shape with Llama 3's own vocabulary, gone again after the test, and a context for it."""
+    shape, context = SHAPES[request.param]
+    path = write_sparse(tmp_path / f"{request.param}.gguf", shape, llama3_vocabulary())
+    yield path, context
     path.unlink()
 
 
@@ -33,10 +34,11 @@ def here() -> hardware.Hardware:
 
 @pytest.mark.model
 def test_what_a_plan_says_of_memory_is_within_ten_per_cent_of_what_the_worker_takes(
-    model: Path, here: hardware.Hardware, tmp_path: Path
+    model: tuple[Path, int], here: hardware.Hardware, tmp_path: Path
 ) -> None:
-    planned = plan.memory(plan.of_header(read_header(model), here.features), here, plan.Way(0, 8192, "f16"))
-    measured = resident(model, 8192, tmp_path / "cache")
+    file, context = model
+    planned = plan.memory(plan.of_header(read_header(file), here.features), here, plan.Way(0, context, "f16"))
+    measured = resident(file, context, tmp_path / "cache")
     assert planned.seen == pytest.approx(measured, rel=0.10)
 
 
@@ -44,9 +46,9 @@ def test_what_a_plan_says_of_memory_is_within_ten_per_cent_of_what_the_worker_ta
 def test_room_for_answers_at_once_is_planned_within_ten_per_cent(here: hardware.Hardware, tmp_path: Path) -> None:
     model = write_sparse(tmp_path / "wide.gguf", WIDE, llama3_vocabulary())
     described = plan.of_header(read_header(model), here.features)
-    planned, alone = (plan.memory(described, here, plan.Way(0, 8192, "f16", parallel)).seen for parallel in (4, 1))
+    planned, alone = (plan.memory(described, here, plan.Way(0, 2048, "f16", parallel)).seen for parallel in (4, 1))
     assert planned > 1.3 * alone
-    assert planned == pytest.approx(resident(model, 8192, tmp_path / "cache", 4), rel=0.10)
+    assert planned == pytest.approx(resident(model, 2048, tmp_path / "cache", 4), rel=0.10)
 
 
 @pytest.mark.model
