@@ -23,7 +23,7 @@ from tests.bench.rows import Row
 from tests.runtime.ways import one_way
 
 _TOKENS = 256
-_ROUNDS = 7
+_ROUNDS = 10
 _THREADS = 2
 _CONTEXT = 4096
 _QUESTION = "What should be checked before this medicine is started, and how often afterwards? " * 8
@@ -54,9 +54,9 @@ def _decoding(model: Path, store: Store, cache: Path) -> Row:
         pairs = [(_asked_speed(chat), _rested(lambda: bare.speed(prompt, seed=1))) for _ in range(_ROUNDS + 1)][1:]  # the first warms up
     finally:
         runtime.close()
-    ratio = statistics.median(asked / alone for asked, alone in pairs)
-    note = f"{statistics.median(one for one, _ in pairs):.1f} against {statistics.median(one for _, one in pairs):.1f} tokens/s"
-    return Row("decoding: Chat.ask / bare llama.cpp loop", ratio, "×", 0.97, ">=", note)
+    asked, alone = (max(speeds) for speeds in zip(*pairs, strict=True))  # whatever disturbs only makes slower
+    note = f"{asked:.1f} against {alone:.1f} tokens/s"
+    return Row("decoding: Chat.ask / bare llama.cpp loop", asked / alone, "×", 0.98, ">=", note)
 
 
 def _rested(measure: Callable[[], float]) -> float:
@@ -175,6 +175,7 @@ class BareLoop:
         context = native.llama_context_default_params()
         context.n_ctx, context.n_batch, context.n_ubatch = _CONTEXT, 512, 512
         context.n_threads = context.n_threads_batch = _THREADS
+        context.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED  # as the program does on the processor
         self._context = native.llama_init_from_model(self._model, context)
 
     def speed(self, prompt: tuple[int, ...], seed: int) -> float:

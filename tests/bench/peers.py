@@ -1,7 +1,7 @@
 """The program beside llama.cpp's own: one answer, one prompt, four answers at once. Run alone with `python -m tests.bench peers`.
 
-The same file, threads, context and batch on both sides, in turn; of each the best of some rounds counts, for whatever disturbs only makes
-slower. llama-bench and llama-batched-bench choose no tokens, they only compute; the others choose as Med42's card says.
+The same file, threads, context, batch and attention on both sides, in turn; of each the best of some rounds counts, for whatever disturbs only
+makes slower. llama-bench and llama-batched-bench choose no tokens, they only compute; the others choose as Med42's card says.
 """
 
 import json
@@ -33,6 +33,7 @@ _READ = 512  # tokens of a long prompt
 _AT_ONCE = 4
 _SAMPLING = Sampling(max_tokens=_WRITTEN)
 _BATCH = ("--batch-size", "512", "--ubatch-size", "512")
+_PLAIN = (*_BATCH, "--flash-attn", "off")  # as the program does on the processor; llama-server does as it likes
 _NOT_BUILT = "not built: make bench-peers"
 Speed = Callable[[], float]  # measures tokens per second
 
@@ -99,7 +100,7 @@ class _Beside:
 
     def _bench(self, read: int, written: int, before: int) -> float:
         options = ("--n-prompt", str(read), "--n-gen", str(written), "--n-depth", str(before))
-        return llama_tools.bench(self._model, _THREADS, *options, *_BATCH)
+        return llama_tools.bench(self._model, _THREADS, *options, *_PLAIN)
 
     def _four(self, runtime: LocalRuntime) -> float:
         _rest(runtime)
@@ -110,7 +111,7 @@ class _Beside:
 
     def _batched(self) -> float:
         sizes = ("-c", str(_AT_ONCE * _CONTEXT), "-npp", str(_BEFORE), "-ntg", str(_WRITTEN), "-npl", str(_AT_ONCE))
-        return _AT_ONCE * _WRITTEN / llama_tools.batched(self._model, _THREADS, *sizes, *_BATCH)
+        return _AT_ONCE * _WRITTEN / llama_tools.batched(self._model, _THREADS, *sizes, *_PLAIN)
 
     def _four_asked(self) -> list[Request]:
         return [self._asked(_BEFORE) for _ in range(_AT_ONCE)]
