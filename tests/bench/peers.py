@@ -1,7 +1,7 @@
 """The program beside llama.cpp's own: one answer, one prompt, four answers at once. Run alone with `python -m tests.bench peers`.
 
-The same file, threads, context, batch and attention on both sides, in turn; of each the best of some rounds counts, for whatever disturbs only
-makes slower. llama-bench and llama-batched-bench choose no tokens, they only compute; the others choose as Med42's card says.
+The same file, threads, context, batch and attention on both sides, in turn; of each the best of some rounds counts, for whatever disturbs
+only makes slower. llama-bench and llama-batched-bench choose no tokens, they only compute; the others choose as Med42's card says.
 """
 
 import json
