@@ -81,7 +81,7 @@ class TestHurry:
         other = asked(page, "Other?")
         page.evaluate("id => { med42.ask('Other again?'); med42.show(id); med42.ask('One again?'); }", one)
         until(lambda: questions(site, one)[1:] == ["One again?"], "the second is not asked")
-        assert questions(site, other)[1:] == ["Other again?"]
+        until(lambda: questions(site, other)[1:] == ["Other again?"], "the first is not asked")
 
     def test_a_question_that_is_refused_while_another_is_on_its_way_comes_back_to_its_own_conversation(self, page: Any, site: Site) -> None:
         one = asked(page, "One?")
