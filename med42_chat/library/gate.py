@@ -22,7 +22,7 @@ from med42_chat.records import Find
 MOST = 5
 
 _NEVER = -math.inf
-_BESIDE = 2.1  # below the best, where a further one is still let through
+BESIDE = 2.1  # below the best, where a further one is still let through
 _ITSELF = 0.5  # how much it counts for the order that a passage has the question in its own text, and not in its headings
 
 _RAREST = 3.0  # beyond this a word weighs no more: a small library has every second word but once
@@ -150,7 +150,7 @@ def passing(question: str, finds: Sequence[Find], rarity: Rarity, forms: Forms =
     best = max(values, default=_NEVER)
     if best < ENOUGH:
         return []
-    good = [place for place, value in enumerate(values) if value >= best - _BESIDE]
+    good = [place for place, value in enumerate(values) if value >= best - BESIDE]
     good.sort(key=lambda place: -values[place] - _ITSELF * asked.share(found[place].text))
     return list(_once(finds[place] for place in good))[:MOST]
 

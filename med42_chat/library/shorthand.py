@@ -9,7 +9,8 @@ import re
 from functools import cache
 
 _JOINED = re.compile(r"\b([a-z])(?:&(?=e?s?\b)|\.? (?=diff\b))", re.IGNORECASE)  # u&e, g&s, c. diff
-_MAN = re.compile(r"\b((?:older|old|elderly|frail|yo|y) gent)\b", re.IGNORECASE)  # any other gent is gentamicin
+# Any other gent is gentamicin, and so is the old one where it has a level.
+_MAN = re.compile(r"((?:\b(?:older|old|elderly|frail)|yo|\dy) gent)\b(?! (?:level|dose|trough|chart|result))", re.IGNORECASE)
 
 # On each line the long form, then the short ones.
 _LISTED = """

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from med42_chat.commands.evaluate import passing_library
 from med42_chat.library import fitted
-from med42_chat.library.gate import signs_of
+from med42_chat.library.gate import BESIDE, MOST, signs_of
 from med42_chat.library.shorthand import plain
 from med42_chat.lookup import Lookup
 from tests.library.judged import HERE, both, documents, protocols
@@ -63,6 +63,13 @@ class Case:
     right: int | None
     lost: bool
 
+    def brings(self, weights: Numbers, enough: float) -> bool:
+        """Whether anything passes, and with it the passage that has the answer, where it is set down which that is."""
+        values = self.signs @ weights
+        best = values.max(initial=_NOTHING)
+        here = self.right is None or (values[self.right] >= best - BESIDE and int((values > values[self.right]).sum()) < MOST)
+        return bool(best >= enough and here and not (self.answered and self.lost))
+
     def first(self, weights: Numbers) -> int:
         """The row that comes first."""
         return int((self.signs @ weights).argmax())
@@ -72,12 +79,12 @@ class Case:
         return float((self.signs @ weights).max(initial=_NOTHING))
 
 
-Values = list[tuple[Case, float]]
+Values = list[tuple[Case, Numbers]]  # with the weights that come from the other files
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Of a file's questions with an answer, those for which anything passes, and of those without one, those for which nothing does."""
+    """Of a file's questions with an answer those that bring the passage that has it, and of those without one those that bring nothing."""
 
     answers: float
     abstains: float
@@ -104,21 +111,24 @@ def held_out() -> dict[str, Shares]:
 
 
 def _left_out(names: Sequence[str], cases: Sequence[Case], fixed: Numbers) -> Values:
-    """What the best passage of each question weighs, with weights from the other files."""
+    """Each question, with weights from the other files."""
     found: Values = []
     for of in _SETS:
         weights = _fit(names, [case for case in cases if case.of != of and not case.lost], fixed)
-        found += [(case, case.best(weights)) for case in cases if case.of == of]
+        found += [(case, weights) for case in cases if case.of == of]
     return found
 
 
 def _margin(left_out: Values, files: Collection[str]) -> float:
-    return float(np.quantile([value for case, value in left_out if not case.answered and case.of in files], _ABSTAINS))
+    return float(np.quantile([case.best(weights) for case, weights in left_out if not case.answered and case.of in files], _ABSTAINS))
 
 
 def _shares(left_out: Values, of: str, enough: float) -> Shares:
-    passes = {kind: [value > enough for case, value in left_out if case.of == of and case.answered == kind] for kind in (True, False)}
-    return Shares(float(np.mean(passes[True])), 1 - float(np.mean(passes[False])))
+    brings = {
+        kind: [case.brings(weights, enough) for case, weights in left_out if (case.of, case.answered) == (of, kind)]
+        for kind in (True, False)
+    }
+    return Shares(float(np.mean(brings[True])), 1 - float(np.mean(brings[False])))
 
 
 def _written(weights: Mapping[str, float], enough: float) -> str:

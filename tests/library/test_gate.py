@@ -207,10 +207,10 @@ def test_a_title_that_names_two_medicines_makes_no_passage_on_the_one_an_answer_
 
 @pytest.mark.parametrize(
     "question",
-    ["MRI contrast with eGFR 20", "MRI contrast in pregnancy", "metformin before MRI"],
+    ["MRI contrast with eGFR 20", "MRI contrast in pregnancy", "metformin before MRI", "Hartmann's before contrast eGFR 20"],
 )
-def test_one_kind_of_scan_is_no_other(samples: Lookup, question: str) -> None:
-    assert not samples.passing(question) and samples.passing(question.replace("MRI", "CT"))
+def test_one_kind_of_scan_or_fluid_is_no_other(samples: Lookup, question: str) -> None:
+    assert not samples.passing(question) and samples.passing(question.replace("MRI", "CT").replace("Hartmann's", "saline"))
 
 
 def test_what_is_said_of_one_scan_does_not_pass_where_a_question_leans_on_it_and_names_another(samples: Lookup) -> None:
@@ -279,6 +279,16 @@ def test_passages_that_share_text_are_one_source_and_never_more_than_five_pass()
     overlapping = [find(1, text, 0), find(2, text, 20), find(3, text, 20, page=2)]
     assert passing("gentamicin in sepsis", overlapping, even) == [overlapping[0], overlapping[2]]
     assert len(passing("gentamicin in sepsis", [find(number, text, page=number) for number in range(9)], even)) == MOST
+
+
+@pytest.mark.parametrize("question", ["does the catheter stay in, confused old gent", "84yo gent, BP 85", "frail gent with a fall"])
+def test_an_old_gent_is_no_gentamicin(question: str) -> None:
+    assert "gent" not in words(joined(question))
+
+
+@pytest.mark.parametrize("question", ["old gent level was 2.6", "gent for an old man", "next gent dose"])
+def test_any_other_is(question: str) -> None:
+    assert "gent" in words(joined(question))
 
 
 @given(st.text(), st.lists(st.text(), max_size=4))
