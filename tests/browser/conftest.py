@@ -2,6 +2,7 @@
 
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from med42_chat.records import Draft
 from med42_chat.services import Services
-from tests.conftest import serving
+from tests.conftest import CHROMIUM, FLAGS, serving
 from tests.ui.fakes import MED42, PacedRuntime, services
 
 
@@ -89,17 +90,55 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     opened.close()
 
 
+# Whether a page's next frame comes within so many milliseconds; if not, what is known of it.
+DRAWS = """within => new Promise(tell => {
+  requestAnimationFrame(() => tell(''));
+  setTimeout(() => tell(`${document.visibilityState}, opened ${Math.round(performance.now() / 1000)} s ago`), within);
+})"""
+
+
+@dataclass
+class Window:
+    """A module's one page.
+
+    Now and then Chromium stops drawing a page for good, and says nothing. Its scripts run on, but Playwright clicks only on what keeps its
+    place for two frames: in all tests that follow every click would end after 30 s, at "waiting for element to be visible, enabled and
+    stable". Why it stops is not known.
+    """
+
+    site: Site
+    page: Any
+    opened_with: dict[str, Any]
+
+    def drawn(self, within_ms: int = 5000) -> Any:
+        """The page; if it draws no more, a new one in a browser of its own, and a warning."""
+        if stopped := self.page.evaluate(DRAWS, within_ms):
+            warnings.warn(f"Chromium drew the page no more ({stopped}): it is opened anew.", stacklevel=2)
+            browser = self.page.context.browser
+            self.page.context.close()
+            self.page = self.site.open(browser.browser_type.launch(executable_path=str(CHROMIUM), args=FLAGS), **self.opened_with)
+            self.page.evaluate("med42.leaveTour()")
+        return self.page
+
+
 @pytest.fixture(scope="module")
-def only_page(browser: Any, site: Site) -> Any:
-    page = site.open(browser)
+def opened_with() -> dict[str, Any]:
+    """What a module may ask of its page: Playwright's settings of a context."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def window(browser: Any, site: Site, opened_with: dict[str, Any]) -> Window:
+    page = site.open(browser, **opened_with)
     page.click("#safe-use dialog .primary")
     page.evaluate("med42.leaveTour()")
-    return page
+    return Window(site, page, opened_with)
 
 
 @pytest.fixture
-def page(only_page: Any, site: Site) -> Iterator[Any]:
+def page(window: Window, site: Site) -> Iterator[Any]:
     """The open page, at a new conversation, with an unhurried model that answers as it does by default."""
+    only_page = window.drawn()
     fresh = PacedRuntime(model=MED42)
     for name, value in vars(fresh).items():
         setattr(site.runtime, name, value)

@@ -37,12 +37,9 @@ TIDY = """() => {
 
 
 @pytest.fixture(scope="module")
-def only_page(browser: Any, site: Site) -> Any:
-    """Like the usual one, but nothing fades: a colour in the middle of a change is no finding."""
-    page = site.open(browser, reduced_motion="reduce")
-    page.click("#safe-use dialog .primary")
-    page.evaluate("med42.leaveTour()")
-    return page
+def opened_with() -> dict[str, Any]:
+    """Nothing fades: a colour in the middle of a change is no finding."""
+    return {"reduced_motion": "reduce"}
 
 
 @pytest.fixture

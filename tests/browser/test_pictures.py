@@ -40,11 +40,8 @@ STATES: dict[str, tuple[Callable[[Stage], None], tuple[int, int], str]] = {
 
 
 @pytest.fixture(scope="module")
-def only_page(browser: Any, site: Site) -> Any:
-    page = site.open(browser, reduced_motion="reduce", locale="en-GB", timezone_id="UTC")
-    page.click("#safe-use dialog .primary")
-    page.evaluate("med42.leaveTour()")
-    return page
+def opened_with() -> dict[str, Any]:
+    return {"reduced_motion": "reduce", "locale": "en-GB", "timezone_id": "UTC"}
 
 
 def small(png: bytes) -> Image.Image:
