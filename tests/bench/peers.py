@@ -62,12 +62,8 @@ class _Beside:
         with closing(LocalRuntime(one_way(self._model, _CONTEXT, _THREADS), self._cache)) as runtime:
             rows = [self._row("decoding", "llama-cpp-python's chat", 1.0, lambda: self._written(runtime), _chat(self._model))]
             if not llama_tools.built():
-                return [*rows, self._row("decoding", "llama-bench", 0.97), self._row("reading", "llama-bench", 0.98)]
-            return [
-                *rows,
-                self._row("decoding", "llama-bench", 0.97, lambda: self._written(runtime), lambda: self._bench(0, _WRITTEN, _BEFORE)),
-                self._row("reading", "llama-bench", 0.98, lambda: self._read(runtime), lambda: self._bench(_READ, 0, 0)),
-            ]
+                return [*rows, self._row("reading", "llama-bench", 0.98)]
+            return [*rows, self._row("reading", "llama-bench", 0.98, lambda: self._read(runtime), self._bench)]
 
     def together(self) -> list[Row]:
         """Four answers at once, from the first question to the last word."""
@@ -98,9 +94,8 @@ class _Beside:
         self._warm_up(runtime)
         return _READ / _answered(runtime, self._asked(_READ, 1)).timings.first_token_s
 
-    def _bench(self, read: int, written: int, before: int) -> float:
-        options = ("--n-prompt", str(read), "--n-gen", str(written), "--n-depth", str(before))
-        return llama_tools.bench(self._model, _THREADS, *options, *_PLAIN)
+    def _bench(self) -> float:
+        return llama_tools.bench(self._model, _THREADS, "--n-prompt", str(_READ), "--n-gen", "0", *_PLAIN)
 
     def _four(self, runtime: LocalRuntime) -> float:
         self._warm_up(runtime)
