@@ -201,8 +201,8 @@ class TestEvidence:
             page.wait_for_selector(f".turn >> nth={2 * count - 1}")
             page.wait_for_selector("#send", state="visible")
         page.wait_for_selector('.answer[data-status="complete"] >> nth=2')
-        page.click(".left-out summary >> nth=-1")
-        assert "first long one" in page.locator(".left-out").last.inner_text()
+        page.click(".answer .left-out summary >> nth=-1")
+        assert "first long one" in page.locator(".answer .left-out").last.inner_text()
 
     def test_the_demonstration_model_is_marked_in_the_header_and_at_its_answer(self, page: Any, site: Site) -> None:
         assert site.runtime.model
