@@ -4,8 +4,9 @@ import re
 
 _SPAN = r"(?:second|minute|hour|day|week|month|year)s?"
 _TIME = re.compile(rf"\b(?:{_SPAN}|daily|weekly|\w+day|morning|evening|\d\d[:.]\d\d)\b")
-_AMOUNT = re.compile(r"\d\s*(?:mg|g|kg|ml|l|units?|mmol|kcal|micrograms?|µg|mcg|litres?|%|french|gauge)(?!\w)")
-_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|half|once|twice|third|quarter|tenth)\b")
+_PART = r"(?:half|halved?|doubled?|(?:third|quarter|fifth|sixth|tenth)s?(?! (?:day|week|month|hour|dose|time)))"  # 'by a fifth'
+_AMOUNT = re.compile(rf"\d\s*(?:mg|g|kg|ml|l|units?|mmol|kcal|micrograms?|µg|mcg|litres?|%|french|gauge)(?!\w)|\b{_PART}\b")
+_NUMBER = re.compile(rf"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|once|twice|{_PART})\b")
 _TELEPHONE = re.compile(r"\d{3,}")
 _SOMEBODY = re.compile(
     r"\b(?:\w+ologists?|an(?:ae|e)sthe\w+|centre|consultants?|dieti[tc]ian|doctors?|nurses?|pharmacists?|registrar|surgeons?|teams?|therapist"

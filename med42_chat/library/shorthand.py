@@ -12,6 +12,13 @@ _JOINED = re.compile(r"\b([a-z])(?:&(?=e?s?\b)|\.? (?=diff\b))", re.IGNORECASE) 
 # Any other gent is gentamicin, and so is the old one where it has a level.
 _MAN = re.compile(r"((?:\b(?:older|old|elderly|frail)|yo|\dy) gent)\b(?! (?:level|dose|trough|chart|result))", re.IGNORECASE)
 
+# Who is so young is a child, whatever word the question has for it.
+_YEARS = r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|1[0-5]|[1-9]"
+_YOUNG = re.compile(rf"\b(?:{_YEARS})[ -]?(?:(?:years?|yrs?|y)[ -]?old|yo)\b", re.IGNORECASE)
+# The screening tool has the name of a word that says nothing, and 'Mr Jones' that of slow release.
+_MUST = re.compile(r"\bMUST(?= (?:score|tool|screen))|(?<=\bthe )MUST\b")
+_NAMED = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr)\.? [A-Z][a-z]+\b")
+
 # On each line the long form, then the short ones.
 _LISTED = """
     abdomen: abdo
@@ -301,8 +308,12 @@ _LONG = _long_forms()
 
 
 def plain(question: str) -> str:
-    """The question with 'u&e' and 'c diff' as one word each, and an 'old gent' who is no medicine."""
-    return _MAN.sub(r"\1leman", _JOINED.sub(r"\1", question))
+    """The question with 'u&e' and 'c diff' as one word each, and without names of people.
+
+    An 'old gent' is no medicine in it, the MUST score no mere 'must', and a child is called one.
+    """
+    told = _MAN.sub(r"\1leman", _JOINED.sub(r"\1", _NAMED.sub("", question)))
+    return _MUST.sub("malnutrition", _YOUNG.sub(r"\g<0> child", told))
 
 
 def spelled(question: str) -> list[tuple[str, str]]:

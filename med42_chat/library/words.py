@@ -12,7 +12,7 @@ _UNITS = (
 )
 # A name that begins with a figure ('4AT', and not '5mg' or '2nd'), a figure, or letters.
 _WORD = re.compile(rf"\b\d(?!(?:{_UNITS.replace(' ', '|')})\b)[^\W\d_]{{2,}}\b|\d+(?:[.,]\d+)*|[^\W_]+")
-_ENDED = re.compile(r"(?:n['’]t|['’](?:s|d|m|ll|re|ve))\b")
+_ENDED = re.compile(r"(?:\b(?:wo|ca|sha|ai)n['’]t|n['’]t|['’](?:s|d|m|ll|re|ve))\b")
 # What a figure counts: 'ng' after one is no nasogastric tube, and 'mg' no magnesium.
 _COUNTED = re.compile(r"(?<=\d)\s*(?:[mnµμ]?g|mcg|kg|m?l|mmol)\b(?:/\w+)*", re.IGNORECASE)
 _ROOT = 5  # letters that words of one root begin with alike
@@ -21,7 +21,7 @@ _ENDINGS = ("ations", "ation", "ments", "ment", "ings", "ing", "edly", "ies", "i
 
 
 def words(text: str) -> list[str]:
-    """Letters and digits in the order written, in small letters; a decimal number is one word; no 's, no n't."""
+    """Letters and digits in the order written, in small letters; a decimal number is one word; no 's, no n't, no can't."""
     return _WORD.findall(_ENDED.sub("", unicodedata.normalize("NFKC", text).casefold()))
 
 
