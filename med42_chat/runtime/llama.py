@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import llama_cpp
-import numpy as np
 from llama_cpp import llama_cpp as native
 
 from med42_chat.errors import ModelFileError, ModelTooLarge, RuntimeFailure
@@ -298,7 +297,6 @@ class LlamaContext:
         self.grain, self.least = (_GRAIN, _LEAST_WITH_FLASH_ATTENTION if tuning.choice.flash_attention else _GRAIN) if on_cpu else (1, 1)
         self.stop_ids = vocabulary.stop_ids()
         self.costs: Mapping[int, float] = tuning.useful
-        self._room = np.empty(vocabulary.size, np.float32)  # for sums over all tokens
 
     def interrupt(self) -> None:
         """Ends the decode that is running, from any thread."""
@@ -361,12 +359,7 @@ class LlamaContext:
 
     def log_probability(self, place: int, token: int) -> float:
         """How likely the model itself held `token` at `place` of the last decode: a natural logarithm."""
-        logits = logits_of(self._context, self._batch.places[place], self._vocabulary.size)
-        highest = logits.max()
-        # Into memory that is there: half a megabyte of new memory for each token would cost more than the arithmetic.
-        np.subtract(logits, highest, out=self._room)
-        np.exp(self._room, out=self._room)
-        return float(logits[token] - highest - np.log(self._room.sum()))
+        return self._candidates.log_probability(logits_of(self._context, self._batch.places[place], self._vocabulary.size), token)
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token writes."""

@@ -1,7 +1,9 @@
 """What one decode takes and what is chosen from it, as llama.cpp has them. Like `llama`, only for the worker process."""
 
 import ctypes
+import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ Logits = npt.NDArray[np.float32]
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
 # The tokens are dealt into so many heaps for each that is wanted: with more of them fewer are let through in vain.
 _HEAPS, _FEWEST_HEAPS = 8, 1024
+_LEAST_SUM = 1e-20  # of the odds: below it what they are summed from has lost digits
 
 
 class Batch:
@@ -53,7 +56,7 @@ class Batch:
 
 
 class Candidates:
-    """Of all tokens those few that a sampler can choose at all, as llama.cpp takes them.
+    """Of all tokens those few that a sampler can choose at all, as llama.cpp takes them, and how likely each of all is.
 
     By itself llama.cpp fills a table with all 128,000 for each that is chosen, and sorts it by buckets: much beside a decode on a graphics
     card, and for several answers at once. To find those first that can be among the likeliest takes less than half of that time.
@@ -62,6 +65,7 @@ class Candidates:
     def __init__(self, vocabulary: int) -> None:
         self.vocabulary = vocabulary
         self._room = np.zeros(vocabulary, _CANDIDATE)
+        self._odds = np.empty(vocabulary, np.float32)  # half a megabyte of new memory for each token would cost more than the arithmetic
         pointer = ctypes.cast(self._room.ctypes.data, ctypes.POINTER(native.llama_token_data))
         self._table = native.llama_token_data_array(data=pointer)
 
@@ -77,6 +81,16 @@ class Candidates:
         token = int(table["id"][self._table.selected])
         native.llama_sampler_accept(chain, token)
         return token
+
+    def log_probability(self, logits: Logits, token: int) -> float:
+        """How likely the model itself held `token`: a natural logarithm."""
+        # Sums beyond what 32 bits hold show themselves; to take the highest from all first would be safe, and cost half as much again.
+        with np.errstate(over="ignore"):
+            total = float(np.exp(logits, out=self._odds).sum())
+        if not _LEAST_SUM < total < math.inf:
+            highest = float(logits.max())
+            return float(logits[token]) - highest - math.log(float(np.exp(logits - highest, out=self._odds).sum()))
+        return float(logits[token]) - math.log(total)
 
     def _likeliest(self, logits: Logits, wanted: int) -> Sequence[int] | npt.NDArray[np.intp]:
         """At least the `wanted` likeliest tokens in their order; fewer in a small vocabulary, or where logits are no numbers."""
@@ -120,7 +134,14 @@ def chain_of(links: Sequence[Any]) -> Any:
 
 def logits_of(context: Any, row: int, vocabulary: int) -> Logits:
     """What the model holds of each token behind a row of the last decode. Good until the next decode."""
-    return np.ctypeslib.as_array(native.llama_get_logits_ith(context, row), (vocabulary,))
+    # Not np.ctypeslib.as_array, which takes longer than to find the likeliest.
+    address = ctypes.addressof(native.llama_get_logits_ith(context, row).contents)
+    return np.frombuffer(memoryview(_floats(vocabulary).from_address(address)), np.float32)
+
+
+@cache
+def _floats(count: int) -> type[ctypes.Array[ctypes.c_float]]:
+    return ctypes.c_float * count
 
 
 def looked_at(request: Request) -> int:

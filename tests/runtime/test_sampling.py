@@ -85,3 +85,17 @@ def test_where_that_is_of_no_use_nothing_is_chosen_here(size: int, value: float)
     with chain(asked(HOT)) as made:
         assert Candidates(size).choose(made, np.full(size, value, np.float32), 150) is None
         assert Candidates(size).choose(made, np.zeros(size, np.float32), 0) is None
+
+
+@pytest.mark.parametrize("shift", [0.0, 60.0, 5000.0, -60.0, -5000.0], ids=str)
+@pytest.mark.parametrize("width", [0.1, 3.0, 30.0], ids=str)
+def test_log_probabilities_are_right_wherever_logits_lie(width: float, shift: float) -> None:
+    logits = some_logits(5, width) + np.float32(shift)
+    logits[7] = -np.inf
+    exact = logits.astype(np.float64)
+    exact -= exact.max()
+    exact -= np.log(np.exp(exact).sum())
+    candidates = Candidates(SIZE)
+    for token in (0, int(logits.argmax()), SIZE - 1):
+        assert candidates.log_probability(logits, token) == pytest.approx(exact[token], abs=2e-3 if abs(shift) > 100 else 1e-4)
+    assert candidates.log_probability(logits, 7) == -np.inf
