@@ -20,6 +20,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import psutil
 
 from med42_chat.errors import ModelFileError, RuntimeFailure, places
@@ -394,7 +395,7 @@ def _private_output() -> BinaryIO:
 
 def main() -> None:
     """The process, from its first line to its end."""
-    with _Edge():
+    with _Edge(), np.errstate(over="ignore"):  # Candidates.log_probability sees for itself
         _end_with_the_program()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the program, which ends us in its own time
         Worker(sys.stdin.buffer, Reports(_private_output())).run()

@@ -89,6 +89,7 @@ def test_where_that_is_of_no_use_nothing_is_chosen_here(size: int, value: float)
 
 @pytest.mark.parametrize("shift", [0.0, 60.0, 5000.0, -60.0, -5000.0], ids=str)
 @pytest.mark.parametrize("width", [0.1, 3.0, 30.0], ids=str)
+@pytest.mark.filterwarnings("ignore:overflow")
 def test_log_probabilities_are_right_wherever_logits_lie(width: float, shift: float) -> None:
     logits = some_logits(5, width) + np.float32(shift)
     logits[7] = -np.inf
