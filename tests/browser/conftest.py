@@ -4,7 +4,9 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -97,6 +99,43 @@ DRAWS = """within => new Promise(tell => {
 })"""
 
 
+_WITHIN_MS = 5000
+
+
+class DrawnNoMore(Exception):
+    """Why a test failed in whose middle Chromium stopped drawing."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[DrawnNoMore.__name__]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    with explained(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with explained(item):
+        return (yield)
+
+
+@contextmanager
+def explained(item: Any) -> Iterator[None]:
+    """Of a test that fails, whether its page draws no more. Only then is it run once more; a test of a page that draws stays failed."""
+    try:
+        yield
+    except Exception as error:
+        window = item.funcargs.get("window")
+        if window is not None and (stopped := window.stopped):
+            raise DrawnNoMore(f"{stopped}; {error}") from error
+        raise
+
+
 @dataclass
 class Window:
     """A module's one page.
@@ -110,9 +149,14 @@ class Window:
     page: Any
     opened_with: dict[str, Any]
 
-    def drawn(self, within_ms: int = 5000) -> Any:
+    @property
+    def stopped(self) -> str:
+        """What is known of a page that draws no more; nothing of one that does."""
+        return str(self.page.evaluate(DRAWS, _WITHIN_MS))
+
+    def drawn(self) -> Any:
         """The page; if it draws no more, a new one in a browser of its own, and a warning."""
-        if stopped := self.page.evaluate(DRAWS, within_ms):
+        if stopped := self.stopped:
             warnings.warn(f"Chromium drew the page no more ({stopped}): it is opened anew.", stacklevel=2)
             browser = self.page.context.browser
             self.page.context.close()

@@ -1,0 +1,48 @@
+"""What the tests do where Chromium stops drawing a page, which it does now and then, and says nothing."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.browser.conftest import DrawnNoMore, Window, explained
+
+_tried: list[str] = []
+
+
+@pytest.fixture
+def asleep() -> Any:
+    """The process that draws, asleep until the test has ended; but only at the first try."""
+    if _tried:
+        yield
+        return
+    drawing = [one for one in psutil.Process().children(recursive=True) if "--type=gpu-process" in one.cmdline()]
+    for one in drawing:
+        one.suspend()
+    yield
+    for one in drawing:
+        one.resume()
+
+
+def test_a_test_in_whose_middle_the_page_is_drawn_no_more_is_run_once_more_with_a_new_one(page: Any, asleep: None) -> None:
+    _tried.append(page.evaluate("document.visibilityState"))
+    page.set_default_timeout(2000)
+    page.click(".greeting", trial=True)
+    assert len(_tried) == 2
+
+
+def test_a_test_that_fails_while_its_page_is_drawn_fails(window: Window, page: Any) -> None:
+    with pytest.raises(AssertionError, match="as it is"), explained(SimpleNamespace(funcargs={"window": window})):
+        raise AssertionError("as it is")
+
+
+def test_a_test_without_a_page_fails_as_it_is() -> None:
+    with pytest.raises(AssertionError), explained(SimpleNamespace(funcargs={})):
+        raise AssertionError
+
+
+def test_a_failure_says_that_the_page_was_drawn_no_more() -> None:
+    window = SimpleNamespace(stopped="visible, opened 9 s ago")
+    with pytest.raises(DrawnNoMore, match="9 s ago; too late"), explained(SimpleNamespace(funcargs={"window": window})):
+        raise TimeoutError("too late")
