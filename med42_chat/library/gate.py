@@ -1,8 +1,8 @@
 """The evidence gate: which of the passages that a search found may stand before the model. Pure.
 
 A search always finds something. What it found is weighed here by a few signs: how much of what the question is about stands in a passage,
-its title and its headings, each word by how rare it is in the library; whether one sentence has it together, of those that offer what is
-asked for (an amount, a time, somebody to call); what stands in none of the passages. Their weighted sum decides.
+its title and its headings, each word by how rare it is in the library; whether one sentence has it together, and whether that offers what
+exactly is asked for (a rate, an interval, by vein); what stands in none of the passages. Their weighted sum decides.
 """
 
 import math
@@ -13,6 +13,7 @@ from functools import reduce
 from operator import or_
 
 from med42_chat.library.asked import asked_for
+from med42_chat.library.aspects import aspects_of
 from med42_chat.library.fitted import ENOUGH, WEIGHTS
 from med42_chat.library.lexicon import Meaning, lexicon
 from med42_chat.library.shorthand import short_for
@@ -22,6 +23,7 @@ from med42_chat.records import Find
 MOST = 5
 
 _NEVER = -math.inf
+_EVERYTHING = 1.0
 BESIDE = 2.1  # below the best, where a further one is still let through
 _ITSELF = 0.5  # how much it counts for the order that a passage has the question in its own text, and not in its headings
 
@@ -88,18 +90,21 @@ class _Word:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """`asked` is what a sentence must have to answer, None for anything; `overview` asks for all of a subject.
+    """`asks` for an amount, a time or something like it; of each of the `aspects` a sentence must offer something; `overview` asks for all.
 
     `rarest` is how rare a word can be in this library, `weight` what all words weigh together. Of each of `named` a passage must have
-    one: stems of what its medicines may be called, scans among them, and its patients, where they are not just any.
+    one: stems of what its medicines may be called, scans among them, and its patients, where they are not just any. `medicines` are these
+    one by one, without the names of their kinds.
     """
 
     words: Sequence[_Word]
-    asked: re.Pattern[str] | None
+    asks: bool
+    aspects: tuple[re.Pattern[str], ...]
     overview: bool
     rarest: float
     weight: float
     named: tuple[frozenset[str], ...]
+    medicines: tuple[frozenset[str], ...]
     stems: frozenset[str]  # of all ways in which its words may be written
 
     def share(self, have: frozenset[str]) -> float:
@@ -125,7 +130,7 @@ class _Read:
 class _Found:
     """A find with its stems that are the question's, too: over it, in its text, in both; and those over it with each sentence's.
 
-    Of the sentences only those that offer what is asked for.
+    `offering` has of the sentences those that offer something of each aspect that is asked for.
     """
 
     score: float
@@ -133,6 +138,7 @@ class _Found:
     text: frozenset[str]
     have: frozenset[str]
     sentences: frozenset[frozenset[str]]
+    offering: tuple[frozenset[frozenset[str]], ...]
 
     def names(self, named: Iterable[frozenset[str]]) -> bool:
         """Whether it speaks of one of each: what is right of one medicine is wrong of another, and what of adults, of children."""
@@ -174,24 +180,38 @@ def _all_signs(asked: _Question, found: Sequence[_Found]) -> list[Signs]:
 
 
 def _signs(asked: _Question, found: _Found, nowhere: float) -> Signs:
+    best = _most(asked, found.sentences)
     everyday = sum(word.stands(found.have) for word in asked.words if word.everyday)
     return {
         "always": 1.0,
         "share": asked.share(found.have),
-        "sentence": max(map(asked.share, found.sentences), default=0.0),
+        "sentence": best,
+        "unoffered": _unoffered(asked, found, best),
         "everyday": min(everyday / 3, 1.0),
         "nowhere": nowhere,
         "in passing": 1 - asked.subject(found.over) if asked.overview else 0.0,
-        "asked": float(asked.asked is not None),
+        "asked": float(asked.asks),
+        "kind only": float(not found.names(asked.medicines)),
         "of another": float(not found.names(asked.named)),
         "search": min(found.score / (asked.rarest * _SCORE), 1.0),
     }
 
 
+def _unoffered(asked: _Question, found: _Found, best: float) -> float:
+    """By how much the sentences that offer an aspect have less of the question than the best one, 0 to 1, of the aspect that lacks most."""
+    least = min((_most(asked, sentences) for sentences in found.offering), default=_EVERYTHING)
+    return max(1 - least / max(best, _LITTLE), 0.0)
+
+
+def _most(asked: _Question, sentences: Iterable[frozenset[str]]) -> float:
+    """How much of the question the sentence has that has most of it."""
+    return max(map(asked.share, sentences), default=0.0)
+
+
 def _question(question: str, context: str, rarity: Rarity, forms: Forms, there: frozenset[str]) -> _Question:
     """`there` are all stems of what was found, for words that are misspelt or another form of theirs."""
     plain = question.casefold()
-    asks, asked = asked_for(question)
+    asks, _ = asked_for(question)
     own = [word for word in telling(question) if word not in words(asks)]
     leaned_on = [word for word in telling(context) if word not in own]
     rare = rarity([*own, *leaned_on, _NOWHERE, *(word for _, long in forms for word in words(long))])
@@ -202,10 +222,14 @@ def _question(question: str, context: str, rarity: Rarity, forms: Forms, there: 
     rarest, weight = max(rare.get(_NOWHERE, 0.0), 1.0), sum(word.weight for word in told) + _DOUBT
     known = frozenset[str]().union(*(word.stems for word in told))
     taken = _TAKEN.findall(plain)
-    medicines = frozenset[str]().union(*(_called(word, forms) for word in own if word not in taken))
+    called = [(word, names) for word in own if word not in taken and (names := _called(word, forms))]
+    medicines = frozenset[str]().union(*(names for _, names in called))
+    themselves = tuple(_itself(word, forms) for word, _ in called)
     patients = [meant for one in _PATIENTS if not (meant := lexicon().alike(one)).isdisjoint(map(stem, own))]
     named = tuple(one for one in (medicines, *patients) if one)
-    return _Question(told, asked, bool(_OVERVIEW.search(plain)), rarest, weight, named, known.union(*named))
+    aspects = tuple(aspects_of(question).values())
+    overview = bool(_OVERVIEW.search(plain))
+    return _Question(told, bool(asks), aspects, overview, rarest, weight, named, themselves, known.union(*named, *themselves))
 
 
 def _called(word: str, forms: Forms) -> frozenset[str]:
@@ -213,6 +237,12 @@ def _called(word: str, forms: Forms) -> frozenset[str]:
     known = lexicon()
     names = [one for one in [word, *(long for short, long in forms if short.casefold() == word)] if known.called(one)]
     return frozenset[str]().union(*(known.called(one).union(map(stem, short_for(one))) for one in names))
+
+
+def _itself(medicine: str, forms: Forms) -> frozenset[str]:
+    """The same without what its kinds are called."""
+    longs = [long for short, long in forms if short.casefold() == medicine and " " not in long]
+    return lexicon().alike(medicine).union(map(stem, short_for(medicine)), *map(lexicon().alike, longs))
 
 
 def _word(word: str, rare: Mapping[str, float], forms: Forms, said: Said, there: frozenset[str], counts: float) -> _Word:
@@ -247,18 +277,21 @@ def _says_little(word: str) -> bool:
 def _found(asked: _Question, read: _Read) -> _Found:
     sentences = [(text, have & asked.stems) for text, have in read.sentences]
     over = read.over & asked.stems
-    offering = [over | have for text, have in sentences if asked.asked is None or asked.asked.search(text.casefold())]
+    every = frozenset(over | have for _, have in sentences)  # many have the same of it
+    headed = " ".join(read.find.passage.heading_path).casefold()
+    said = [(f"{headed} {text.casefold()}", over | have) for text, have in sentences] if asked.aspects else []
+    offering = tuple(frozenset(have for text, have in said if one.search(text)) for one in asked.aspects)
     text = frozenset[str]().union(*(have for _, have in sentences))
-    return _Found(read.find.score, over, text, over | text, frozenset(offering))  # many sentences have the same of it
+    return _Found(read.find.score, over, text, over | text, every, offering)
 
 
 def _sentences(text: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """The sentences of a text with their stems. A table's row has those of the row at its head, too, which says what its cells are."""
-    head = frozenset[str]()
+    """The sentences of a text with their stems. A table's row comes with the row at its head, which says what its cells are."""
+    head, above = frozenset[str](), ""
     for part in _SENTENCES.split(text):
         have = stems(part)
-        head = (head or have) if _CELLS in part else frozenset()
-        yield part, have | head
+        head, above = (head or have, above or part) if _CELLS in part else (frozenset(), "")
+        yield f"{above} {part}".strip(), have | head
 
 
 def _over(find: Find) -> frozenset[str]:

@@ -147,6 +147,24 @@ def test_an_amount_that_is_asked_for_counts_where_it_stands_with_what_it_is_aske
     assert passing("What is the dose of apixaban in atrial fibrillation?", [replace(near, score=0.0)], even) == []
 
 
+def test_what_is_asked_of_a_subject_is_missed_where_no_sentence_on_it_offers_that() -> None:
+    """Another sentence with a rate is no answer on the rate of potassium; one on potassium is, as far as it has the rest."""
+    texts = ["Potassium is measured. Saline runs over six hours.", "Potassium runs over six hours. Saline is not used."]
+    apart, together = signs_of("how fast does potassium run", [find(number, text) for number, text in enumerate(texts)], even)
+    assert apart["unoffered"] > together["unoffered"] == 0 and apart["sentence"] > 0
+
+
+def test_what_a_heading_offers_is_offered() -> None:
+    plainly = find(1, "Potassium is given.")
+    headed = replace(plainly, passage=replace(plainly.passage, heading_path=("By vein",)))
+    assert [one["unoffered"] > 0 for one in signs_of("potassium iv", [plainly, headed], even)] == [True, False]
+
+
+def test_a_medicine_of_which_only_the_kind_is_named_is_not_named_itself() -> None:
+    itself, kind = (find(number, f"{name} in sepsis.") for number, name in NAMED)
+    assert [one["kind only"] for one in signs_of("gentamicin in sepsis", [itself, kind], even)] == [0, 1]
+
+
 def test_an_abbreviation_and_what_it_stands_for_are_the_same() -> None:
     known = [("ABX", "acute bladder crisis")]
     long, short = find(1, "In acute bladder crisis stop naproxen."), find(1, "In ABX stop naproxen.")
@@ -254,7 +272,8 @@ def test_what_is_said_of_one_medicine_is_no_answer_on_another_and_what_is_said_o
     assert not samples.passing("amikacin interval when clearance is 30 ml/min")
     one, kind = (find(number, f"{name} in sepsis with fever and jaundice by cannula.", page=number) for number, name in NAMED)
     assert passing("amikacin in sepsis with fever and jaundice by cannula", [one, kind], even) == [kind]
-    assert passing("gent in sepsis with fever and jaundice by cannula", [one, kind], even, spelled("gent")) == [one, kind]
+    gent = "gent in sepsis with fever and jaundice by cannula"
+    assert passing(gent, [one, kind], even, spelled("gent"))[0] == one and passing(gent, [kind], even, spelled("gent")) == [kind]
     assert passing("sepsis with fever and jaundice by cannula", [one, kind], even) == [one, kind]
 
 
