@@ -42,7 +42,7 @@ _LISTED = {
         rf"\b(?:after|later|apart|between|interval|wait\w*)\b.*{_SPAN}|{_SPAN} (?:after|later|apart|between)\b",
     ),
     "once more": (
-        r"\b(?:second|third|2nd|3rd|relapse\w*|recur\w+|another|again|repeat\w*|re-?\w*test\w*|redo)\b",
+        r"\b(?:second|third|2nd|3rd|relapse\w*|recur\w+|again|repeat\w*|re-?\w*test\w*|redo)\b",
         r"\b(?:second|third|again|repeat\w*|another|further|relapse\w*|recur\w+|after|every|each|twice|once)\b",
     ),
     "missed": (
@@ -51,7 +51,8 @@ _LISTED = {
     ),
     "an amount": (
         r"\b(?:(?<!first )(?<!next )(?<!which )dos(?:e|ed|es|age|ing)|how much|amount|max(?:imum)?|(?:what |which )?size)\b",
-        rf"\d\s*(?:mg|g|kg|ml|l|units?|mmol|kcal|micrograms?|µg|mcg|litres?|%|french|gauge)(?!\w)|\b{_PART}\b",
+        rf"\d\s*(?:mg|g|kg|ml|l|units?|mmol|kcal|micrograms?|µg|mcg|litres?|%|french|gauge)(?!\w)"
+        rf"|(?<!more than )(?<!more than a )\b{_PART}\b",
     ),
     "the most": (
         r"\b(?:max(?:imum|imal)?|upper limit|ceiling (?:for|on|of the dose|dose)|most (?:i|we|you|in|per|that)|highest|biggest|largest"
@@ -84,7 +85,7 @@ _LISTED = {
         r"\b(?:reduc\w+|half|halve\w*|lower\w*|less|quarter|third|adjust\w*|clearance|egfr|creatinine|kidneys?|renal)\b",
     ),
     "by vein": (
-        r"(?<!from )(?<!no )(?<!without )\b(?:iv(?! (?:contrast|access|line))|i\.v\.?|intravenous\w*|by vein|ivi|drip)\b",
+        r"(?<!from )(?<!no )(?<!on )(?<!without )\b(?:iv(?! (?:contrast|access|line))|i\.v\.?|intravenous\w*|by vein|ivi|drip)\b",
         r"\b(?:vein|iv|intravenous\w*|infusions?|infused|runs?|line|saline|injections?|cannula|drip|over \w+ (?:minutes|hours))\b",
     ),
     "into a muscle": (r"\b(?:im|i\.m\.?|intramuscular\w*|muscle)\b", r"\b(?:muscles?|im|intramuscular\w*|thigh|buttock|deltoid)\b"),

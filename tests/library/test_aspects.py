@@ -64,9 +64,14 @@ def test_a_sentence_that_says_it_lacks_nothing(question: str, sentence: str) -> 
     assert not lacks(question, sentence)
 
 
-@pytest.mark.parametrize("question", ["switch from IV vancomycin", "no IV access", "is IV contrast safe?", "no time for oral steroids"])
+@pytest.mark.parametrize("question", ["switch from IV vancomycin", "no IV access", "is IV contrast safe?", "already on IV vancomycin"])
 def test_a_way_that_is_left_or_not_there_is_not_asked_for(question: str) -> None:
     assert "by vein" not in aspects_of(question)
+
+
+def test_by_how_much_a_value_has_risen_is_no_amount() -> None:
+    assert lacks("dose?", "creatinine has not risen by more than a quarter.") == {"an amount"}
+    assert not lacks("dose?", "the dose is raised by a quarter.")
 
 
 def test_the_rate_of_heart_and_breath_is_no_speed() -> None:
