@@ -3,6 +3,7 @@
 import ctypes
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
@@ -86,7 +87,7 @@ class Candidates:
         """How likely the model itself held `token`: a natural logarithm.
 
         Sums beyond what 32 bits hold show themselves; to take the highest from all first would be safe, and cost half as much again.
-        NumPy warns of them where it was not told to keep silent: that is for the caller, once, for here it would cost a tenth.
+        NumPy warns of them except under `quiet`, which is for the caller, once: here it would cost a tenth.
         """
         total = float(np.exp(logits, out=self._odds).sum())
         if not _LEAST_SUM < total < math.inf:
@@ -103,6 +104,11 @@ class Candidates:
         # So many heaps have a token that is at least as likely as this, so the tokens that are wanted are, too.
         highest = logits[: rounds * heaps].reshape(rounds, heaps).max(axis=0)
         return np.flatnonzero(logits >= np.partition(highest, -wanted)[-wanted])
+
+
+def quiet() -> AbstractContextManager[object]:
+    """Under it NumPy says nothing of sums beyond what 32 bits hold, which `Candidates.log_probability` sees for itself."""
+    return np.errstate(over="ignore")
 
 
 class LlamaSampler:

@@ -20,7 +20,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import psutil
 
 from med42_chat.errors import ModelFileError, RuntimeFailure, places
@@ -30,6 +29,7 @@ from med42_chat.runtime import llama
 from med42_chat.runtime.archive import Archive
 from med42_chat.runtime.examination import UNTRIED, Trial, findings
 from med42_chat.runtime.fingerprint import Fingerprints
+from med42_chat.runtime.llama_batch import quiet
 from med42_chat.runtime.probe import Ggml, features
 from med42_chat.runtime.protocol import Found, Load
 from med42_chat.runtime.scheduler import Events, Scheduler
@@ -395,7 +395,7 @@ def _private_output() -> BinaryIO:
 
 def main() -> None:
     """The process, from its first line to its end."""
-    with _Edge(), np.errstate(over="ignore"):  # Candidates.log_probability sees for itself
+    with _Edge(), quiet():
         _end_with_the_program()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the program, which ends us in its own time
         Worker(sys.stdin.buffer, Reports(_private_output())).run()
