@@ -128,7 +128,8 @@ WEAK = _words("""
     validated value values variable variation variety various vary version versus view visible visit volume vs vulnerable wait waiting
     waking walk walked ward wards warm warn warning warnings warranted warrants wash watch water weak wear wednesday wednesdays week
     weekday weekdays weekend weeks whole wide wider window wish withdraw withdrawn woke wonder word worded work world worried worries
-    worry worrying worse worsen worsening worst worth writing written wrong wrongly wrote year years yesterday young younger zero
+    worry worrying worse worsen worsening worst worth writing written wrong wrongly wrote year years yesterday yo young younger yr yrs zero
+    farmer homeless lad mr mrs ms nan player pt pts student teacher
 """)
 
 # What may stand beside the names in a question that only names something else.

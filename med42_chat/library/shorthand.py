@@ -17,6 +17,7 @@ _YEARS = r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirte
 _YOUNG = re.compile(rf"\b(?:{_YEARS})[ -]?(?:(?:years?|yrs?|y)[ -]?old|yo)\b", re.IGNORECASE)
 # The screening tool has the name of a word that says nothing, and 'Mr Jones' that of slow release.
 _MUST = re.compile(r"\bMUST(?= (?:score|tool|screen))|(?<=\bthe )MUST\b")
+_WEEKS = re.compile(r"\b(\d{1,2})/40\b")  # of a pregnancy
 _NAMED = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr)\.? [A-Z][a-z]+\b")
 
 # On each line the long form, then the short ones.
@@ -30,6 +31,7 @@ _LISTED = """
     amitriptyline: amitrip
     amoxicillin: amox
     amoxicillin clavulanate: coamox augmentin
+    aneurysm aorta: aaa
     angiotensin: arb
     angiotensin converting enzyme: ace acei ramipril lisinopril
     antibiotic vein: ivabx
@@ -98,7 +100,7 @@ _LISTED = """
     diclofenac: voltarol
     dietitian: dietician
     dihydrocodeine: dihydrocod
-    discharge: ttos tto dc
+    discharge: ttos tto tta ttas dc
     doctor: sho fy1 f1 dr
     doctors: drs
     dose: maintenance
@@ -126,6 +128,7 @@ _LISTED = """
     full blood count: fbc
     furosemide: furo frusemide lasix
     gadolinium: gad
+    gastrostomy tube: peg rig
     gentamicin: gent
     glucose: dextrose bm bms cbg bg
     glucose high: hyperglycaemia
@@ -161,6 +164,7 @@ _LISTED = """
     kidney: nephropathy
     kidney disease: ckd
     knee operation: tkr
+    lactate: lac
     lewy bodies: dlb lbd
     limits treatment: tep eol
     liver tests: lfts lft
@@ -182,6 +186,7 @@ _LISTED = """
     midazolam: midaz
     morning: mane
     morphine mouth: oramorph
+    morphine tablets: mst
     mouth: po
     muscle: im
     mycophenolate: mmf
@@ -194,7 +199,7 @@ _LISTED = """
     non steroidal anti inflammatory: nsaid nsaids
     non-invasive ventilation: bipap niv
     noradrenaline: norad
-    nothing mouth fast: nbm
+    nothing mouth fast: nbm npo
     nurse charge: nic
     observations: obs
     omeprazole: losec
@@ -235,6 +240,7 @@ _LISTED = """
     qtc: qt
     quetiapine: seroquel
     radiograph: cxr
+    radioiodine: rai
     rectum: pr
     red cells: rbc prbc transfuse transfused transfusion
     registrar: spr
@@ -250,6 +256,7 @@ _LISTED = """
     serotonin reuptake inhibitor: ssri ssris sertraline citalopram fluoxetine
     sglt2: dapagliflozin empagliflozin
     skin: sc subcut
+    sleep apnoea: osa
     slow release: mr sr xl
     sodium: na
     sodium high: hypernatraemia
@@ -265,6 +272,7 @@ _LISTED = """
     teicoplanin: teico
     telephone: ext
     temperature: temp pyrexial pyrexia
+    tenecteplase: tnk
     three times day: tds tid
     thromboembolism: pe dvt
     thrombolysis: lysis lysed thrombolysed thrombolyse
@@ -310,9 +318,9 @@ _LONG = _long_forms()
 def plain(question: str) -> str:
     """The question with 'u&e' and 'c diff' as one word each, and without names of people.
 
-    An 'old gent' is no medicine in it, the MUST score no mere 'must', and a child is called one.
+    An 'old gent' is no medicine in it, the MUST score no mere 'must', a child is called one, and 24/40 are weeks of a pregnancy.
     """
-    told = _MAN.sub(r"\1leman", _JOINED.sub(r"\1", _NAMED.sub("", question)))
+    told = _MAN.sub(r"\1leman", _JOINED.sub(r"\1", _NAMED.sub("", _WEEKS.sub(r"\1 weeks pregnant", question))))
     return _MUST.sub("malnutrition", _YOUNG.sub(r"\g<0> child", told))
 
 

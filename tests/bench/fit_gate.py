@@ -27,7 +27,7 @@ _STEPS = 25
 _PENALTY = 1.0  # on the square of each weight but the constant
 # The margin is put where so many of the questions without an answer find nothing, of the files whose writers had seen the documents and
 # nothing of the gate. The older ones were sought out to mislead it. The share was chosen while looking at these files.
-_ABSTAINS, _BLIND = 0.9575, ("fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+_ABSTAINS, _BLIND = 0.953, ("fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 _NEVER = {"of another": -100.0}  # not fitted: such a passage is no answer, whatever else it has
 _SETS = {
     "development": documents,

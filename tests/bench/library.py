@@ -57,7 +57,7 @@ def _processor_s() -> float:
 
 
 def _gate() -> list[Row]:
-    """On four hundred questions with an answer and as many without, a file at a time, with weights and margin that come from the others."""
+    """On six hundred questions with an answer and as many without, a file at a time, with weights and margin that come from the others."""
     shares = held_out()
     answers, abstains = mean(one.answers for one in shares.values()), mean(one.abstains for one in shares.values())
     right, passing = _right("seventh")

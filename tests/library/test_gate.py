@@ -84,7 +84,7 @@ def test_on_the_questions_that_it_was_fitted_on_it_abstains_and_answers_as_it_wa
 
 
 def test_what_stands_close_to_the_library_is_told_from_what_is_in_it(samples: Lookup) -> None:
-    """All 36 are answered, and of the 40 beside them 8 are."""
+    """All 36 are answered, and of the 40 beside them 7 are."""
     asked = questions("near")
     abstains, answers = shares(samples, asked["answerable"], asked["unanswerable"])
     assert abstains >= 0.8 and answers >= 0.97
@@ -94,7 +94,7 @@ def test_on_questions_of_writers_who_had_not_seen_it_it_does_what_is_wanted(samp
     """Each file in the library that it was written for. `make bench` leaves each out while the gate is fitted, and is stricter."""
     found = [
         shares(there, *([one["question"] for one in questions(name)[kind]] for kind in ("answerable", "unanswerable")))
-        for there, names in ((everything, ("fourth", "fifth")), (samples, ("sixth", "seventh")))
+        for there, names in ((everything, ("fourth", "fifth")), (samples, ("sixth", "seventh", "eighth", "ninth")))
         for name in names
     ]
     abstains, answers = (mean(values) for values in zip(*found, strict=True))
@@ -116,10 +116,11 @@ def test_the_words_that_answer_a_question_stand_in_its_document_and_in_one_passa
     assert places == [1] * 100 and len({one["question"] for kind in asked.values() for one in kind}) == 200
 
 
-@pytest.mark.parametrize(("name", "alike"), [("fourth", 24), ("fifth", 22), ("sixth", 20), ("seventh", 42)])
+@pytest.mark.parametrize(("name", "alike"), [("fourth", 24), ("fifth", 22), ("sixth", 20), ("seventh", 42), ("eighth", 16), ("ninth", 21)])
 def test_few_questions_of_a_test_resemble_one_that_was_used_before(name: str, alike: int) -> None:
     """Its writer had not seen the older ones."""
-    names = ("development", "held-out", "ward", "further", "near", "fresh", "second", "third", "protocols", "fourth", "fifth", "sixth")
+    names = ("development", "held-out", "ward", "further", "near", "fresh", "second", "third", "protocols")
+    names += ("fourth", "fifth", "sixth", "seventh", "eighth")
     used = [questions(other)[kind] for other in names[: (*names, name).index(name)] for kind in ("answerable", "unanswerable")]
     before = {frozenset(plain(text(one)).split()) for each in used for one in each}
     test = [frozenset(plain(one["question"]).split()) for kind in questions(name).values() for one in kind]
@@ -321,9 +322,10 @@ def test_nobody_else_is(question: str) -> None:
     assert joined(question) == question
 
 
-def test_neither_a_name_of_a_person_nor_that_of_a_score_is_taken_for_another_word() -> None:
+def test_neither_a_name_of_a_person_nor_that_of_a_score_nor_weeks_of_a_pregnancy_are_taken_for_another_word() -> None:
     assert telling(joined("Mr Jones wanders, Dr. Smith is away")) == ["wanders"]
     assert "mr" in telling(joined("morphine MR 10 mg"))
+    assert joined("24/40, BP 150/95") == "24 weeks pregnant, BP 150/95"
     assert "malnutrition" in telling(joined("the MUST score")) and joined("it must score 3") == "it must score 3"
 
 
