@@ -8,9 +8,10 @@ for creatinine, 'sertraline' for a serotonin reuptake inhibitor.
 import re
 from functools import cache
 
-_JOINED = re.compile(r"\b([a-z])(?:&(?=e?s?\b)|\.? (?=diff\b))", re.IGNORECASE)  # u&e, g&s, c. diff
+_JOINED = re.compile(r"\b([a-z])(?:&(?=e?s?\b)|(?<=\bu)\+(?=es?\b)|\.? (?=diff\b))", re.IGNORECASE)  # u&e, u+es, g&s, c. diff
 # Any other gent is gentamicin, and so is the old one where it has a level.
-_MAN = re.compile(r"((?:\b(?:older|old|elderly|frail)|yo|\dy) gent)\b(?! (?:level|dose|trough|chart|result))", re.IGNORECASE)
+_HOW = "older|old|elderly|frail|confused|muddled|delirious|agitated|sleepy|lovely|nice"
+_MAN = re.compile(rf"((?:\b(?:{_HOW})|yo|\d[ym]) gent)\b(?! (?:level|dose|trough|chart|result))", re.IGNORECASE)
 
 # Who is so young is a child, whatever word the question has for it.
 _YEARS = r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|1[0-5]|[1-9]"
@@ -18,7 +19,7 @@ _YOUNG = re.compile(rf"\b(?:{_YEARS})[ -]?(?:(?:years?|yrs?|y)[ -]?old|yo)\b", r
 # The screening tool has the name of a word that says nothing, and 'Mr Jones' that of slow release.
 _MUST = re.compile(r"\bMUST(?= (?:score|tool|screen))|(?<=\bthe )MUST\b")
 _WEEKS = re.compile(r"\b(\d{1,2})/40\b")  # of a pregnancy
-_NAMED = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr)\.? [A-Z][a-z]+\b")
+_NAMED = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr)\.? [A-Z][a-z]*\b")
 
 # On each line the long form, then the short ones.
 _LISTED = """

@@ -4,7 +4,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,10 @@ def explained(item: Any) -> Iterator[None]:
         yield
     except Exception as error:
         window = item.funcargs.get("window")
-        if window is not None and (stopped := window.stopped):
+        stopped = ""
+        with suppress(Exception):  # a page that is closed hides no failure
+            stopped = window.stopped if window is not None else ""
+        if stopped:
             raise DrawnNoMore(f"{stopped}; {error}") from error
         raise
 
