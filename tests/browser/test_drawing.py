@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from tests.browser.conftest import DrawnNoMore, Window, explained
+from tests.browser.test_page import ask, wait_for_answer
 
 _tried: list[str] = []
 
@@ -46,3 +47,14 @@ def test_a_failure_says_that_the_page_was_drawn_no_more() -> None:
     window = SimpleNamespace(stopped="visible, opened 9 s ago")
     with pytest.raises(DrawnNoMore, match="9 s ago; too late"), explained(SimpleNamespace(funcargs={"window": window})):
         raise TimeoutError("too late")
+
+
+def test_for_a_page_that_is_drawn_no_more_the_tests_that_follow_get_another(window: Window) -> None:
+    still = window.page
+    assert window.drawn() is still
+    still.evaluate("window.requestAnimationFrame = () => 0")
+    with pytest.warns(UserWarning, match=r"drew the page no more \(visible, opened \d+ s ago\)"):
+        assert window.drawn() is not still
+    ask(window.page, "Is it answered there?")
+    wait_for_answer(window.page)
+    window.page.click(".answer .fold")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Site, Window
+from tests.browser.conftest import Site
 from tests.browser.test_page import ask, here, until, wait_for_answer
 from tests.ui.fakes import ANSWER, gate
 
@@ -66,14 +66,3 @@ def test_a_phone_that_sleeps_in_mid_answer_shows_all_of_it_when_it_wakes(site: S
 def latest(site: Site) -> str:
     """The conversation with the newest message."""
     return site.services.store.conversations.recent(1)[0].id
-
-
-def test_for_a_page_that_is_drawn_no_more_the_tests_that_follow_get_another(window: Window) -> None:
-    still = window.page
-    assert window.drawn() is still
-    still.evaluate("window.requestAnimationFrame = () => 0")
-    with pytest.warns(UserWarning, match=r"drew the page no more \(visible, opened \d+ s ago\)"):
-        assert window.drawn(within_ms=100) is not still
-    ask(window.page, "Is it answered there?")
-    wait_for_answer(window.page)
-    window.page.click(".answer .fold")
