@@ -53,7 +53,13 @@ def _under(field: Field, values: Values) -> str:
 def _shown(value: str) -> str:
     """A field's lines as Markdown that shows them as they are."""
     lines = filter(None, (line.strip() for line in value.replace("\r\n", "\n").replace("\r", "\n").split("\n")))
-    return _BREAK.join(_HEAD.sub(_escaped_head, _SIGNS.sub(r"\\\g<0>", line)) for line in lines)
+    return _BREAK.join(map(_escaped, lines))
+
+
+def _escaped(line: str) -> str:
+    # Typed '[' and '\]' would otherwise come out as the two ends of a formula.
+    escaped = _SIGNS.sub(r"\\\g<0>", line).replace(r"\\]", r"\\&#93;")
+    return _HEAD.sub(_escaped_head, escaped)
 
 
 def _escaped_head(head: re.Match[str]) -> str:

@@ -79,6 +79,11 @@ def test_a_preset_of_another_name_has_no_form() -> None:
     assert filling.answer(fill(own, {"notes": "2 days"}), [own]) == ""
 
 
+@pytest.mark.parametrize("line", [r"[\]", r"[ \\] 5 mg", r"\[x\]", r"[a\]] and (\)", r"[-\]"])
+def test_brackets_and_strokes_make_no_formula_of_a_line(line: str) -> None:
+    assert line in shown_lines(answer("discharge", course=line)) + shown_lines(answer("soap", notes=line))
+
+
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
 ANYTHING = st.lists(st.one_of(WORDS, st.sampled_from(OWN), st.sampled_from(ODD.split("\n"))), max_size=6).map("\n".join)
 
